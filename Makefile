@@ -1,0 +1,69 @@
+# Everything runs in .venv, which the first target creates from requirements.txt with nothing but Python 3.11 or newer.
+SHELL := /bin/sh
+PYTHON ?= python3
+PROFILE ?= laptop
+SEEDS ?=
+DATA ?=
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+READY := $(VENV)/.ready
+NOTEBOOKS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.py))))
+OPTIONS := --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA),--data "$(DATA)")
+
+.DEFAULT_GOAL := help
+.PHONY: help tables test lab bench report sync clean $(NOTEBOOKS)
+
+help:
+	@echo "make tables             execute every notebook, write papers_tables/ and print the board of claims"
+	@echo "make 02_downscaled_init execute one notebook ($(NOTEBOOKS))"
+	@echo "make test               unit, notebook and failure tests"
+	@echo "make lab                open JupyterLab on the paired notebooks"
+	@echo "make bench              benchmarks: ratios against the plain way of doing the same work"
+	@echo "make report             static HTML site in build/site"
+	@echo "make sync               bring the cells of notebooks/*.ipynb up to date with notebooks/*.py, outputs kept"
+	@echo "make clean              remove build/ (the store of finished cells with it) and $(VENV)/"
+	@echo ""
+	@echo "PROFILE=smoke|laptop|gpu|paper   size of the run (default laptop)"
+	@echo "SEEDS=5                          number of seeds (default: the profile's)"
+	@echo "DATA=folder                      train on your own photographs; tests on folder/test if there is one"
+	@echo "PYTHON=python3.12                the Python to make $(VENV) with"
+	@echo "SRDISTILL_DATA, SRDISTILL_WEIGHTS   environment variables: folders with data sets and with weights"
+
+# Two runs at once must not both fill .venv: the second waits on the lock, which goes with the process that holds it.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed, this is ' + sys.version.split()[0] + '; name another with PYTHON=')"
+	@$(PYTHON) -c "import fcntl, subprocess, sys; lock = open('.venv.lock', 'w'); fcntl.flock(lock, fcntl.LOCK_EX); sys.exit(subprocess.call(sys.argv[1:]))" \
+		sh -ec 'if [ $(READY) -nt requirements.txt ] && [ $(READY) -nt pyproject.toml ]; then exit 0; fi; \
+		echo "creating $(VENV) (a few minutes the first time)"; \
+		test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV); \
+		$(RUN) pip install --quiet --disable-pip-version-check -r requirements.txt; \
+		$(RUN) pip install --quiet --disable-pip-version-check --no-deps --editable .; \
+		touch $(READY)'
+
+tables: $(READY)
+	@$(RUN) srdistill.study.run $(OPTIONS)
+
+$(NOTEBOOKS): $(READY)
+	@$(RUN) srdistill.study.run $@ $(OPTIONS)
+
+test: $(READY)
+	@$(VENV)/bin/ruff check lib notebooks tests
+	@$(VENV)/bin/lint-imports
+	@$(RUN) pytest tests
+	@SRDISTILL_PROFILE=smoke $(RUN) pytest --nbval-lax --nbval-cell-timeout=300 -p no:cacheprovider notebooks
+
+lab: $(READY)
+	@$(VENV)/bin/jupyter lab --LabApp.default_url=/lab/tree/notebooks
+
+bench: $(READY)
+	@$(RUN) pytest tests/benchmarks --benchmark-columns=median,min,max,rounds --override-ini norecursedirs=build
+
+report: $(READY)
+	@$(RUN) srdistill.study.report
+
+sync: $(READY)
+	@$(RUN) srdistill.study.pairs
+
+clean:
+	rm -rf build $(VENV) .venv.lock

@@ -1,0 +1,248 @@
+"""Gradient matching in pixel space: Dataset Condensation for super-resolution (Dietz et al., sections 3 and 4.2).
+
+A class is a source picture, its real images are sub-images of it, the loss is the MSE of a small SR network. Every
+iteration draws a network, compares its gradients on real and on synthetic images of each class, and moves the
+synthetic images to bring them together. Departures from the reference code of DC, all on purpose: images stay in
+[0, 1], so the learning rate is in those units; nothing is seeded by the clock; one flip or quarter turn per iteration is
+shared by real and synthetic images (the only augmentations that commute with bicubic resizing).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, grad
+
+from srdistill.distill.class_gradients import Weights, match, matched_weights, real_gradients
+from srdistill.distill.distilled_set import DistilledSet, SetError
+from srdistill.distill.downscaled import downscaled
+from srdistill.distill.noise import noise
+from srdistill.distill.random_crops import random_crops
+from srdistill.images.crops import CropBank, d4
+from srdistill.images.pictures import Pictures, to_float, to_uint8
+from srdistill.images.resize import downscale
+from srdistill.images.subimages import SubImages, extract_sub_images
+from srdistill.networks import build_network
+from srdistill.progress import bar
+from srdistill.seeds import derive_seed, generator_for
+from srdistill.training.checkpoint import Checkpoint
+
+STARTS: dict[str, Callable[..., DistilledSet]] = {"noise": noise, "downscaled": downscaled, "real": random_crops}
+
+
+class MatchingDiverged(RuntimeError):
+    """The distance between the gradients is no longer a number."""
+
+
+@dataclass
+class _State:
+    """What an iteration changes: all that a checkpoint holds."""
+
+    images: Tensor
+    momentum: Tensor
+    step: int = 0
+    history: dict[str, list[float]] = field(default_factory=lambda: {"distance": [], "min": [], "mean": [], "max": []})
+    snapshots: dict[int, Tensor] = field(default_factory=dict)
+
+
+def gradient_matching(
+    real: Pictures,
+    *,
+    ipc: int,
+    size: int,
+    generator: torch.Generator,
+    start: str | DistilledSet = "downscaled",
+    network: dict | nn.Module | None = None,
+    scale: int = 2,
+    iterations: int = 1000,
+    lr: float = 1.0,
+    momentum: float = 0.5,
+    distance: str = "rows",
+    crop: int = 480,
+    step: int = 240,
+    batch_real: int = 256,
+    flips: bool = True,
+    steps_along: int = 1,
+    network_lr: float = 0.01,
+    network_batch: int = 16,
+    snapshots: int = 6,
+    device: torch.device | str = "cpu",
+    checkpoint: Checkpoint | None = None,
+) -> DistilledSet:
+    """``ipc`` images of ``size`` px per picture whose gradients match those of the picture's sub-images.
+
+    Args:
+        start: ``noise``, ``downscaled``, ``real`` (random crops), or a set with ``ipc`` images per picture to go on from.
+        network: settings of ``build_network`` for a network drawn anew every iteration (``{"architecture": "SRCNN"}`` if
+            None), or a trained module, which stays fixed: then the real gradients are computed once, over whole
+            sub-images.
+        lr, momentum: SGD on the images, in [0, 1] units; images are clamped to [0, 1] after every step. The gradient of a
+            pixel falls with the number of pixels of a class, so larger or more images need a larger rate: 1 to 5 moves
+            one image of 64 px visibly in a hundred iterations, 0.01 does not move it by one 8-bit level.
+        distance: ``rows``, ``cosine`` or ``mse``, see ``distances``.
+        crop, step: the sub-images, in px; each gives one random crop of ``size`` px per iteration, at most ``batch_real``
+            per picture.
+        steps_along: 1 matches at the initialisation only, as DC does for IPC = 1. T also matches after each of T - 1
+            SGD steps of the network (``network_lr``) on ``network_batch`` synthetic images.
+        snapshots: how many stages of the first images to keep, the start and the end included.
+
+    Raises:
+        MatchingDiverged: the distance became NaN. SetError: the given start has the wrong number or size of images.
+    """
+    if iterations < 1 or steps_along < 1:
+        raise ValueError(f"iterations and steps_along must be 1 or more, got {iterations} and {steps_along}")
+    device, seed = torch.device(device), generator.initial_seed()
+    begin = start if isinstance(start, DistilledSet) else _start(start)(real, ipc=ipc, size=size, generator=generator)
+    classes = len(real)
+    if ipc < 1 or begin.images.shape != (classes * ipc, 3, size, size):
+        raise SetError(
+            f"the start has images of shape {tuple(begin.images.shape)}; {classes} pictures with ipc {ipc} and size "
+            f"{size} need {(classes * ipc, 3, size, size)}"
+        )
+    images = to_float(begin.images).view(classes, ipc, 3, size, size).to(device)
+    source = _RealGradients(real, network, scale, distance, crop, step, size, batch_real, seed, device)
+    state = _State(images, torch.zeros_like(images))
+    saved = checkpoint.load() if checkpoint else None
+    if saved is not None:
+        state = _State(**{**saved, "images": saved["images"].to(device), "momentum": saved["momentum"].to(device)})
+    kept = {round(k * iterations / (snapshots - 1)) for k in range(snapshots)} if snapshots > 1 else {iterations}
+    if state.step == 0 and 0 in kept:
+        state.snapshots[0] = _snapshot(state.images)
+
+    label = f"matching gradients, IPC {ipc}"
+    for k in bar(range(state.step, iterations), label, total=iterations, initial=state.step):
+        element = int(torch.randint(8, (), generator=generator_for(seed, "flip", k))) if flips else 0
+        net, weights = source.network(k)
+        for t in range(steps_along):
+            targets = source.gradients(net, weights, k, t, element)
+            values, gradient = match(net, weights, d4(state.images, element), targets, scale, distance)
+            if not bool(torch.isfinite(values).all() & torch.isfinite(gradient).all()):
+                raise MatchingDiverged(
+                    f"the gradient distance became NaN in iteration {k}; lower lr ({lr}) or look at the start images"
+                )
+            state.momentum.mul_(momentum).add_(_inverse(gradient, element))
+            state.images.sub_(lr * state.momentum).clamp_(0, 1)
+            if t + 1 < steps_along:
+                draws = generator_for(seed, "inner", k, t)
+                weights = _train_step(net, weights, state.images, scale, network_lr, network_batch, draws)
+        state.step = k + 1
+        for name, value in (
+            ("distance", values.mean()),
+            ("min", state.images.min()),
+            ("mean", state.images.mean()),
+            ("max", state.images.max()),
+        ):
+            state.history[name].append(float(value))
+        if k + 1 in kept:
+            state.snapshots[k + 1] = _snapshot(state.images)
+        if checkpoint and checkpoint.due(k + 1) and k + 1 < iterations:
+            checkpoint.save(dict(vars(state)))
+    if checkpoint:
+        checkpoint.clear()
+    return DistilledSet(
+        to_uint8(state.images).view(classes * ipc, 3, size, size).cpu(),
+        torch.arange(classes).repeat_interleave(ipc),
+        real.names,
+        "gradient_matching",
+        {
+            "ipc": ipc, "size": size, "start": start if isinstance(start, str) else start.method, "scale": scale,
+            "network": "trained and fixed" if isinstance(network, nn.Module) else source.settings,
+            "iterations": iterations, "lr": lr, "momentum": momentum, "distance": distance, "crop": crop, "step": step,
+            "flips": flips, "steps_along": steps_along,
+        },
+        state.history,
+        state.snapshots,
+    )  # fmt: skip
+
+
+class _RealGradients:
+    """The networks of the iterations and their gradients on real images."""
+
+    def __init__(self, real, network, scale, distance, crop, step, size, batch_real, seed, device):
+        self.settings = {"architecture": "SRCNN"} if network is None else network
+        self.fixed = network.to(device).eval() if isinstance(network, nn.Module) else None
+        self.scale, self.distance, self.size, self.seed, self.device = scale, distance, size, seed, device
+        self.batch_real = batch_real
+        self.windows: SubImages = extract_sub_images(real, max(crop, size), step)
+        self.bank = CropBank(real.images, device)
+        self.per_class = self.windows.labels.bincount(minlength=len(real)).tolist()
+        self._cache: dict[int, list[Tensor]] = {}
+
+    def network(self, k: int) -> tuple[nn.Module, tuple[Weights, Weights]]:
+        """The network of iteration ``k`` and its weights: matched ones, others."""
+        net = self.fixed
+        if net is None:
+            net = build_network(scale=self.scale, seed=derive_seed(self.seed, "network", k), **self.settings)
+            net.to(self.device)
+        return net, matched_weights(net, self.distance)
+
+    def gradients(self, net: nn.Module, weights, k: int, t: int, element: int) -> list[Tensor]:
+        """Per class; computed once per flip if the network never changes."""
+        if self.fixed is None or t > 0:
+            return real_gradients(net, weights, self._crops(k, t, element), self.scale)
+        if element not in self._cache:
+            whole = [d4(to_float(self.windows.of(label)).to(self.device), element) for label in range(len(self.per_class))]
+            self._cache[element] = real_gradients(net, weights, whole, self.scale)
+        return self._cache[element]
+
+    def _crops(self, k: int, t: int, element: int) -> list[Tensor]:
+        """One random crop of ``size`` px in each sub-image, per class (n, 3, size, size)."""
+        draws = generator_for(self.seed, "real", k, t)
+        room = self.windows.crop - self.size + 1
+        shift = (torch.rand(2, len(self.windows), generator=draws, dtype=torch.float64) * room).long()
+        order = torch.rand(len(self.windows), generator=draws)
+        crops, start = [], 0
+        for count in self.per_class:
+            chosen = start + order[start : start + count].argsort()[: self.batch_real].sort().values
+            start += count
+            pixels = self.bank.crop(
+                self.windows.labels[chosen],
+                self.windows.top[chosen] + shift[0, chosen],
+                self.windows.left[chosen] + shift[1, chosen],
+                self.size,
+                torch.full_like(chosen, element),
+            )
+            crops.append(to_float(pixels).contiguous())
+        return crops
+
+
+def _start(name: str) -> Callable[..., DistilledSet]:
+    if name not in STARTS:
+        raise ValueError(f"unknown start {name!r}; there are: {', '.join(STARTS)}, or a DistilledSet")
+    return STARTS[name]
+
+
+def _inverse(images: Tensor, element: int) -> Tensor:
+    """Undo ``d4``: transpose first, then the flips."""
+    if element & 4:
+        images = images.transpose(-1, -2)
+    return d4(images, element & 3)
+
+
+def _snapshot(images: Tensor) -> Tensor:
+    """The first image of the first eight classes."""
+    return to_uint8(images[:8, 0]).cpu()
+
+
+def _train_step(
+    net: nn.Module,
+    weights: tuple[Weights, Weights],
+    images: Tensor,
+    scale: int,
+    lr: float,
+    batch: int,
+    generator: torch.Generator,
+) -> tuple[Weights, Weights]:
+    """One SGD step of all weights on synthetic images, without touching the module."""
+    matched, rest = weights
+    chosen = torch.randperm(images.shape[0] * images.shape[1], generator=generator)[:batch].to(images.device)
+    hr = images.flatten(0, 1)[chosen]
+    trainable = {name: rest[name] for name, _ in net.named_parameters() if name in rest} | matched
+
+    def loss(current: Weights) -> Tensor:
+        return F.mse_loss(functional_call(net, {**rest, **current}, (downscale(hr, scale),)), hr)
+
+    updated = {name: trainable[name] - lr * g for name, g in grad(loss)(trainable).items()}
+    return {name: updated[name] for name in matched}, {name: updated.get(name, rest[name]) for name in rest}

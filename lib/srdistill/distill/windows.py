@@ -1,0 +1,30 @@
+"""Random square windows of pictures, as synthetic images: what real crops and downscaled pictures share."""
+
+import torch
+from torch import Tensor
+
+from srdistill.images.pictures import PictureError, Pictures
+
+
+def draw_windows(
+    real: Pictures, ipc: int, size: int, sides: Tensor, generator: torch.Generator
+) -> list[tuple[int, Tensor]]:
+    """``ipc`` windows per picture as (label, ``uint8`` (3, side, side)), uniformly placed.
+
+    ``sides``: (len(real), ipc) window sides in px. Raises PictureError if a picture is smaller than ``size``.
+    """
+    if ipc < 1:
+        raise ValueError(f"ipc (images per class) must be 1 or more, got {ipc}")
+    windows = []
+    for label, (name, image) in enumerate(real):
+        height, width = image.shape[1:]
+        if min(height, width) < size:
+            raise PictureError(
+                f"{name}: {height} x {width} px is smaller than the synthetic images of {size} px; "
+                "leave it out (Pictures.at_least) or make smaller images"
+            )
+        for side in sides[label].tolist():
+            top = int(torch.randint(height - side + 1, (), generator=generator))
+            left = int(torch.randint(width - side + 1, (), generator=generator))
+            windows.append((label, image[:, top : top + side, left : left + side]))
+    return windows

@@ -1,0 +1,67 @@
+"""PSNR and SSIM per image, batched on the device, as BasicSR defines them.
+
+All functions take ``uint8`` or float-in-[0, 1] images (N, 3, H, W), round floats to 8 bits as a saved picture would be,
+cut ``shave`` pixels off each border, and return float64 (N,).
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from srdistill.images.pictures import to_uint8
+
+
+def _levels(images: Tensor, shave: int, luma: bool) -> Tensor:
+    """Float64 values on the 0..255 scale, shaved; Y of ITU-R BT.601 (MATLAB rgb2ycbcr, 16..235) if ``luma``."""
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"expected images of shape (N, 3, H, W), got {tuple(images.shape)}")
+    if images.dtype != torch.uint8:
+        images = to_uint8(images)
+    if shave:
+        images = images[..., shave:-shave, shave:-shave]
+    images = images.to(torch.float64)
+    if luma:
+        weights = images.new_tensor([65.481, 128.553, 24.966]) / 255.0
+        images = (images * weights[:, None, None]).sum(1, keepdim=True) + 16.0
+    return images
+
+
+def psnr(prediction: Tensor, truth: Tensor, shave: int = 0, luma: bool = False) -> Tensor:
+    """Peak signal-to-noise ratio in dB; infinite for equal images."""
+    error = _levels(prediction, shave, luma) - _levels(truth, shave, luma)
+    return 20.0 * math.log10(255.0) - 10.0 * torch.log10(error.square().mean((1, 2, 3)))
+
+
+@lru_cache(maxsize=1)
+def _gaussian() -> tuple[float, ...]:
+    weights = [math.exp(-((i - 5) ** 2) / (2 * 1.5**2)) for i in range(11)]
+    return tuple(weight / sum(weights) for weight in weights)
+
+
+def _blur(images: Tensor) -> Tensor:
+    """11-tap Gaussian (sigma 1.5) along both axes, valid region; shifted sums beat a float64 convolution."""
+    for axis in (-1, -2):
+        length = images.shape[axis] - 10
+        total = images.narrow(axis, 5, length) * _gaussian()[5]
+        for tap in range(5):
+            pair = images.narrow(axis, tap, length) + images.narrow(axis, 10 - tap, length)
+            total.add_(pair, alpha=_gaussian()[tap])
+        images = total
+    return images
+
+
+def ssim(prediction: Tensor, truth: Tensor, shave: int = 0, luma: bool = False) -> Tensor:
+    """Structural similarity: 11 x 11 Gaussian window, sigma 1.5, valid region, per channel, then the mean."""
+    x, y = _levels(prediction, shave, luma), _levels(truth, shave, luma)
+    if min(x.shape[-2:]) < 11:
+        raise ValueError(f"SSIM needs 11 px on each side after shaving, got {tuple(x.shape[-2:])}")
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mean_x, mean_y = _blur(x), _blur(y)
+    var_x = _blur(x * x) - mean_x**2
+    var_y = _blur(y * y) - mean_y**2
+    covariance = _blur(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    structure = (2 * covariance + c2) / (var_x + var_y + c2)
+    return (luminance * structure).mean((1, 2, 3))

@@ -1,0 +1,1 @@
+"""From runs to tables: profiles, cells and their store, provenance, tables, claims, figures, runner, report."""

@@ -1,0 +1,134 @@
+"""Sentences of the papers as statements that numbers decide.
+
+A claim compares two numbers. It is decided twice: in the paper's own table, where one is printed, and here, from the
+differences over seeds. Verdicts from seeds use the two-sided 95 % interval of Student's t; an interval that
+crosses the line, or a single seed, decides nothing.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import pandas as pd
+from scipy import stats
+
+from srdistill.study.published import published
+from srdistill.study.study import Study
+
+REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
+
+
+@dataclass
+class Claim:
+    """``sentence``: the paper's. ``statement``: what is checked, "difference > line" in ``unit``.
+
+    ``values``: the difference for each seed. ``printed``: the same difference in the paper's table, None if it cannot be
+    formed.
+    """
+
+    name: str
+    table: str
+    sentence: str
+    statement: str
+    values: Sequence[float] = field(default_factory=list)
+    line: float = 0.0
+    unit: str = "dB"
+    printed: float | None = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the mean difference, None for fewer than two seeds."""
+        values = [float(value) for value in self.values]
+        if len(values) < 2 or not all(math.isfinite(value) for value in values):
+            return None
+        mean = sum(values) / len(values)
+        error = stats.sem(values)
+        if error == 0:
+            return (mean, mean)
+        low, high = stats.t.interval(0.95, len(values) - 1, loc=mean, scale=error)
+        return (float(low), float(high))
+
+    @property
+    def verdict(self) -> str:
+        """``reproduced``, ``not reproduced`` or ``inconclusive``."""
+        if self.interval is None:
+            return INCONCLUSIVE
+        low, high = self.interval
+        return REPRODUCED if low > self.line else NOT_REPRODUCED if high <= self.line else INCONCLUSIVE
+
+    @property
+    def in_print(self) -> str:
+        """What the paper's own table says about the sentence."""
+        if self.printed is None:
+            return "not printed"
+        word = "holds" if self.printed > self.line else "contradicted"
+        return f"{word} ({self._number(self.printed)} {self.unit})"
+
+    def _number(self, value: float) -> str:
+        return f"{value:+.{2 if self.unit == 'dB' else 4}f}"
+
+    @property
+    def measured(self) -> str:
+        """Mean and interval in words."""
+        values = [value for value in self.values if math.isfinite(value)]
+        if not values:
+            return "not run"
+        mean = f"{self._number(sum(values) / len(values))} {self.unit}"
+        if self.interval is None:
+            return f"{mean} (one seed)"
+        low, high = (self._number(bound) for bound in self.interval)
+        return f"{mean} [{low}, {high}], {len(values)} seeds"
+
+    def to_json(self) -> str:
+        """With the derived verdicts, so that a reader of the file needs no code."""
+        derived = {"verdict": self.verdict, "in_print": self.in_print, "measured": self.measured}
+        return json.dumps(asdict(self) | derived, ensure_ascii=False)
+
+
+def difference_claim(
+    study: Study,
+    values: pd.DataFrame,
+    *,
+    name: str,
+    sentence: str,
+    statement: str,
+    first: str,
+    second: str,
+    network: str,
+    metric: str = "psnr",
+    line: float = 0.0,
+    unit: str = "dB",
+    printed: tuple[str, str] = ("", "set5"),
+) -> Claim:
+    """A claim on row ``first`` minus row ``second`` for one student, seed by seed, on the study's first test set.
+
+    ``values``: from ``tables.per_seed``. ``printed``: (table, test set) to form the same difference in; an empty table
+    means the study's own. A row that the paper does not print leaves the printed side open.
+    """
+    testset = next(iter(study.tests))
+    ours = values[(values.metric == metric) & (values.testset == testset) & values.network.isin([network, "bicubic"])]
+    by_seed = ours.pivot_table(index="row", columns="seed", values="value", dropna=False)
+    theirs = published(printed[0] or study.table)
+    theirs = theirs[(theirs.network == network) & (theirs.metric == metric) & (theirs.testset == printed[1])]
+    theirs = theirs.set_index("row")["value"]
+    both = first in theirs and second in theirs
+    return Claim(
+        name=name,
+        table=study.table,
+        sentence=sentence,
+        statement=statement,
+        values=[float(v) for v in (by_seed.loc[first] - by_seed.loc[second]).dropna()] if len(by_seed) else [],
+        line=line,
+        unit=unit,
+        printed=float(theirs[first] - theirs[second]) if both else None,
+    )
+
+
+def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
+    """What a notebook shows of its claims."""
+    lines = [
+        {"claim": c.statement, "in the paper's own table": c.in_print, "here": c.measured, "verdict": c.verdict}
+        for c in claims
+    ]
+    return pd.DataFrame(lines)

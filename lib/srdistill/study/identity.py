@@ -1,0 +1,112 @@
+"""What a stored result depends on, in words that can be hashed: values, data, and the code that made it."""
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+import srdistill
+from srdistill.distill.distilled_set import DistilledSet
+from srdistill.images.pictures import Pictures
+
+_PACKAGE = Path(srdistill.__file__).parent
+
+
+def plain(value):
+    """A JSON value that stands for ``value``: data and networks by the hash of their contents."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if isinstance(value, Pictures | DistilledSet):
+        return {type(value).__name__: value.digest}
+    if isinstance(value, torch.nn.Module):
+        return {"weights": hash_tensors(value.state_dict()), "class": type(value).__name__}
+    if isinstance(value, torch.Tensor):
+        return {"tensor": hash_tensors({"": value})}
+    if is_dataclass(value):
+        return plain(asdict(value))
+    if callable(value):
+        return {"function": value.__qualname__, "code": code_digest(value)}
+    raise TypeError(
+        f"cannot tell one {type(value).__name__} from another, so a result that depends on it cannot be stored; "
+        "give numbers, strings, lists, pictures, distilled sets or networks"
+    )
+
+
+def hash_tensors(tensors: dict[str, torch.Tensor]) -> str:
+    """SHA-256 over names, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def key_of(spec: dict) -> str:
+    """The key of a spec: the hash of its canonical JSON."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def code_digest(function: Callable) -> str:
+    """Hash of the code behind ``function``: its module and all of this library that the module imports.
+
+    Comments and docstrings do not count. A function written in a notebook counts by its own source.
+    """
+    module = inspect.getmodule(function)
+    name = getattr(module, "__name__", "__main__")
+    if not name.startswith("srdistill."):
+        try:
+            source = inspect.getsource(function)
+        except (OSError, TypeError):
+            source = function.__code__.co_code.hex() + repr(function.__code__.co_consts)
+        return hashlib.sha256(source.encode()).hexdigest()[:16]
+    return _closure_digest(name)
+
+
+@lru_cache(maxsize=256)
+def _closure_digest(module: str) -> str:
+    seen, pending = set(), [module]
+    while pending:
+        current = pending.pop()
+        if current not in seen:
+            seen.add(current)
+            pending += _imports(current)
+    text = "".join(f"{name}:{_essence(name)}" for name in sorted(seen))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=256)
+def _tree(module: str) -> ast.Module:
+    spec = sys.modules[module].__spec__ if module in sys.modules else importlib.util.find_spec(module)
+    return ast.parse(Path(spec.origin).read_text())
+
+
+def _imports(module: str) -> list[str]:
+    """The modules of this library that ``module`` imports; the package's own ``__init__`` holds nothing that matters."""
+    found = []
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("srdistill."):
+            found.append(node.module)
+    return found
+
+
+def _essence(module: str) -> str:
+    """The syntax tree without docstrings."""
+    tree = ast.parse(ast.unparse(_tree(module)))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+                body[0].value.value = ""
+    return ast.dump(tree)

@@ -1,0 +1,62 @@
+"""A notebook's last cell: everything written, or, if cells failed, an error that names them."""
+
+import json
+from collections.abc import Sequence
+
+import matplotlib.figure
+import pandas as pd
+
+from srdistill.files import atomic_path, write_text
+from srdistill.study.claims import Claim
+from srdistill.study.provenance import provenance
+from srdistill.study.study import CellsFailed, Results, Study
+from srdistill.study.tables import notes, to_latex, to_markdown, wide_table
+
+
+def save_figure(study: Study, figure: matplotlib.figure.Figure, name: str) -> None:
+    """Write a figure as PNG beside the tables."""
+    with atomic_path(study.output / "figures" / f"{study.table}_{name}.png") as temporary:
+        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight")
+
+
+def save_frame(study: Study, frame: pd.DataFrame, name: str, title: str) -> list[str]:
+    """Write a plain table of facts as CSV and Markdown; return the file names."""
+    write_text(study.output / f"{name}.csv", frame.to_csv(index=False))
+    write_text(study.output / f"{name}.md", f"### {title}\n\n{frame.to_markdown(index=False)}\n")
+    return [f"{name}.csv", f"{name}.md"]
+
+
+def save_table(
+    study: Study, results: Results, long: pd.DataFrame, title: str, claims: Sequence[Claim] = ()
+) -> list[str]:
+    """Write CSV, Markdown, LaTeX, claims and provenance; return the file names.
+
+    Raises:
+        CellsFailed: some cells failed; nothing is written, the runner keeps the notebook beside and exits with 1.
+    """
+    if results.failures:
+        listed = "\n".join(f"- {failure}" for failure in results.failures)
+        raise CellsFailed(
+            f"{len(results.failures)} part(s) of {study.table} failed; the others are stored, so only these run again:\n"
+            f"{listed}"
+        )
+    wide, lines = wide_table(long), notes(study, results, long)
+    body = "\n".join(f"- {line}" for line in lines)
+    caption = f"{title} ({study.profile.name} profile)"
+    origin = provenance() | {
+        "table": study.table,
+        "profile": study.profile.name,
+        "seeds": study.seeds,
+        "pictures": {"train": study.train.digest} | {name: p.digest for name, p in study.tests.items()},
+        "lpips": study.lpips_note if study.lpips else "",
+    }
+    files = {
+        ".csv": long.to_csv(index=False, float_format="%.6g"),
+        ".md": f"### {title}\n\n{to_markdown(wide)}\n\n{body}\n",
+        ".tex": to_latex(wide, caption, study.table),
+        ".claims.jsonl": "".join(claim.to_json() + "\n" for claim in claims),
+        ".provenance.json": json.dumps(origin, indent=1) + "\n",
+    }
+    for suffix, text in files.items():
+        write_text(study.output / f"{study.table}{suffix}", text)
+    return [f"{study.table}{suffix}" for suffix in files]

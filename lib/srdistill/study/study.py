@@ -1,0 +1,264 @@
+"""One notebook's run: pictures, rows, cells from the store or computed, scores.
+
+A *row* of a table is a way to make a training set. A *cell* is one row, one student network and one seed: the set is made,
+the network trained on it, the test pictures scored. Sets, networks and scores are stored separately, by everything that
+they depend on, so whatever two tables share is computed once and an interrupted run goes on where it stopped.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from srdistill.distill.distilled_set import DistilledSet
+from srdistill.images.collections import load_collection
+from srdistill.images.perceptual import Lpips, WeightsMissing
+from srdistill.images.pictures import Pictures
+from srdistill.networks import ARCHITECTURES, build_network
+from srdistill.progress import bar
+from srdistill.seeds import derive_seed, generator_for
+from srdistill.study.identity import code_digest, key_of, plain
+from srdistill.study.paths import output_root, store_root
+from srdistill.study.profiles import Profile, get_profile
+from srdistill.study.store import Store
+from srdistill.training.checkpoint import Checkpoint
+from srdistill.training.evaluate import collapsed, evaluate
+from srdistill.training.sr import train
+
+BICUBIC = "Bicubic"
+ORIGINAL = "Baseline (original)"
+
+
+class CellsFailed(RuntimeError):
+    """Some cells of the table could not be computed; the rest is stored."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way to make a training set: a method and its settings, or the pictures themselves (``method`` None)."""
+
+    label: str
+    method: Callable[..., DistilledSet] | None = None
+    settings: dict = field(default_factory=dict)
+
+
+@dataclass
+class Results:
+    """What a run gave. ``scores``: one line per row, network, seed, test set and picture. ``failures``: what did not."""
+
+    rows: list[Row]
+    networks: list[str]
+    scale: int
+    scores: pd.DataFrame
+    failures: list[str]
+    computed: int
+    seconds: float
+
+
+class Study:
+    """The pictures, the profile and the store of one notebook.
+
+    ``table``: the printed table it reproduces (``dietz_t1``). ``profile``, ``seeds``, ``data``: the notebook's parameters;
+    0 seeds and empty strings mean the profile's own. ``data``: a folder of one's own training pictures, with test
+    pictures in its subfolder ``test`` if there is one.
+    """
+
+    def __init__(self, table: str, profile: str = "", seeds: int = 0, data: str = ""):
+        self.table = table
+        self.profile: Profile = get_profile(profile)
+        if seeds < 0 or seeds != int(seeds):
+            raise ValueError(f"seeds must be a whole number, 1 or more (0: the profile's own), got {seeds}")
+        self.seeds = list(range(int(seeds) or self.profile.seeds))
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # Two runs are to agree bit for bit; cuDNN's search for the fastest kernel is what mostly prevents it.
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        self.store = Store(store_root())
+        self.train, self.tests = _load_pictures(self.profile, data)
+        self.label = self.profile.name if not data else f"own-{Path(data).name}"
+        self.output = output_root(self.label)
+        self.lpips, self.lpips_note = self._load_lpips()
+
+    def _load_lpips(self) -> tuple[Lpips | None, str]:
+        try:
+            model = Lpips(self.profile.lpips, download=self.profile.lpips_download).to(self.device)
+        except WeightsMissing as error:
+            return None, str(error)
+        return model, f"{model.name} (backbone weights {model.digest[:8]})"
+
+    # --- from a row to a training set -------------------------------------------------------------------------
+
+    def row(self, label: str, method: Callable[..., DistilledSet] | None = None, **settings) -> Row:
+        """A row of the table. ``method`` gets the training pictures, ``size``, a generator, and ``settings``."""
+        return Row(label, method, settings)
+
+    def matching(self, ipc: int, **settings) -> dict:
+        """The profile's settings of ``gradient_matching`` for this IPC; keyword arguments replace or add.
+
+        The task loss is a mean over the class's images, so each of ten gets a tenth of the gradient: the learning rate
+        grows with IPC to make up for it.
+        """
+        p = self.profile
+        return {
+            "ipc": ipc,
+            "network": p.matching_network,
+            "iterations": p.iterations if ipc == 1 else p.iterations_ipc10,
+            "lr": p.image_lr * ipc,
+            "crop": p.crop,
+            "step": p.step,
+            "batch_real": p.batch_real,
+        } | settings
+
+    def make_set(self, row: Row, seed: int) -> DistilledSet:
+        """The row's training set for this seed, from the store if it is there."""
+        if row.method is None:
+            raise ValueError(f"{row.label}: the original pictures are not a distilled set; see Study.train")
+        accepted = inspect.signature(row.method).parameters
+        settings = {"size": self.profile.size} | row.settings
+        spec = {
+            "method": row.method.__qualname__,
+            "code": code_digest(row.method),
+            "settings": plain(settings),
+            "pictures": self.train.digest,
+            "seed": seed,
+            "device": self.device.type,
+        }
+
+        def make():
+            given = dict(settings)
+            if "device" in accepted:
+                given["device"] = self.device
+            if "checkpoint" in accepted:
+                given["checkpoint"] = self._checkpoint("sets", spec)
+            made = row.method(self.train, generator=generator_for(seed, "set"), **given)
+            return {"digest": made.digest}, made.save
+
+        return DistilledSet.load(self.store.fetch("sets", spec, make).tensors)
+
+    def _checkpoint(self, kind: str, spec: dict) -> Checkpoint:
+        path = self.store.path(kind, spec, ".checkpoint")
+        return Checkpoint(path, key_of(spec), self.profile.checkpoint_every)
+
+    # --- from a training set to scores ------------------------------------------------------------------------
+
+    def trained(self, row: Row, network: str, seed: int, scale: int = 2) -> tuple[nn.Module, list[float], float]:
+        """The student trained on the row's set: the network, its loss curve, and the seconds it took."""
+        images = list(self.train.images) if row.method is None else list(self.make_set(row, seed).images)
+        data = self.train.digest if row.method is None else self.make_set(row, seed).digest
+        return self._fetch_network(images, data, network, seed, scale, f"{network} on {row.label}, seed {seed}")[1:]
+
+    def _fetch_network(self, images, data: str, network: str, seed: int, scale: int, label: str):
+        if network not in ARCHITECTURES:
+            raise ValueError(f"unknown network {network!r}; there are: {', '.join(ARCHITECTURES)}")
+        recipe, sizes = self.profile.recipes[network], self.profile.networks[network]
+        spec = {
+            "images": data,
+            "network": network,
+            "sizes": plain(sizes),
+            "recipe": plain(asdict(recipe)),
+            "scale": scale,
+            "seed": seed,
+            "code": [code_digest(train), code_digest(ARCHITECTURES[network])],
+            "device": self.device.type,
+        }
+
+        def make():
+            fresh = build_network(network, scale, derive_seed(seed, "student"), **sizes)
+            checkpoint = self._checkpoint("networks", spec)
+            best, history = train(fresh, images, recipe, scale=scale, seed=seed, device=self.device,
+                                  checkpoint=checkpoint, label=label)  # fmt: skip
+            weights = {name: tensor.cpu().contiguous() for name, tensor in best.state_dict().items()}
+            return {"history": history}, lambda path: save_file(weights, path)
+
+        entry = self.store.fetch("networks", spec, make)
+        model = build_network(network, scale, 0, **sizes)
+        model.load_state_dict(load_file(entry.tensors))
+        return entry, model.to(self.device).eval(), entry.value["history"], entry.seconds
+
+    def bicubic(self, scale: int = 2) -> dict[str, list[dict]]:
+        """Scores of plain bicubic by test set, one entry per picture."""
+        return self._scores(None, "bicubic", scale)
+
+    def _scores(self, model: nn.Module | None, identity: str, scale: int) -> dict[str, list[dict]]:
+        spec = {
+            "network": identity,
+            "tests": {name: pictures.digest for name, pictures in self.tests.items()},
+            "scale": scale,
+            "lpips": f"{self.lpips.name} {self.lpips.digest}" if self.lpips else "",
+            "code": code_digest(evaluate),
+            "device": self.device.type,
+        }
+
+        def make():
+            found = {
+                name: evaluate(model, pictures, scale, device=self.device, lpips=self.lpips)
+                for name, pictures in self.tests.items()
+            }
+            return {"scores": found}, None
+
+        return self.store.fetch("scores", spec, make).value["scores"]
+
+    def run(self, rows: Sequence[Row], networks: Sequence[str], scale: int = 2) -> Results:
+        """All cells of a table. A cell that fails is reported in the results and not stored; the others go on."""
+        lines, failures, fresh, seconds = [], [], 0, 0.0
+        bicubic = self.bicubic(scale)
+        reference = {name: _mean_psnr(scores) for name, scores in bicubic.items()}
+        lines += _lines(BICUBIC, "bicubic", None, bicubic, False)
+        # Sets first, seed by seed, so that a failing method is known early.
+        work = [(seed, row) for seed in self.seeds for row in rows]
+        for seed, row in bar(work, f"{self.table}: training sets and students"):
+            try:
+                own = row.method is not None and self.make_set(row, seed)
+                images, data = (list(own.images), own.digest) if own else (list(self.train.images), self.train.digest)
+            except Exception as error:
+                failures.append(f"{row.label}, seed {seed}: {type(error).__name__}: {error}")
+                continue
+            for network in networks:
+                label = f"{network} on {row.label}, seed {seed}"
+                try:
+                    entry, model, _, took = self._fetch_network(images, data, network, seed, scale, label)
+                    scores = self._scores(model, entry.key, scale)
+                except Exception as error:
+                    failures.append(f"{label}: {type(error).__name__}: {error}")
+                    continue
+                fresh += entry.fresh
+                seconds += took
+                means = {name: _mean_psnr(found) for name, found in scores.items()}
+                lines += _lines(row.label, network, seed, scores, collapsed(means, reference))
+        return Results(list(rows), list(networks), scale, pd.DataFrame(lines), failures, fresh, seconds)
+
+
+def _load_pictures(profile: Profile, data: str) -> tuple[Pictures, dict[str, Pictures]]:
+    pictures = load_collection(data) if data else load_collection(profile.train, "train")
+    if profile.train_side:
+        pictures = pictures.center_crop(profile.train_side)
+    if profile.train_min_side or data:
+        pictures = pictures.at_least(max(profile.train_min_side, profile.crop))
+    own_tests = Path(data, "test") if data else None
+    if own_tests and own_tests.is_dir():
+        side = profile.tests[0].side
+        own = load_collection(str(own_tests))
+        return pictures, {"own": own.center_crop(side) if side else own}
+    tests = {}
+    for test in profile.tests:
+        found = load_collection(test.collection, "test")
+        tests[test.name] = found.center_crop(test.side) if test.side else found
+    return pictures, tests
+
+
+def _mean_psnr(scores: Iterable[dict]) -> float:
+    values = [line["psnr"] for line in scores]
+    return sum(values) / len(values)
+
+
+def _lines(row: str, network: str, seed: int | None, scores: dict[str, list[dict]], is_collapsed: bool) -> list[dict]:
+    return [
+        {"row": row, "network": network, "seed": seed, "testset": name, "collapsed": is_collapsed} | line
+        for name, found in scores.items()
+        for line in found
+    ]

@@ -1,0 +1,151 @@
+"""Our numbers beside the printed ones: long CSV, Markdown, LaTeX, HTML."""
+
+import math
+
+import pandas as pd
+
+from srdistill.study.published import published
+from srdistill.study.study import BICUBIC, ORIGINAL, Results, Study
+
+# Ours carry their backbone in the name; the printed LPIPS does not say its own (most likely VGG), so the two never meet.
+GAIN = "recovered_gain"
+# A full-data gain over bicubic below this says that the schedule was too short to divide by it.
+_SMALLEST_GAIN_DB = 0.02
+_TITLES = {
+    "psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lpips_alex": "LPIPS-alex", "lpips_vgg": "LPIPS-vgg",
+    "lpips_squeeze": "LPIPS-squeeze", GAIN: "gain %", "psnr_y": "PSNR-Y", "ssim_y": "SSIM-Y",
+}  # fmt: skip
+_TESTSETS = {"set5": "Set5", "set14": "Set14", "div2k": "DIV2K", "photos": "photographs", "own": "own pictures",
+             "div2k_crops": "DIV2K crops"}  # fmt: skip
+_DECIMALS = {"psnr": 2, "psnr_y": 2, GAIN: 0}
+_SHOWN = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "lpips_squeeze", GAIN)
+
+
+def per_seed(study: Study, results: Results) -> pd.DataFrame:
+    """Means over the pictures of a test set: ``row, network, seed, testset, metric, value``, recovered gain included."""
+    scores = results.scores
+    metrics = [name for name in ("psnr", "ssim", "psnr_y", "ssim_y", "lpips") if name in scores]
+    means = scores.groupby(["row", "network", "seed", "testset"], dropna=False, sort=False)[metrics].mean()
+    if study.lpips:
+        means = means.rename(columns={"lpips": f"lpips_{study.profile.lpips}"})
+    long = means.reset_index().melt(["row", "network", "seed", "testset"], var_name="metric").dropna(subset="value")
+    return pd.concat([long, _recovered_gain(long)], ignore_index=True)
+
+
+def _recovered_gain(long: pd.DataFrame) -> pd.DataFrame:
+    """(x - bicubic) / (full - bicubic) in percent of PSNR, against the full data's mean over seeds."""
+    psnr = long[long.metric == "psnr"]
+    bicubic = psnr[psnr.row == BICUBIC].set_index("testset")["value"]
+    full = psnr[psnr.row == ORIGINAL].groupby(["network", "testset"])["value"].mean()
+    lines = []
+    for line in psnr[psnr.row != BICUBIC].itertuples():
+        whole = full.get((line.network, line.testset), math.nan) - bicubic[line.testset]
+        if whole > _SMALLEST_GAIN_DB:
+            gain = 100 * (line.value - bicubic[line.testset]) / whole
+            lines.append((line.row, line.network, line.seed, line.testset, GAIN, gain))
+    return pd.DataFrame(lines, columns=list(long.columns))
+
+
+def long_table(study: Study, results: Results) -> pd.DataFrame:
+    """The table as it is stored: ``row, network, testset, metric, mean, std, n, published, status, note``.
+
+    Every printed number has its line, run here or not; ``n`` counts seeds, ``std`` is over seeds (empty for one).
+    """
+    values = per_seed(study, results)
+    groups = values.groupby(["row", "network", "testset", "metric"], sort=False)["value"]
+    ours = groups.agg(mean="mean", std="std", n="count").reset_index()
+    printed = published(study.table).rename(columns={"value": "published"}).drop(columns="std")
+    both = ours.merge(printed, on=["row", "network", "testset", "metric"], how="outer", sort=False)
+    flagged = results.scores[results.scores.collapsed].groupby(["row", "network"]).seed.nunique()
+    both["note"] = [
+        f"collapsed to bicubic in {flagged[key]} of the seeds" if (key := (row, network)) in flagged.index else ""
+        for row, network in zip(both.row, both.network, strict=True)
+    ]
+    both["n"] = both["n"].fillna(0).astype(int)
+    order = {label: index for index, label in enumerate([BICUBIC, *(row.label for row in results.rows)])}
+    networks = {name: index for index, name in enumerate(["bicubic", *results.networks])}
+    both = both.assign(_row=both.row.map(order).fillna(99), _network=both.network.map(networks).fillna(99))
+    return both.sort_values(["_row", "_network"], kind="stable").drop(columns=["_row", "_network"]).reset_index(drop=True)
+
+
+def wide_table(long: pd.DataFrame) -> pd.DataFrame:
+    """What a person reads: one line per row and network; ours as mean ± std, the printed numbers beside."""
+    cells: dict[tuple, dict] = {}
+    columns: dict[tuple, None] = {}
+    for line in long.itertuples():
+        key = (line.row, "" if line.network == "bicubic" else line.network)
+        here, printed = (_TESTSETS.get(line.testset, line.testset), _TITLES[line.metric], "here"), None
+        printed = (*here[:2], "printed")
+        if line.n and line.metric in _SHOWN:
+            columns[here] = None
+            cells.setdefault(key, {})[here] = _ours(line) + ("†" if line.note else "")
+        if not math.isnan(line.published):
+            columns[printed] = None
+            doubtful = "?" if line.status == "doubtful" else ""
+            cells.setdefault(key, {})[printed] = _number(line.published, line.metric) + doubtful
+    # Measured test sets first; then the papers' order of test sets and metrics, ours left of the printed number.
+    measured = {column[0] for column in columns if column[2] == "here"}
+    sets, metrics = list(_TESTSETS.values()), list(_TITLES.values())
+    order = sorted(
+        columns,
+        key=lambda c: (c[0] not in measured, sets.index(c[0]) if c[0] in sets else 99, metrics.index(c[1]), c[2]),
+    )
+    frame = pd.DataFrame.from_dict(cells, orient="index", columns=pd.MultiIndex.from_tuples(order)).fillna("")
+    frame.index = pd.MultiIndex.from_tuples(frame.index, names=["training set", "network"])
+    return frame
+
+
+def _number(value: float, metric: str) -> str:
+    return f"{value:.{_DECIMALS.get(metric, 4)}f}"
+
+
+def _ours(line) -> str:
+    text = _number(line.mean, line.metric)
+    return text if math.isnan(line.std) else f"{text} ± {_number(line.std, line.metric)}"
+
+
+def notes(study: Study, results: Results, long: pd.DataFrame) -> list[str]:
+    """What has to stand under the table."""
+    sizes = ", ".join(f"{name} ({len(p)})" for name, p in study.tests.items())
+    lines = [
+        f"Profile {study.profile.name}: trained on {study.train.origin} ({len(study.train)} pictures), tested on {sizes}, "
+        f"x{results.scale}, {len(study.seeds)} seed(s). PSNR in dB and SSIM in RGB, {results.scale} px shaved, 8-bit "
+        "outputs; mean ± standard deviation over seeds.",
+        "gain %: (PSNR - bicubic) / (full data - bicubic); empty where full data is not above bicubic.",
+        study.lpips_note if study.lpips else f"LPIPS is empty: {_without_paths(study.lpips_note)}",
+    ]
+    if (long.note != "").any():
+        lines.append("† collapsed: within 0.01 dB of bicubic on every test set, so the number says nothing about the data.")
+    if (long.status == "doubtful").any():
+        lines.append("? printed number read from a damaged source.")
+    lines += [f"Differs from the paper in {line}." for line in study.profile.deviations()]
+    return lines + [f"Failed: {failure}" for failure in results.failures]
+
+
+def _without_paths(text: str) -> str:
+    """Only the first half of the message: the rest names folders of this machine."""
+    return text.split(";")[0]
+
+
+def to_markdown(wide: pd.DataFrame) -> str:
+    """A Markdown table with one header line."""
+    flat = wide.reset_index()
+    flat.columns = [" ".join(part for part in column if part).strip() for column in flat.columns]
+    return flat.to_markdown(index=False, disable_numparse=True)
+
+
+def to_latex(wide: pd.DataFrame, caption: str, label: str) -> str:
+    """A LaTeX table with booktabs rules."""
+    escaped = wide.rename(columns=lambda t: t.replace("%", r"\%"))
+    escaped = escaped.map(lambda text: text.replace("±", r"$\pm$").replace("†", r"$\dagger$").replace("%", r"\%"))
+    return escaped.style.to_latex(hrules=True, caption=caption, label=f"tab:{label}", multicol_align="c")
+
+
+def show(wide: pd.DataFrame):
+    """The table as a notebook shows it: measured columns plain, printed ones in grey."""
+    grey = [column for column in wide.columns if column[2] == "printed"]
+    return (
+        wide.style.set_properties(**{"text-align": "right", "white-space": "nowrap"})
+        .set_properties(subset=grey, **{"color": "#777"})
+        .set_table_styles([{"selector": "th", "props": "text-align: left; white-space: nowrap"}])
+    )

@@ -1,0 +1,1 @@
+"""Fit and evaluate super-resolution networks."""

@@ -1,0 +1,70 @@
+"""Per-image scores of a network on test pictures, under the evaluation convention."""
+
+from collections import defaultdict
+
+import torch
+from torch import Tensor, nn
+
+from srdistill.images.convention import bicubic, low_resolution, mod_crop
+from srdistill.images.metrics import psnr, ssim
+from srdistill.images.perceptual import Lpips
+from srdistill.images.pictures import Pictures, to_float, to_uint8
+
+# A trained network this close to bicubic, in dB and on every test set, has learned nothing.
+COLLAPSE_TOLERANCE = 0.01
+
+
+def super_resolve(network: nn.Module | None, lr: Tensor, scale: int) -> Tensor:
+    """LR ``uint8`` (N, 3, h, w) to SR ``uint8`` (N, 3, scale*h, scale*w); None is plain bicubic."""
+    with torch.inference_mode():
+        lr = to_float(lr)
+        return to_uint8(bicubic(lr, scale) if network is None else network(lr))
+
+
+def evaluate(
+    network: nn.Module | None,
+    pictures: Pictures,
+    scale: int,
+    *,
+    device: torch.device | str = "cpu",
+    lpips: Lpips | None = None,
+    batch_pixels: int = 2**22,
+) -> list[dict]:
+    """Scores of each picture: ``image, psnr, ssim, psnr_y, ssim_y`` and, given a model, ``lpips``.
+
+    Pictures of equal size go through together, at most ``batch_pixels`` HR pixels at a time. PSNR in dB and SSIM are
+    RGB with ``scale`` pixels shaved (``_y``: luma); LPIPS sees the whole picture, as in BasicSR's script.
+    """
+    device = torch.device(device)
+    if network is not None:
+        network = network.to(device).eval()
+    by_size = defaultdict(list)
+    for position, image in enumerate(pictures.images):
+        by_size[tuple(mod_crop(image).shape[-2:])].append(position)
+    rows: dict[int, dict] = {}
+    for (height, width), positions in by_size.items():
+        count = max(1, batch_pixels // (height * width))
+        for start in range(0, len(positions), count):
+            chosen = positions[start : start + count]
+            hr = torch.stack([mod_crop(pictures.images[p]) for p in chosen]).to(device)
+            sr = super_resolve(network, low_resolution(hr, scale), scale)
+            columns = {
+                "psnr": psnr(sr, hr, scale),
+                "ssim": ssim(sr, hr, scale),
+                "psnr_y": psnr(sr, hr, scale, luma=True),
+                "ssim_y": ssim(sr, hr, scale, luma=True),
+            }
+            if lpips is not None:
+                columns["lpips"] = lpips(sr, hr)
+            for row, position in enumerate(chosen):
+                scores = {name: float(values[row]) for name, values in columns.items()}
+                rows[position] = {"image": pictures.names[position], **scores}
+    return [rows[position] for position in range(len(pictures))]
+
+
+def collapsed(mean_psnr: dict[str, float], bicubic_psnr: dict[str, float]) -> bool:
+    """Whether a trained network equals bicubic on every test set; arguments are PSNR in dB by test set.
+
+    The guard that the printed VDSR rows lack: the usual VDSR recipe often never leaves its skip connection.
+    """
+    return all(abs(mean_psnr[name] - bicubic_psnr[name]) < COLLAPSE_TOLERANCE for name in mean_psnr)
