@@ -142,7 +142,7 @@ distance_curves(histories)
 # %%
 results = study.run(rows, networks=["SRCNN", "VDSR", "EDSR"])
 print(f"{results.computed} networks trained in this run; all of them took {results.seconds / 60:.1f} minutes")
-results.failures
+results.failures or "no failures"
 
 # %% [markdown]
 # ## Our table beside the printed one

@@ -121,7 +121,7 @@ pd.DataFrame({"root mean square change, 8-bit levels": moved}).round(2)
 # %%
 results = study.run(rows, networks=["SRCNN", "VDSR", "EDSR"])
 print(f"{results.computed} networks trained in this run; all of them took {results.seconds / 60:.1f} minutes")
-results.failures
+results.failures or "no failures"
 
 # %% [markdown]
 # ## Our table beside the printed one

@@ -12,7 +12,7 @@ import torch
 
 def derive_seed(seed: int, purpose: str, *index: int) -> int:
     """A 63-bit seed that depends on every argument and on nothing else."""
-    text = "/".join([str(int(seed)), purpose, *(str(int(i)) for i in index)])
+    text = repr((int(seed), purpose, *(int(i) for i in index)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 

@@ -196,6 +196,16 @@ def test_unpacking_that_was_interrupted_is_done_again(served_benchmark, data):
     assert load_collection("set5").names == ("astronaut", "flower")
 
 
+def test_unpacking_that_was_interrupted_inside_a_picture_is_noticed(served_benchmark, data):
+    content, state, _ = served_benchmark
+    state("md5:" + hashlib.md5(content).hexdigest())
+    load_collection("set5")
+    half = next(data.rglob("flower.png"))
+    half.write_bytes(half.read_bytes()[:1000])
+    with pytest.raises(PictureError, match="flower.png: damaged or cut off"):
+        load_collection("set5")
+
+
 def test_archive_without_the_expected_folder_is_named(served_benchmark, data):
     content, state, _ = served_benchmark
     state("md5:" + hashlib.md5(content).hexdigest())

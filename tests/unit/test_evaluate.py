@@ -8,8 +8,7 @@ from torch import nn
 
 from srdistill.images.convention import bicubic, low_resolution, mod_crop
 from srdistill.images.metrics import psnr, ssim
-from srdistill.images.pictures import Pictures, to_float, to_uint8
-from srdistill.images.resize import ScaleError
+from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
 from srdistill.networks import build_network
 from srdistill.training.evaluate import evaluate, super_resolve
 
@@ -93,8 +92,8 @@ def test_super_resolve_rounds_and_clamps(pictures):
     assert super_resolve(Brighten(), torch.full_like(lr, 255), 2).min() == 255
 
 
-def test_picture_too_small_to_score_is_refused():
-    with pytest.raises(ScaleError, match="11 x 50 px is smaller than 12 px"):
+def test_picture_smaller_than_the_crop_multiple_is_named():
+    with pytest.raises(PictureError, match="thin: 11 x 50 px is too small"):
         evaluate(None, Pictures((torch.zeros(3, 11, 50, dtype=torch.uint8),), ("thin",)), 2)
 
 

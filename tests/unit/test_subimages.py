@@ -77,9 +77,7 @@ def test_extracted_windows_are_as_many_as_counted(train_photos):
 def test_windows_hold_the_pixels_of_their_picture(pictures):
     sub_images = extract_sub_images(pictures, 48, 40)
     for label, image in enumerate(pictures.images):
-        corners = [
-            (y, x) for y in window_starts(image.shape[1], 48, 40) for x in window_starts(image.shape[2], 48, 40)
-        ]
+        corners = [(y, x) for y in window_starts(image.shape[1], 48, 40) for x in window_starts(image.shape[2], 48, 40)]
         expected = torch.stack([image[:, y : y + 48, x : x + 48] for y, x in corners])
         assert torch.equal(sub_images.of(label), expected)
 

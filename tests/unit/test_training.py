@@ -51,7 +51,7 @@ def test_vdsr_beats_bicubic_on_photographs_and_is_not_collapsed(train_photos, te
     learning = Recipe(iterations=250, batch=8, patch=24, lr=3e-3, loss="mse", schedule="cosine")
     network, history = train(network, train_photos.images, learning, scale=2, seed=0)
     learned, plain = mean_psnr(network, test_pieces), mean_psnr(None, test_pieces)
-    assert learned > plain + 0.15
+    assert learned > plain + 0.25
     assert len(history) == 5 and history[-1] < history[0]
     assert not collapsed({"pieces": learned}, {"pieces": plain})
 
@@ -80,7 +80,8 @@ def test_two_runs_agree_bit_for_bit(pictures, changes):
 def test_two_runs_on_two_threads_agree_bit_for_bit(pictures):
     torch.set_num_threads(2)
     try:
-        assert_same(run(pictures, recipe(patch=48)), run(pictures, recipe(patch=48)))
+        large = recipe(iterations=6, batch=8, patch=48)
+        assert_same(run(pictures, large), run(pictures, large))
     finally:
         torch.set_num_threads(1)
 

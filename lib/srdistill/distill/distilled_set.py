@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from srdistill.files import atomic_path, write_text
@@ -101,7 +101,8 @@ class DistilledSet:
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, atomically."""
         tensors = {"images": self.images.contiguous(), "labels": self.labels.contiguous()}
-        tensors |= {f"snapshot.{step}": images.contiguous() for step, images in self.snapshots.items()}
+        # safetensors refuses tensors that share memory, as a snapshot of the images themselves would.
+        tensors |= {f"snapshot.{step}": images.clone().contiguous() for step, images in self.snapshots.items()}
         about = {
             "names": list(self.names),
             "method": self.method,
@@ -110,7 +111,8 @@ class DistilledSet:
             "generator_bytes": self.generator_bytes,
         }
         with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"distilled_set": json.dumps(about)})
+            # Through memory: save_file hides a full disk behind an error of its own.
+            temporary.write_bytes(save(tensors, metadata={"distilled_set": json.dumps(about)}))
 
     @classmethod
     def load(cls, path: str | Path) -> "DistilledSet":
@@ -119,22 +121,28 @@ class DistilledSet:
             with safe_open(path, "pt") as file:
                 about = json.loads(file.metadata()["distilled_set"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
+            snapshots = {int(name.split(".")[1]): t for name, t in tensors.items() if name.startswith("snapshot.")}
+            return cls(
+                images=tensors["images"],
+                labels=tensors["labels"],
+                names=tuple(about["names"]),
+                method=about["method"],
+                settings=about["settings"],
+                history=about["history"],
+                snapshots=snapshots,
+                generator_bytes=about["generator_bytes"],
+            )
+        except (SafetensorError, TypeError, KeyError, ValueError) as error:
             raise SetError(f"{path}: not a distilled set, or damaged ({error})") from error
-        return cls(
-            images=tensors["images"],
-            labels=tensors["labels"],
-            names=tuple(about["names"]),
-            method=about["method"],
-            settings=about["settings"],
-            history=about["history"],
-            snapshots={int(name.split(".")[1]): t for name, t in tensors.items() if name.startswith("snapshot.")},
-            generator_bytes=about["generator_bytes"],
-        )
 
     def export(self, folder: str | Path) -> Path:
-        """Write the images as PNG files that any trainer reads, with a README that says how they were made."""
+        """Write the images as PNG files that any trainer reads, with a README that says how they were made.
+
+        Images of an earlier export into the same folder are removed: they would join the training set.
+        """
         folder = Path(folder)
+        for old in folder.glob("[0-9][0-9][0-9][0-9][0-9]_*.png"):
+            old.unlink()
         for index, (image, label) in enumerate(zip(self.images, self.labels.tolist(), strict=True)):
             with atomic_path(folder / f"{index:05d}_{self.names[label].replace('/', '_')}.png") as temporary:
                 temporary.write_bytes(png_bytes(image))

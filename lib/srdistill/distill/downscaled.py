@@ -3,7 +3,7 @@
 import torch
 
 from srdistill.distill.distilled_set import DistilledSet
-from srdistill.distill.windows import draw_windows
+from srdistill.distill.windows import check_ipc, draw_windows
 from srdistill.images.pictures import Pictures, to_float, to_uint8
 from srdistill.images.resize import resize
 from srdistill.seeds import generator_for
@@ -20,10 +20,11 @@ def downscaled(
     """
     if geometry not in ("crop", "squash"):
         raise ValueError(f"unknown geometry {geometry!r}; there are: crop, squash")
+    check_ipc(ipc)
     draws = generator_for(generator.initial_seed(), "downscaled")
     shortest = torch.tensor([min(image.shape[1:]) for image in real.images]).clamp(min=size)
     sides = (size + torch.rand(len(real), ipc, generator=draws) * (shortest[:, None] - size + 1)).long()
-    windows = draw_windows(real, ipc, size, torch.minimum(sides, shortest[:, None]), draws)
+    windows = draw_windows(real, size, torch.minimum(sides, shortest[:, None]), draws)
     images = []
     for index, (label, window) in enumerate(windows):
         if index % ipc == 0:

@@ -7,7 +7,7 @@ synthetic images to bring them together. Departures from the reference code of D
 shared by real and synthetic images (the only augmentations that commute with bicubic resizing).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -28,6 +28,9 @@ from srdistill.networks import build_network
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.training.checkpoint import Checkpoint
+
+# Real images go through in groups of about this many HR pixels.
+_GROUP_PIXELS = 2**24
 
 STARTS: dict[str, Callable[..., DistilledSet]] = {"noise": noise, "downscaled": downscaled, "real": random_crops}
 
@@ -76,8 +79,8 @@ def gradient_matching(
     Args:
         start: ``noise``, ``downscaled``, ``real`` (random crops), or a set with ``ipc`` images per picture to go on from.
         network: settings of ``build_network`` for a network drawn anew every iteration (``{"architecture": "SRCNN"}`` if
-            None), or a trained module, which stays fixed: then the real gradients are computed once, over whole
-            sub-images.
+            None; not VDSR, whose last layer starts at zero and stops all other gradients), or a trained module, which
+            stays fixed: then the real gradients are computed once, over whole sub-images.
         lr, momentum: SGD on the images, in [0, 1] units; images are clamped to [0, 1] after every step. The gradient of a
             pixel falls with the number of pixels of a class, so larger or more images need a larger rate: 1 to 5 moves
             one image of 64 px visibly in a hundred iterations, 0.01 does not move it by one 8-bit level.
@@ -101,6 +104,8 @@ def gradient_matching(
             f"the start has images of shape {tuple(begin.images.shape)}; {classes} pictures with ipc {ipc} and size "
             f"{size} need {(classes * ipc, 3, size, size)}"
         )
+    if not torch.equal(begin.labels, torch.arange(classes).repeat_interleave(ipc)):
+        raise SetError(f"the labels of the start must count up, {ipc} of each picture in the order of the pictures")
     images = to_float(begin.images).view(classes, ipc, 3, size, size).to(device)
     source = _RealGradients(real, network, scale, distance, crop, step, size, batch_real, seed, device)
     state = _State(images, torch.zeros_like(images))
@@ -139,6 +144,8 @@ def gradient_matching(
             state.snapshots[k + 1] = _snapshot(state.images)
         if checkpoint and checkpoint.due(k + 1) and k + 1 < iterations:
             checkpoint.save(dict(vars(state)))
+    if not bool(torch.isfinite(state.images).all()):
+        raise MatchingDiverged(f"the images became NaN in the last iteration; lower lr ({lr})")
     if checkpoint:
         checkpoint.clear()
     return DistilledSet(
@@ -181,19 +188,33 @@ class _RealGradients:
     def gradients(self, net: nn.Module, weights, k: int, t: int, element: int) -> list[Tensor]:
         """Per class; computed once per flip if the network never changes."""
         if self.fixed is None or t > 0:
-            return real_gradients(net, weights, self._crops(k, t, element), self.scale)
+            return self._compute(net, weights, self._crops(k, t, element))
         if element not in self._cache:
-            whole = [d4(to_float(self.windows.of(label)).to(self.device), element) for label in range(len(self.per_class))]
-            self._cache[element] = real_gradients(net, weights, whole, self.scale)
+            labels = range(len(self.per_class))
+            whole = (d4(to_float(self.windows.of(label)).to(self.device), element) for label in labels)
+            self._cache[element] = self._compute(net, weights, whole)
         return self._cache[element]
 
-    def _crops(self, k: int, t: int, element: int) -> list[Tensor]:
-        """One random crop of ``size`` px in each sub-image, per class (n, 3, size, size)."""
+    def _compute(self, net: nn.Module, weights, classes: Iterable[Tensor]) -> list[Tensor]:
+        """Group by group, so that the pixels of all real images are never in memory at once."""
+        parts, group, pixels = [], [], 0
+        for images in classes:
+            group.append(images)
+            pixels += images.shape[0] * images.shape[-1] ** 2
+            if pixels >= _GROUP_PIXELS:
+                parts.append(real_gradients(net, weights, group, self.scale))
+                group, pixels = [], 0
+        if group:
+            parts.append(real_gradients(net, weights, group, self.scale))
+        return [torch.cat(tensors) for tensors in zip(*parts, strict=True)]
+
+    def _crops(self, k: int, t: int, element: int) -> Iterator[Tensor]:
+        """One random crop of ``size`` px in each sub-image, class by class (n, 3, size, size)."""
         draws = generator_for(self.seed, "real", k, t)
         room = self.windows.crop - self.size + 1
         shift = (torch.rand(2, len(self.windows), generator=draws, dtype=torch.float64) * room).long()
         order = torch.rand(len(self.windows), generator=draws)
-        crops, start = [], 0
+        start = 0
         for count in self.per_class:
             chosen = start + order[start : start + count].argsort()[: self.batch_real].sort().values
             start += count
@@ -204,8 +225,7 @@ class _RealGradients:
                 self.size,
                 torch.full_like(chosen, element),
             )
-            crops.append(to_float(pixels).contiguous())
-        return crops
+            yield to_float(pixels).contiguous()
 
 
 def _start(name: str) -> Callable[..., DistilledSet]:

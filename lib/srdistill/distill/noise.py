@@ -3,6 +3,7 @@
 import torch
 
 from srdistill.distill.distilled_set import DistilledSet
+from srdistill.distill.windows import check_ipc
 from srdistill.images.pictures import Pictures, to_uint8
 from srdistill.seeds import generator_for
 
@@ -16,8 +17,7 @@ def noise(
     """
     if kind not in ("normal", "uniform"):
         raise ValueError(f"unknown kind of noise {kind!r}; there are: normal, uniform")
-    if ipc < 1:
-        raise ValueError(f"ipc (images per class) must be 1 or more, got {ipc}")
+    check_ipc(ipc)
     shape = (len(real) * ipc, 3, size, size)
     draw = torch.randn if kind == "normal" else torch.rand
     images = to_uint8(draw(shape, generator=generator_for(generator.initial_seed(), "noise")))

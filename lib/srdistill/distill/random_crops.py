@@ -3,15 +3,16 @@
 import torch
 
 from srdistill.distill.distilled_set import DistilledSet
-from srdistill.distill.windows import draw_windows
+from srdistill.distill.windows import check_ipc, draw_windows
 from srdistill.images.pictures import Pictures
 from srdistill.seeds import generator_for
 
 
 def random_crops(real: Pictures, *, ipc: int, size: int, generator: torch.Generator) -> DistilledSet:
     """``ipc`` uniformly placed crops of ``size`` x ``size`` px from each picture, unchanged."""
+    check_ipc(ipc)
     sides = torch.full((len(real), ipc), size)
-    windows = draw_windows(real, ipc, size, sides, generator_for(generator.initial_seed(), "random crops"))
+    windows = draw_windows(real, size, sides, generator_for(generator.initial_seed(), "random crops"))
     return DistilledSet(
         torch.stack([window for _, window in windows]),
         torch.tensor([label for label, _ in windows]),

@@ -6,15 +6,20 @@ from torch import Tensor
 from srdistill.images.pictures import PictureError, Pictures
 
 
-def draw_windows(
-    real: Pictures, ipc: int, size: int, sides: Tensor, generator: torch.Generator
-) -> list[tuple[int, Tensor]]:
-    """``ipc`` windows per picture as (label, ``uint8`` (3, side, side)), uniformly placed.
-
-    ``sides``: (len(real), ipc) window sides in px. Raises PictureError if a picture is smaller than ``size``.
-    """
+def check_ipc(ipc: int) -> None:
+    """Raise ValueError unless ``ipc`` is 1 or more."""
     if ipc < 1:
         raise ValueError(f"ipc (images per class) must be 1 or more, got {ipc}")
+
+
+def draw_windows(
+    real: Pictures, size: int, sides: Tensor, generator: torch.Generator
+) -> list[tuple[int, Tensor]]:
+    """Windows as (label, ``uint8`` (3, side, side)), uniformly placed.
+
+    ``sides``: (len(real), ipc) window sides in px, ``ipc`` windows per picture. Raises PictureError if a picture is smaller
+    than ``size``.
+    """
     windows = []
     for label, (name, image) in enumerate(real):
         height, width = image.shape[1:]

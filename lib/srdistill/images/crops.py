@@ -46,6 +46,9 @@ class CropBank:
 
     def crop(self, which: Tensor, top: Tensor, left: Tensor, size: int, element: Tensor | None = None) -> Tensor:
         """Crops (B, 3, size, size) ``uint8``; ``which``, ``top``, ``left`` and ``element`` (see ``d4``) are (B,)."""
+        inside = (top >= 0) & (left >= 0) & (top + size <= self.heights[which]) & (left + size <= self.widths[which])
+        if not bool(inside.all()):
+            raise PictureError(f"a crop of {size} px reaches over the border of its picture")
         grid = self._grids(size)
         rows, columns = (grid[:1] if element is None else grid[element]).unbind(1)
         index = (self._offsets[which] + top * self.widths[which] + left)[:, None, None] + (

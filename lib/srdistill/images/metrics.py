@@ -34,9 +34,12 @@ def psnr(prediction: Tensor, truth: Tensor, shave: int = 0, luma: bool = False) 
     return 20.0 * math.log10(255.0) - 10.0 * torch.log10(error.square().mean((1, 2, 3)))
 
 
+SSIM_WINDOW = 11
+
+
 @lru_cache(maxsize=1)
 def _gaussian() -> tuple[float, ...]:
-    weights = [math.exp(-((i - 5) ** 2) / (2 * 1.5**2)) for i in range(11)]
+    weights = [math.exp(-((i - 5) ** 2) / (2 * 1.5**2)) for i in range(SSIM_WINDOW)]
     return tuple(weight / sum(weights) for weight in weights)
 
 
@@ -55,8 +58,8 @@ def _blur(images: Tensor) -> Tensor:
 def ssim(prediction: Tensor, truth: Tensor, shave: int = 0, luma: bool = False) -> Tensor:
     """Structural similarity: 11 x 11 Gaussian window, sigma 1.5, valid region, per channel, then the mean."""
     x, y = _levels(prediction, shave, luma), _levels(truth, shave, luma)
-    if min(x.shape[-2:]) < 11:
-        raise ValueError(f"SSIM needs 11 px on each side after shaving, got {tuple(x.shape[-2:])}")
+    if min(x.shape[-2:]) < SSIM_WINDOW:
+        raise ValueError(f"SSIM needs {SSIM_WINDOW} px on each side after shaving, got {tuple(x.shape[-2:])}")
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mean_x, mean_y = _blur(x), _blur(y)
     var_x = _blur(x * x) - mean_x**2

@@ -50,7 +50,7 @@ def find_backbone(backbone: str = "alex", download: bool = False) -> Path:
     if not cached.is_file() and download:
         try:
             weights.get_state_dict(progress=True, check_hash=True)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: the downloaded file has a wrong hash
             raise WeightsMissing(f"LPIPS-{backbone}: could not download {weights.url} ({error})") from error
     if not cached.is_file():
         raise WeightsMissing(

@@ -20,7 +20,7 @@ class PictureError(ValueError):
 
 def to_float(images: Tensor) -> Tensor:
     """``uint8`` 0..255 to ``float32`` in [0, 1], any shape."""
-    return images.to(torch.float32).div_(255.0)
+    return images.to(torch.float32) / 255.0
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -124,7 +124,9 @@ def read_picture(path: str | Path) -> Tensor:
         raise PictureError(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise PictureError(f"{path}: not a picture that Pillow can read; remove it from the folder") from None
-    except (OSError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{path}: too large to open safely ({error}); cut it or leave it out") from error
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError) as error:
         raise PictureError(f"{path}: damaged or cut off ({error}); fetch the file again or remove it") from error
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 

@@ -33,21 +33,24 @@ def bicubic_matrix(size_in: int, size_out: int) -> Tensor:
     scale = size_out / size_in
     stretch = min(1.0, scale)
     support = 4.0 / stretch
-    centers = (torch.arange(size_out, dtype=torch.float64) + 0.5) / scale - 0.5
-    first = torch.floor(centers - support / 2)
     taps = math.ceil(support) + 2
-    positions = first[:, None] + torch.arange(taps, dtype=torch.float64)
-    weights = stretch * _cubic(stretch * (centers[:, None] - positions))
-    weights = weights / weights.sum(1, keepdim=True)
-    # Mirror with the edge pixel repeated: ... 1 0 | 0 1 2 ... n-1 | n-1 n-2 ...
-    wrapped = positions.long() % (2 * size_in)
-    columns = torch.minimum(wrapped, 2 * size_in - 1 - wrapped)
-    return torch.zeros(size_out, size_in, dtype=torch.float64).scatter_add_(1, columns, weights)
+    # What is kept must be an ordinary tensor, also when the first caller runs in inference mode or on another device.
+    with torch.inference_mode(False), torch.device("cpu"):
+        centers = (torch.arange(size_out, dtype=torch.float64) + 0.5) / scale - 0.5
+        first = torch.floor(centers - support / 2)
+        positions = first[:, None] + torch.arange(taps, dtype=torch.float64)
+        weights = stretch * _cubic(stretch * (centers[:, None] - positions))
+        weights = weights / weights.sum(1, keepdim=True)
+        # Mirror with the edge pixel repeated: ... 1 0 | 0 1 2 ... n-1 | n-1 n-2 ...
+        wrapped = positions.long() % (2 * size_in)
+        columns = torch.minimum(wrapped, 2 * size_in - 1 - wrapped)
+        return torch.zeros(size_out, size_in, dtype=torch.float64).scatter_add_(1, columns, weights)
 
 
 @lru_cache(maxsize=512)
 def _matrix(size_in: int, size_out: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return bicubic_matrix(size_in, size_out).to(device=device, dtype=dtype)
+    with torch.inference_mode(False):
+        return bicubic_matrix(size_in, size_out).to(device=device, dtype=dtype)
 
 
 def resize(images: Tensor, size: tuple[int, int]) -> Tensor:

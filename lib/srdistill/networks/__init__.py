@@ -21,7 +21,7 @@ def build_network(architecture: str, scale: int, seed: int, **sizes) -> nn.Modul
     if architecture not in ARCHITECTURES:
         raise ValueError(f"unknown network {architecture!r}; there are: {', '.join(ARCHITECTURES)}")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "network"))
+        torch.default_generator.manual_seed(derive_seed(seed, "network"))
         return ARCHITECTURES[architecture](scale=scale, **sizes)
 
 

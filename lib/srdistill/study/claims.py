@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 from scipy import stats
 
+from srdistill.study.describe import readable
 from srdistill.study.published import published
 from srdistill.study.study import Study
 
@@ -125,10 +127,10 @@ def difference_claim(
     )
 
 
-def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
+def claims_table(claims: Sequence[Claim]) -> Styler:
     """What a notebook shows of its claims."""
     lines = [
         {"claim": c.statement, "in the paper's own table": c.in_print, "here": c.measured, "verdict": c.verdict}
         for c in claims
     ]
-    return pd.DataFrame(lines)
+    return readable(pd.DataFrame(lines)).hide()

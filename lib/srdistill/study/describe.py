@@ -1,12 +1,21 @@
 """What a reader should know before the first number: profile, machine, data."""
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
+from srdistill.distill.distilled_set import DistilledSet, sizes_of
 from srdistill.study.provenance import provenance
 from srdistill.study.study import Study
 
 
-def describe(study: Study) -> pd.DataFrame:
+def readable(frame: pd.DataFrame) -> Styler:
+    """The frame as a notebook shows it: whole texts, left-aligned."""
+    return frame.style.set_properties(**{"text-align": "left"}).set_table_styles(
+        [{"selector": "th", "props": "text-align: left"}]
+    )
+
+
+def describe(study: Study) -> Styler:
     """Profile, pictures, students and machine of this run, one line each."""
     origin = provenance()
     machine, software = origin["machine"], origin["software"]
@@ -24,20 +33,16 @@ def describe(study: Study) -> pd.DataFrame:
         "versions": ", ".join(f"{name} {software[name]}" for name in ("python", "torch", "numpy")),
         "commit": software["commit"][:12] + (" with uncommitted changes" if software["uncommitted_code"] else ""),
     }
-    return pd.DataFrame({"this run": lines})
+    return readable(pd.DataFrame({"this run": lines}))
 
 
-def sizes_table(study: Study, sets: dict) -> pd.DataFrame:
+def sizes_table(study: Study, sets: dict[str, DistilledSet]) -> Styler:
     """The four sizes of distilled sets (label: set), as numbers and as shares of the training pictures in percent."""
-    from srdistill.distill.distilled_set import sizes_of
-
     original = sizes_of(study.train.images)
-    lines = {"training pictures": vars(original)}
+    lines = {"training pictures": {name: f"{value:,}" for name, value in vars(original).items()}}
     for label, distilled in sets.items():
         sizes = distilled.sizes
         share = sizes.share_of(original)
         lines[label] = {name: f"{value:,} ({share[name]:.2f} %)" for name, value in vars(sizes).items()}
-    lines["training pictures"] = {name: f"{value:,}" for name, value in vars(original).items()}
-    table = pd.DataFrame(lines).T
-    return table.rename(columns={"images": "images", "pixels": "HR pixels", "lossless_bytes": "bytes as PNG",
-                                 "total_bytes": "bytes with labels and decoder"})  # fmt: skip
+    names = {"pixels": "HR pixels", "lossless_bytes": "bytes as PNG", "total_bytes": "bytes with labels and decoder"}
+    return readable(pd.DataFrame(lines).T.rename(columns=names))

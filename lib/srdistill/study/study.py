@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from srdistill.distill.distilled_set import DistilledSet
@@ -173,7 +173,7 @@ class Study:
             best, history = train(fresh, images, recipe, scale=scale, seed=seed, device=self.device,
                                   checkpoint=checkpoint, label=label)  # fmt: skip
             weights = {name: tensor.cpu().contiguous() for name, tensor in best.state_dict().items()}
-            return {"history": history}, lambda path: save_file(weights, path)
+            return {"history": history}, lambda path: path.write_bytes(save(weights))
 
         entry = self.store.fetch("networks", spec, make)
         model = build_network(network, scale, 0, **sizes)

@@ -1,5 +1,6 @@
 """Checkpoints of long loops: written whole, refused when they belong to other work or are damaged."""
 
+import io
 import os
 import warnings
 from dataclasses import dataclass
@@ -34,8 +35,11 @@ class Checkpoint:
 
     def save(self, state: dict) -> None:
         """Replace the checkpoint by ``state``: tensors, numbers, strings, lists and dicts only."""
+        # Through memory: torch.save to a path hides a full disk behind an error of its own.
+        buffer = io.BytesIO()
+        torch.save({"identity": self.identity, "state": state}, buffer)
         with atomic_path(self.path) as temporary:
-            torch.save({"identity": self.identity, "state": state}, temporary)
+            temporary.write_bytes(buffer.getbuffer())
 
     def due(self, step: int) -> bool:
         """Whether to save after ``step`` steps."""

@@ -5,10 +5,10 @@ from collections import defaultdict
 import torch
 from torch import Tensor, nn
 
-from srdistill.images.convention import bicubic, low_resolution, mod_crop
-from srdistill.images.metrics import psnr, ssim
+from srdistill.images.convention import MULTIPLE, bicubic, low_resolution, mod_crop
+from srdistill.images.metrics import SSIM_WINDOW, psnr, ssim
 from srdistill.images.perceptual import Lpips
-from srdistill.images.pictures import Pictures, to_float, to_uint8
+from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
 
 # A trained network this close to bicubic, in dB and on every test set, has learned nothing.
 COLLAPSE_TOLERANCE = 0.01
@@ -39,7 +39,13 @@ def evaluate(
     if network is not None:
         network = network.to(device).eval()
     by_size = defaultdict(list)
-    for position, image in enumerate(pictures.images):
+    smallest = SSIM_WINDOW + 2 * scale
+    for position, (name, image) in enumerate(pictures):
+        if min(side - side % MULTIPLE for side in image.shape[-2:]) < smallest:
+            raise PictureError(
+                f"{name}: {image.shape[-2]} x {image.shape[-1]} px is too small to score at x{scale}: cropped to a "
+                f"multiple of {MULTIPLE} it must have {smallest} px on each side; leave it out"
+            )
         by_size[tuple(mod_crop(image).shape[-2:])].append(position)
     rows: dict[int, dict] = {}
     for (height, width), positions in by_size.items():

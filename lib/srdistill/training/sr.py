@@ -51,7 +51,9 @@ def train(
     if recipe.patch % scale:
         raise ValueError(f"scale {scale} does not divide the training patch of {recipe.patch} px; change Recipe.patch")
     images = list(images)
-    smallest = min((min(image.shape[-2:]) for image in images), default=0)
+    if not images:
+        raise PictureError("no pictures to train on")
+    smallest = min(min(image.shape[-2:]) for image in images)
     if smallest < recipe.patch:
         raise PictureError(
             f"the training patch of {recipe.patch} px does not fit a training picture of {smallest} px; "
@@ -113,6 +115,8 @@ def train(
                     "recent": [value.item() for value in recent],
                 }
             )
+    if not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
+        raise TrainingDiverged(f"{label}: the last step made the weights NaN; lower the learning rate ({recipe.lr})")
     if checkpoint:
         checkpoint.clear()
     return (average.module if average is not None else network).eval(), history

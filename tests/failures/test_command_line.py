@@ -1,0 +1,85 @@
+"""Wrong names are found before anything runs: exit status 2 and the right names."""
+
+import pytest
+
+from srdistill.study.run import main
+
+
+@pytest.fixture(autouse=True)
+def nothing_may_run(monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("a notebook was executed")
+
+    monkeypatch.setattr("papermill.execute_notebook", never)
+
+
+@pytest.fixture
+def two_notebooks(repository):
+    repository.write_plain("01_one")
+    repository.write_plain("02_two")
+    return repository
+
+
+def refused(capsys, *arguments: str) -> str:
+    assert main(list(arguments)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "Traceback" not in error
+    return error
+
+
+def test_unknown_notebook(two_notebooks, capsys):
+    error = refused(capsys, "07_seven", "--profile", "smoke")
+    assert "unknown notebook '07_seven'; there are: 01_one, 02_two" in error
+
+
+def test_unknown_profile(two_notebooks, capsys):
+    error = refused(capsys, "01_one", "--profile", "huge")
+    assert "unknown profile 'huge'; there are: smoke, laptop, gpu, paper" in error
+
+
+def test_unknown_parameter(two_notebooks, capsys):
+    error = refused(capsys, "--profile", "smoke", "-p", "speed=3")
+    assert "01_one: unknown parameter 'speed'; it has: data, profile, seeds" in error
+
+
+@pytest.mark.xfail(strict=True, reason="parameters with the value 0 are dropped before they are checked")
+def test_unknown_parameter_with_the_value_zero(two_notebooks, capsys):
+    assert "unknown parameter 'speed'" in refused(capsys, "--profile", "smoke", "-p", "speed=0")
+
+
+@pytest.mark.xfail(strict=True, reason="-p profile= runs one profile under the name of another")
+def test_profile_is_not_a_parameter_beside_the_option(two_notebooks, capsys):
+    assert "--profile" in refused(capsys, "--profile", "smoke", "-p", "profile=laptop")
+
+
+def test_parameter_without_a_value(two_notebooks, capsys):
+    assert "-p takes NAME=VALUE, got 'seeds'" in refused(capsys, "-p", "seeds")
+
+
+@pytest.mark.xfail(strict=True, reason="found only when the kernel has started, by every notebook in turn")
+def test_negative_seeds(two_notebooks, capsys):
+    assert "seeds" in refused(capsys, "--profile", "smoke", "--seeds", "-1")
+
+
+def test_a_parameter_that_only_one_of_the_notebooks_lacks(repository, capsys):
+    repository.write_plain("01_one")
+    repository.write("02_two", "1", parameters='profile = ""\nspeed = 1\n')
+    assert "01_one: unknown parameter 'speed'" in refused(capsys, "-p", "speed=3")
+
+
+def test_missing_parameters_tag(repository, capsys):
+    repository.write("01_one", "1", tags="")
+    assert "01_one: needs exactly one cell tagged 'parameters', has 0" in refused(capsys)
+
+
+def test_folder_of_pictures_that_is_not_there(two_notebooks, tmp_path, capsys):
+    assert "nowhere is not a folder" in refused(capsys, "--data", str(tmp_path / "nowhere"))
+
+
+def test_help_names_the_options(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("--profile", "smoke, laptop, gpu, paper", "--seeds", "--data", "NAME=VALUE"))

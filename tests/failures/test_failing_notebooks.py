@@ -1,0 +1,116 @@
+"""A notebook that fails is kept beside, moves nothing, and does not stop the next one."""
+
+import json
+
+import pytest
+from tiny_repository import PLAIN, SAVE, STUDY
+
+from srdistill.study.run import main
+
+SMOKE = ["--profile", "smoke"]
+
+
+def test_a_run_puts_tables_and_notebook_into_place(repository, capsys):
+    repository.write_plain("01_one")
+    assert main([*SMOKE, "--seeds", "2"]) == 0
+    assert repository.made() == {"01_one.csv", "runs/01_one.ipynb"}
+    assert (repository.tables / "smoke" / "01_one.csv").read_text() == "profile,seeds\nsmoke,2\n"
+    assert "1 of 1 notebooks" in capsys.readouterr().out
+
+
+def test_smoke_runs_never_land_in_the_laptops_tables(repository):
+    repository.write_plain("01_one")
+    assert main(["01", *SMOKE]) == 0
+    assert {path.name for path in repository.tables.iterdir()} == {"published", "smoke"}
+    assert {path.name for path in repository.notebooks.iterdir()} == {"01_one.py"}
+
+
+def test_a_plain_laptop_run_renews_the_paired_notebook_and_the_board(repository):
+    repository.write_plain("01_one")
+    assert main(["01"]) == 0
+    assert repository.made("laptop") == {"01_one.csv", "runs/01_one.ipynb"}
+    paired = json.loads((repository.notebooks / "01_one.ipynb").read_text())
+    tags = [cell["metadata"].get("tags", []) for cell in paired["cells"]]
+    assert tags == [["parameters"], []]
+    assert [cell["execution_count"] is not None for cell in paired["cells"]] == [True, True]
+    assert (repository.tables / "README.md").exists()
+
+
+@pytest.fixture
+def first_fails(repository):
+    repository.write("01_one", PLAIN.format(table="01_one"), 'raise ArithmeticError("not today")')
+    repository.write_plain("02_two")
+    return repository
+
+
+def test_a_failing_cell(first_fails, capsys):
+    assert main(SMOKE) == 1
+    assert first_fails.made() == {"runs/01_one.failed.ipynb", "02_two.csv", "runs/02_two.ipynb"}
+    out = capsys.readouterr().out
+    assert "FAILED 01_one: ArithmeticError: not today" in out
+    assert "papers_tables/smoke/runs/01_one.failed.ipynb" in out
+    assert "1 of 2 notebooks" in out
+
+
+def test_the_failed_notebook_holds_the_traceback(first_fails):
+    main(["01", *SMOKE])
+    cells = first_fails.executed("01_one.failed").cells
+    errors = [output for cell in cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    assert [(error.ename, error.evalue) for error in errors] == [("ArithmeticError", "not today")]
+    assert any("not today" in line for line in errors[0].traceback)
+
+
+def test_what_an_earlier_run_made_outlives_a_failure_and_a_success_clears_it(first_fails):
+    first_fails.write_plain("01_one")
+    assert main(["01", *SMOKE]) == 0
+    before = (first_fails.tables / "smoke" / "01_one.csv").read_bytes()
+    first_fails.write("01_one", PLAIN.format(table="01_one"), 'raise ArithmeticError("not today")')
+    assert main(["01", *SMOKE, "--seeds", "5"]) == 1
+    assert (first_fails.tables / "smoke" / "01_one.csv").read_bytes() == before
+    first_fails.write_plain("01_one")
+    assert main(["01", *SMOKE]) == 0
+    assert first_fails.made() == {"01_one.csv", "runs/01_one.ipynb"}
+
+
+def test_a_killed_kernel(repository, capsys):
+    repository.write("01_one", PLAIN.format(table="01_one"), "os.kill(os.getpid(), 9)")
+    repository.write_plain("02_two")
+    assert main(SMOKE) == 1
+    out = capsys.readouterr().out
+    assert "FAILED 01_one: the kernel died" in out
+    assert "finished cells are kept" in out
+    assert repository.made() - {"runs/01_one.failed.ipynb"} == {"02_two.csv", "runs/02_two.ipynb"}
+
+
+def test_a_kernel_that_exits_by_itself(repository, capsys):
+    repository.write("01_one", PLAIN.format(table="01_one"), "os._exit(0)")
+    assert main(SMOKE) == 1
+    assert "kernel died" in capsys.readouterr().out
+    assert repository.made() <= {"runs/01_one.failed.ipynb"}
+
+
+REFUSING = STUDY.replace(
+    "study.run(rows[:1]",
+    """
+def refusing(real, *, ipc, size, generator):
+    raise RuntimeError("no such luck")
+
+rows = [study.row("Refusing", refusing, ipc=1), *rows]
+study.run(rows[:1]""",
+)
+
+
+def test_failing_rows_are_named_and_no_table_is_moved(repository, capsys):
+    repository.write("01_one", REFUSING, SAVE)
+    assert main(SMOKE) == 1
+    out = capsys.readouterr().out
+    assert "FAILED 01_one: CellsFailed: 1 part(s) of dietz_t1 failed" in out
+    assert "- Refusing, seed 0: RuntimeError: no such luck" in out
+    assert repository.made() == {"runs/01_one.failed.ipynb"}
+
+
+def test_ones_own_pictures_have_a_folder_of_their_own(repository, tmp_path):
+    (tmp_path / "holidays").mkdir()
+    repository.write_plain("01_one")
+    assert main(["--data", str(tmp_path / "holidays"), *SMOKE]) == 0
+    assert {path.name for path in repository.tables.iterdir()} == {"published", "own-holidays"}

@@ -1,0 +1,110 @@
+"""DATA=folder: a reader's own photographs, with and without test pictures, and folders that cannot be used."""
+
+import pytest
+
+from srdistill.distill.distilled_set import png_bytes
+from srdistill.distill.noise import noise
+from srdistill.images.collections import CollectionError
+from srdistill.images.pictures import PictureError
+from srdistill.study.study import ORIGINAL
+
+
+@pytest.fixture
+def holidays(tmp_path, pictures):
+    """A folder with three training pictures."""
+    folder = tmp_path / "holidays"
+    _fill(folder, pictures)
+    return folder
+
+
+def _fill(folder, pictures, side=None):
+    folder.mkdir()
+    for name, image in pictures:
+        (folder / f"{name}.png").write_bytes(png_bytes(image[:, :side, :side]))
+
+
+def test_training_on_ones_own_and_testing_on_the_profiles(holidays, smoke_study):
+    study = smoke_study(data=str(holidays))
+    assert study.train.names == ("astronaut", "flower", "motorcycle_left")
+    assert list(study.tests) == ["photos"]
+    assert study.label == "own-holidays"
+
+
+def test_a_test_folder_replaces_the_profiles_test_pictures(holidays, smoke_study, pictures):
+    _fill(holidays / "test", pictures.select(["flower"]))
+    study = smoke_study(data=str(holidays))
+    assert list(study.tests) == ["own"]
+    assert study.tests["own"].names == ("flower",)
+    assert len(study.train) == 3
+
+
+def test_a_whole_run_on_ones_own_pictures(holidays, smoke_study, pictures):
+    _fill(holidays / "test", pictures.select(["flower"]))
+    study = smoke_study(data=str(holidays))
+    results = study.run([study.row(ORIGINAL), study.row("Noise", noise, ipc=1)], ["SRCNN"])
+    assert results.failures == []
+    assert set(results.scores.testset) == {"own"}
+    assert len(results.scores) == 3
+
+
+def test_ones_own_pictures_have_cells_of_their_own(holidays, smoke_study):
+    ours = smoke_study()
+    ours.run([ours.row(ORIGINAL)], ["SRCNN"])
+    own = smoke_study(data=str(holidays))
+    assert own.run([own.row(ORIGINAL)], ["SRCNN"]).computed == 1
+
+
+def test_pictures_that_are_too_small_are_left_out(holidays, smoke_study, pictures):
+    tiny = pictures.images[0][:, :20, :20]
+    (holidays / "tiny.png").write_bytes(png_bytes(tiny))
+    assert "tiny" not in smoke_study(data=str(holidays)).train.names
+
+
+def test_a_folder_of_too_small_pictures_says_how_large_they_must_be(tmp_path, smoke_study, pictures):
+    _fill(tmp_path / "small", pictures, side=40)
+    with pytest.raises(PictureError, match="none of the 3 pictures.*48 px.*use larger pictures"):
+        smoke_study(data=str(tmp_path / "small"))
+
+
+def test_an_empty_folder_says_what_it_needs(tmp_path, smoke_study):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("no pictures")
+    with pytest.raises(PictureError, match="holds no pictures; it needs files ending in .png"):
+        smoke_study(data=str(tmp_path / "empty"))
+
+
+def test_an_empty_test_folder_says_what_it_needs(holidays, smoke_study):
+    (holidays / "test").mkdir()
+    with pytest.raises(PictureError, match="test: holds no pictures; it needs"):
+        smoke_study(data=str(holidays))
+
+
+def test_a_missing_folder_is_named_with_what_else_could_be_given(tmp_path, smoke_study):
+    with pytest.raises(CollectionError, match="nowhere.*neither a folder nor a known collection; known: photos, set5"):
+        smoke_study(data=str(tmp_path / "nowhere"))
+
+
+def test_a_damaged_picture_is_named_with_the_remedy(holidays, smoke_study):
+    path = holidays / "flower.png"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(PictureError, match="flower.png: damaged or cut off.*fetch the file again or remove it"):
+        smoke_study(data=str(holidays))
+
+
+@pytest.mark.xfail(strict=True, reason="the error does not name the picture")
+def test_test_pictures_too_small_to_score_are_named(holidays, smoke_study, pictures):
+    _fill(holidays / "test", pictures.select(["flower"]), side=10)
+    with pytest.raises(PictureError, match="flower.*px"):
+        study = smoke_study(data=str(holidays))
+        study.run([study.row(ORIGINAL)], ["SRCNN"])
+
+
+@pytest.mark.parametrize("seeds", [-1, 1.5])
+def test_a_wrong_number_of_seeds_is_refused(smoke_study, seeds):
+    with pytest.raises(ValueError, match=f"seeds must be a whole number, 1 or more.*got {seeds}"):
+        smoke_study(seeds=seeds)
+
+
+@pytest.mark.parametrize(("seeds", "expected"), [(0, 1), (1, 1), (3, 3)])
+def test_zero_seeds_mean_the_profiles_own(smoke_study, seeds, expected):
+    assert len(smoke_study(seeds=seeds).seeds) == expected

@@ -1,0 +1,131 @@
+import pandas as pd
+import pytest
+
+from srdistill.study.paths import PUBLISHED
+from srdistill.study.published import printed_table, published
+
+COUNTS = {
+    "dietz_t1": 81, "dietz_t2": 81, "dietz_t3": 81, "dietz_t4": 81, "dietz_t5": 54, "dietz_text": 8,
+    "labelfree_t1": 52, "labelfree_t2": 56, "labelfree_t3": 18, "labelfree_text": 20,
+    "coreset_t1": 60, "coreset_t2": 66, "coreset_t3": 6, "coreset_t4": 10, "coreset_t5": 14, "coreset_t6": 28,
+    "coreset_text": 12,
+}  # fmt: skip
+VALUES = ("metric", "value", "std", "status")
+every_table = pytest.mark.parametrize("table", COUNTS)
+printed_tables = pytest.mark.parametrize("table", [name for name in COUNTS if not name.endswith("text")])
+
+
+def test_every_table_of_the_three_papers_is_there():
+    assert {path.stem for path in PUBLISHED.glob("*.csv")} == set(COUNTS)
+
+
+@every_table
+def test_number_of_values(table):
+    assert len(published(table)) == COUNTS[table]
+
+
+@every_table
+def test_no_number_stands_twice(table):
+    keys = [column for column in published(table) if column not in ("value", "std", "status")]
+    assert not published(table).duplicated(keys).any()
+
+
+@printed_tables
+def test_values_are_numbers(table):
+    assert pd.api.types.is_numeric_dtype(published(table).value)
+
+
+@every_table
+def test_only_empty_cells_have_no_value(table):
+    long = published(table)
+    assert set(long.status) <= {"printed", "doubtful", "empty"}
+    assert (long.value.isna() == (long.status == "empty")).all()
+
+
+DIGITS = [
+    ("dietz_t1", {"row": "Baseline (original)", "network": "EDSR", "testset": "set5", "metric": "psnr"}, 35.772),
+    ("dietz_t1", {"row": "Baseline (original)", "network": "SRCNN", "testset": "div2k", "metric": "lpips"}, 0.1488),
+    ("dietz_t5", {"row": "Baseline (original)", "testset": "set5", "metric": "psnr"}, 30.0909),
+    ("labelfree_t1", {"row": "RealSR-GSDD", "n_images": 7, "metric": "lpips"}, 0.5874),
+    ("labelfree_t2", {"row": "EDSR", "n_images": 7, "metric": "psnr"}, 25.03),
+    ("labelfree_t3", {"row": "Random Crop", "n_images": 140, "metric": "ssim"}, 0.6068),
+    ("coreset_t1", {"dataset": "Tiny-ImageNet", "ipc": 1, "row": "MTT"}, 8.8),
+    ("coreset_t2", {"dataset": "CIFAR10", "ipc": 1, "row": "Tesla"}, 48.5),
+    ("coreset_t3", {"patch": 112, "r": 2}, 2.53),
+    ("coreset_t4", {"row": "RDED", "dataset": "imagewoof"}, 17.9),
+    ("coreset_t5", {"row": "MTT", "dataset": "imagenette"}, 24.1),
+    ("coreset_t6", {"row": "MTT", "network": "average"}, 23.8),
+]
+
+
+@pytest.mark.parametrize(("table", "place", "value"), DIGITS)
+def test_digits(table, place, value):
+    assert _at(table, place) == [value]
+
+
+def _at(table: str, place: dict) -> list[float]:
+    long = published(table)
+    for column, entry in place.items():
+        long = long[long[column].astype(str) == str(entry)]
+    return long.value.tolist()
+
+
+def test_printed_vdsr_baseline_is_bicubic():
+    place = {"row": "Baseline (original)", "network": "VDSR", "testset": "set5"}
+    assert _at("dietz_t1", place | {"metric": "psnr"}) == [32.062]
+    assert _at("dietz_t1", place | {"metric": "ssim"}) == [0.9127]
+
+
+def test_the_baseline_is_the_same_in_the_x2_tables():
+    def baseline(table):
+        long = published(table)
+        keys = ["network", "testset", "metric"]
+        return long[long.row == "Baseline (original)"].set_index(keys)["value"].sort_index()
+
+    for table in ("dietz_t2", "dietz_t4"):
+        pd.testing.assert_series_equal(baseline(table), baseline("dietz_t1"))
+
+
+def test_two_numbers_of_dietz_table_3_come_from_a_damaged_line():
+    doubtful = published("dietz_t3").query("status == 'doubtful'")
+    assert doubtful.row.unique().tolist() == ["Syn. IPC=1 (pre-trained)"]
+    assert doubtful[["network", "testset", "metric", "value"]].values.tolist() == [
+        ["SRCNN", "set5", "lpips", 0.102],
+        ["SRCNN", "div2k", "lpips", 0.1591],
+    ]
+
+
+@every_table
+def test_numbers_lie_where_their_metric_can_be(table):
+    limits = {"psnr": (5, 60), "ssim": (0, 1), "lpips": (0, 1), "accuracy": (0, 100)}
+    long = published(table).dropna(subset="value")
+    for metric, (low, high) in limits.items():
+        assert long[long.metric == metric].value.between(low, high).all()
+
+
+def test_unknown_table_names_the_known_ones():
+    with pytest.raises(ValueError, match="'dietz_t9'.*dietz_t1.*labelfree_t1"):
+        published("dietz_t9")
+
+
+@printed_tables
+def test_printed_layout_keeps_the_order_of_rows(table):
+    long = published(table)
+    keys = [column for column in long if column not in ("testset", "dataset", *VALUES)]
+    keys = [key for key in keys if key in printed_table(table).index.names]
+    assert keys
+    expected = long[keys].drop_duplicates().apply(tuple, axis=1).tolist()
+    found = printed_table(table).index.to_frame()[keys].drop_duplicates().apply(tuple, axis=1).tolist()
+    assert found == expected
+
+
+def test_printed_layout_shows_the_digits_and_the_doubt():
+    table = printed_table("dietz_t3")
+    assert table.loc[("Syn. IPC=1 (pre-trained)", "SRCNN"), ("set5", "lpips")] == "0.102?"
+    assert table.loc[("Baseline (original)", "EDSR"), ("set5", "psnr")] == "35.772"
+
+
+@printed_tables
+def test_printed_layout_holds_every_number_once(table):
+    shown = (printed_table(table) != "").to_numpy().sum()
+    assert shown == (published(table).status != "empty").sum()

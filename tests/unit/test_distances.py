@@ -1,0 +1,102 @@
+"""Distances between gradients: small cases by hand and the formula of Dataset Condensation written out."""
+
+import pytest
+import torch
+
+from srdistill.distill.distances import DISTANCES, cosine_distance, mse_distance, row_distance
+
+
+def gradients(seed, classes=4):
+    """As of a convolution with 5 outputs, its bias, and a linear layer with 3 outputs, per class."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [(5, 2, 3, 3), (5,), (3, 4)]
+    return [torch.randn(classes, *shape, generator=generator, dtype=torch.float64) for shape in shapes]
+
+
+def dataset_condensation(ours, theirs):
+    """VICO-UoE/DatasetCondensation's "ours" for one class, row by row."""
+    total = 0.0
+    for s, t in zip(ours, theirs, strict=True):
+        if s.ndim == 1:
+            continue
+        for s_row, t_row in zip(s.reshape(s.shape[0], -1).tolist(), t.reshape(t.shape[0], -1).tolist(), strict=True):
+            dot = sum(a * b for a, b in zip(s_row, t_row, strict=True))
+            norms = sum(a * a for a in s_row) ** 0.5 * sum(b * b for b in t_row) ** 0.5
+            total += 1 - dot / (norms + 1e-6)
+    return total
+
+
+def test_rows_equal_the_formula_of_dataset_condensation():
+    s, r = gradients(0), gradients(1)
+    expected = [dataset_condensation([g[c] for g in s], [g[c] for g in r]) for c in range(4)]
+    assert row_distance(s, r).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_rows_by_hand():
+    s = [torch.tensor([[[3.0, 4.0], [1.0, 0.0], [0.0, 2.0]]])]
+    r = [torch.tensor([[[3.0, 4.0], [0.0, 5.0], [0.0, -1.0]]])]
+    assert row_distance(s, r).tolist() == pytest.approx([0 + 1 + 2], abs=1e-5)
+
+
+def test_rows_ignore_biases():
+    s, r = gradients(0), gradients(1)
+    other = [s[0], 1000 * s[1] + 7, s[2]]
+    assert torch.equal(row_distance(other, r), row_distance(s, r))
+    assert not torch.allclose(cosine_distance(other, r), cosine_distance(s, r))
+    assert not torch.allclose(mse_distance(other, r), mse_distance(s, r))
+
+
+def test_rows_lie_between_zero_and_twice_their_number():
+    s = gradients(0)
+    opposite = [-g for g in s]
+    assert row_distance(s, s).tolist() == pytest.approx([0] * 4, abs=1e-5)
+    assert row_distance(s, opposite).tolist() == pytest.approx([2 * (5 + 3)] * 4, abs=1e-5)
+    apart = row_distance(s, gradients(1))
+    assert (apart > 0).all() and (apart < 16).all()
+
+
+def test_rows_do_not_see_the_length_of_a_row():
+    s, r = gradients(0), gradients(1)
+    lengths = torch.tensor([1, 10, 100, 5, 50], dtype=torch.float64)[:, None, None, None]
+    assert torch.allclose(row_distance([s[0] * lengths, *s[1:]], r), row_distance(s, r), atol=1e-5)
+
+
+def test_srcnn_has_at_most_198():
+    s = [torch.ones(1, rows, 8) for rows in (64, 32, 3)]
+    assert row_distance(s, [-g for g in s]).item() == pytest.approx(198, abs=1e-3)
+
+
+def test_cosine_by_hand_over_all_gradients_at_once():
+    s = [torch.tensor([[[1.0, 2.0]], [[1.0, 0.0]]]), torch.tensor([[2.0], [0.0]])]
+    r = [torch.tensor([[[2.0, 1.0]], [[0.0, 3.0]]]), torch.tensor([[-2.0], [1.0]])]
+    assert cosine_distance(s, r).tolist() == pytest.approx([1 - 0 / 9, 1 - 0 / 10**0.5], abs=1e-6)
+    r[1][0] = 2.0
+    assert cosine_distance(s, r)[0].item() == pytest.approx(1 - 8 / 9, abs=1e-6)
+
+
+def test_cosine_lies_between_zero_and_two():
+    s = gradients(3)
+    assert cosine_distance(s, [5 * g for g in s]).tolist() == pytest.approx([0] * 4, abs=1e-6)
+    assert cosine_distance(s, [-g for g in s]).tolist() == pytest.approx([2] * 4, abs=1e-6)
+
+
+def test_mse_is_the_sum_of_squares_by_hand():
+    s = [torch.tensor([[[1.0, 2.0]], [[0.0, 0.0]]]), torch.tensor([[3.0], [1.0]])]
+    r = [torch.tensor([[[0.0, 4.0]], [[0.0, 0.0]]]), torch.tensor([[6.0], [1.0]])]
+    assert mse_distance(s, r).tolist() == [1 + 4 + 9, 0]
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_classes_do_not_interact(name):
+    s, r = gradients(0), gradients(1)
+    alone = [DISTANCES[name]([g[c : c + 1] for g in s], [g[c : c + 1] for g in r]).item() for c in range(4)]
+    assert DISTANCES[name](s, r).tolist() == pytest.approx(alone, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_gradients_that_vanish_give_a_finite_distance_and_derivative(name):
+    s = [torch.zeros_like(g).requires_grad_() for g in gradients(0)]
+    distance = DISTANCES[name](s, gradients(1))
+    assert torch.isfinite(distance).all()
+    derivatives = torch.autograd.grad(distance.sum(), s, allow_unused=True)
+    assert all(torch.isfinite(d).all() for d in derivatives if d is not None)
