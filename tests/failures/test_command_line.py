@@ -43,12 +43,10 @@ def test_unknown_parameter(two_notebooks, capsys):
     assert "01_one: unknown parameter 'speed'; it has: data, profile, seeds" in error
 
 
-@pytest.mark.xfail(strict=True, reason="parameters with the value 0 are dropped before they are checked")
 def test_unknown_parameter_with_the_value_zero(two_notebooks, capsys):
     assert "unknown parameter 'speed'" in refused(capsys, "--profile", "smoke", "-p", "speed=0")
 
 
-@pytest.mark.xfail(strict=True, reason="-p profile= runs one profile under the name of another")
 def test_profile_is_not_a_parameter_beside_the_option(two_notebooks, capsys):
     assert "--profile" in refused(capsys, "--profile", "smoke", "-p", "profile=laptop")
 
@@ -57,7 +55,6 @@ def test_parameter_without_a_value(two_notebooks, capsys):
     assert "-p takes NAME=VALUE, got 'seeds'" in refused(capsys, "-p", "seeds")
 
 
-@pytest.mark.xfail(strict=True, reason="found only when the kernel has started, by every notebook in turn")
 def test_negative_seeds(two_notebooks, capsys):
     assert "seeds" in refused(capsys, "--profile", "smoke", "--seeds", "-1")
 

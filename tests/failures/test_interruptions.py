@@ -92,6 +92,5 @@ def test_terminated_is_interrupted_and_leaves_no_kernel(terminated):
     assert not alive
 
 
-@pytest.mark.xfail(reason="the kernel's own complaint about its closed sockets reaches the terminal")
 def test_terminated_says_nothing_more(terminated):
     assert "Traceback" not in terminated[1]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -27,6 +28,7 @@ PARAMETERS = 'profile = ""  # profile\nseeds = 0  # seeds\ndata = ""  # folder\n
 # Writes a table with nothing but the standard library: the kernel is up in a second.
 PLAIN = """\
 import os
+from functools import lru_cache
 from pathlib import Path
 
 staging = Path(os.environ["SRDISTILL_STAGING"])
@@ -46,6 +48,7 @@ study.run(rows[:1], ["SRCNN"])
 WAIT = """\
 import os
 import time
+from functools import lru_cache
 from pathlib import Path
 
 if "TEST_MARKER" in os.environ:
@@ -87,18 +90,23 @@ class Repository:
         return nbformat.read(self.tables / label / "runs" / f"{name}.ipynb", as_version=4)
 
 
+@lru_cache
+def _library() -> dict[Path, bytes]:
+    """The library as it was at first: all commands run one version, whoever edits it meanwhile."""
+    root = Path(srdistill.__file__).parent
+    files = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(root): path.read_bytes() for path in files}
+
+
 class Command:
     """``python -m srdistill.study.run`` in a repository with a copy of the library."""
 
     def __init__(self, repository: Repository):
         self.repository = repository
-        library = Path(srdistill.__file__).parent
-        (repository.root / "lib").mkdir()
-        for path in library.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                target = repository.root / "lib" / "srdistill" / path.relative_to(library)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(path.read_bytes())
+        for path, content in _library().items():
+            target = repository.root / "lib" / "srdistill" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = ("PATH", "HOME", "LANG", "SRDISTILL_STORE", "TORCH_HOME", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR")

@@ -63,7 +63,7 @@ def test_every_table_is_on_the_page_with_links_that_lead_somewhere(tables, board
 @pytest.mark.parametrize(
     "field",
     [
-        pytest.param("sentence", marks=pytest.mark.xfail(strict=True, reason="board_lines escapes the statement only")),
+        "sentence",
         "statement",
     ],
 )

@@ -61,7 +61,6 @@ def test_measured_in_words():
     assert claim([1.0, 2.0, 3.0]).measured == "+2.00 dB [-0.48, +4.48], 3 seeds"
 
 
-@pytest.mark.xfail(strict=True, reason="Claim.measured says 'one seed' whenever there is no interval")
 def test_several_seeds_of_which_one_is_no_number_are_not_called_one_seed():
     assert "one seed" not in claim([1.0, math.nan, 1.2]).measured
 
@@ -133,7 +132,6 @@ def test_a_seed_that_one_row_lacks_is_left_out(study):
     assert difference(study, values).values == [14.0, 15.0]
 
 
-@pytest.mark.xfail(strict=True, reason="difference_claim raises KeyError before save_table can name the failures")
 def test_a_row_of_which_every_cell_failed_is_not_run(study):
     made = difference(study, seed_values({ORIGINAL: [34.0, 36.0]}))
     assert made.values == []
@@ -141,7 +139,6 @@ def test_a_row_of_which_every_cell_failed_is_not_run(study):
     assert made.verdict == "inconclusive"
 
 
-@pytest.mark.xfail(strict=True, reason="bicubic has no seed, so no difference is formed")
 def test_a_claim_against_bicubic_counts_every_seed(study):
     values = seed_values({BICUBIC: [30.0], ORIGINAL: [34.0, 36.0]})
     assert difference(study, values, second=BICUBIC).values == [4.0, 6.0]

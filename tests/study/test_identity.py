@@ -78,7 +78,6 @@ def test_data_networks_and_functions_count_by_content(first, same, different):
         assert key != key_of({"value": plain(other)})
 
 
-@pytest.mark.xfail(strict=True, reason="hash_tensors cannot view a tensor without dimensions as bytes")
 def test_a_network_with_batch_norm_has_an_identity():
     first, second = torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2)
     assert plain(first) == plain(second)
@@ -125,10 +124,7 @@ _PLAIN = "def method():\n    return helper()\n"
     "source",
     [
         "# why\ndef method():\n    return helper()  # what\n",
-        pytest.param(
-            '"""The module."""\ndef method():\n    """Says what it does."""\n    return helper()\n',
-            marks=pytest.mark.xfail(strict=True, reason="_essence empties docstrings instead of leaving them out"),
-        ),
+        '"""The module."""\ndef method():\n    """Says what it does."""\n    return helper()\n',
         "\n\ndef method():\n\n    return (helper())\n",
     ],
     ids=["comments", "new docstrings", "layout"],
@@ -153,7 +149,6 @@ def test_changed_code_in_an_imported_module_counts(library_method):
     assert code_digest(library_method(_PLAIN, helper="def helper():\n    return 2\n")) != digest
 
 
-@pytest.mark.xfail(strict=True, reason="_essence empties docstrings instead of leaving them out")
 def test_a_docstring_in_an_imported_module_does_not_count(library_method):
     digest = code_digest(library_method(_PLAIN))
     assert code_digest(library_method(_PLAIN, helper='"""Helps."""\ndef helper():\n    return 1\n')) == digest

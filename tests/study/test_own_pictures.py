@@ -91,7 +91,6 @@ def test_a_damaged_picture_is_named_with_the_remedy(holidays, smoke_study):
         smoke_study(data=str(holidays))
 
 
-@pytest.mark.xfail(strict=True, reason="the error does not name the picture")
 def test_test_pictures_too_small_to_score_are_named(holidays, smoke_study, pictures):
     _fill(holidays / "test", pictures.select(["flower"]), side=10)
     with pytest.raises(PictureError, match="flower.*px"):

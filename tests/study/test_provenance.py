@@ -77,7 +77,6 @@ def test_changed_code_shows_and_changed_results_do_not(checkout):
     assert "" != first != provenance()["software"]["uncommitted_code"]
 
 
-@pytest.mark.xfail(strict=True, reason="git diff does not see untracked files")
 def test_a_new_file_of_code_shows_too(checkout):
     (checkout / "lib" / "new.py").write_text("y = 1\n")
     assert provenance()["software"]["uncommitted_code"] != ""

@@ -161,7 +161,6 @@ def nothing(real, *, ipc, size, generator):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="run takes an empty set, which is falsy, for the original pictures")
 def test_an_empty_set_is_a_failure_and_never_the_original_pictures(smoke_study):
     study = smoke_study()
     results = study.run([study.row("Nothing", nothing, ipc=1)], ["SRCNN"])
@@ -174,14 +173,12 @@ def bare_images(real, *, ipc, size, generator):
     return torch.zeros(7, 3, size, size, dtype=torch.uint8)
 
 
-@pytest.mark.xfail(strict=True, reason="AttributeError: 'Tensor' object has no attribute 'digest'")
 def test_a_method_that_returns_no_set_is_told_what_to_return(smoke_study):
     study = smoke_study()
     results = study.run([study.row("Bare", bare_images, ipc=1)], ["SRCNN"])
     assert "DistilledSet" in results.failures[0]
 
 
-@pytest.mark.xfail(strict=True, reason="every cell is computed, and lost, on a disk that is full")
 def test_a_full_disk_ends_the_run_at_once(smoke_study, monkeypatch):
     study = smoke_study()
     study.bicubic()

@@ -114,6 +114,11 @@ def test_a_row_that_the_paper_lacks_is_kept(study):
     assert math.isnan(line["published"])
 
 
+def test_numbers_stay_numbers_without_a_recovered_gain(study):
+    made = results(lines(BICUBIC, "bicubic", [30.0]), lines(ORIGINAL, "EDSR", [29.0]))
+    assert long_table(study, made)["mean"].dtype == float
+
+
 def test_rows_come_in_the_order_of_the_study(study, plain_results):
     long = long_table(study, plain_results)
     assert long.row.drop_duplicates().tolist()[:3] == [BICUBIC, ORIGINAL, NOISE]

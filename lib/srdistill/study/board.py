@@ -25,9 +25,9 @@ def board_lines(root: Path, profile: str) -> list[str]:
     """The board of one profile as a Markdown table."""
     lines = ["| table | claim | in the paper's own table | here | verdict |", "| --- | --- | --- | --- | --- |"]
     for claim in read_claims(root, profile):
-        statement = claim["statement"].replace("|", "\\|")
+        statement, sentence = (claim[name].replace("|", "\\|") for name in ("statement", "sentence"))
         lines.append(
-            f"| {_table(claim['table'])} | “{claim['sentence']}” {statement} | {claim['in_print']} | "
+            f"| {_table(claim['table'])} | “{sentence}” {statement} | {claim['in_print']} | "
             f"{claim['measured']} | **{claim['verdict']}** |"
         )
     return lines

@@ -16,7 +16,7 @@ from scipy import stats
 
 from srdistill.study.describe import readable
 from srdistill.study.published import published
-from srdistill.study.study import Study
+from srdistill.study.study import BICUBIC, Study
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 
@@ -78,7 +78,7 @@ class Claim:
             return "not run"
         mean = f"{self._number(sum(values) / len(values))} {self.unit}"
         if self.interval is None:
-            return f"{mean} (one seed)"
+            return f"{mean} (one seed)" if len(self.values) == 1 else f"{mean} ({len(self.values)} seeds, not all finite)"
         low, high = (self._number(bound) for bound in self.interval)
         return f"{mean} [{low}, {high}], {len(values)} seeds"
 
@@ -109,8 +109,8 @@ def difference_claim(
     means the study's own. A row that the paper does not print leaves the printed side open.
     """
     testset = next(iter(study.tests))
-    ours = values[(values.metric == metric) & (values.testset == testset) & values.network.isin([network, "bicubic"])]
-    by_seed = ours.pivot_table(index="row", columns="seed", values="value", dropna=False)
+    ours = values[(values.metric == metric) & (values.testset == testset)]
+    gaps = _by_seed(ours, first, network) - _by_seed(ours, second, network)
     theirs = published(printed[0] or study.table)
     theirs = theirs[(theirs.network == network) & (theirs.metric == metric) & (theirs.testset == printed[1])]
     theirs = theirs.set_index("row")["value"]
@@ -120,11 +120,18 @@ def difference_claim(
         table=study.table,
         sentence=sentence,
         statement=statement,
-        values=[float(v) for v in (by_seed.loc[first] - by_seed.loc[second]).dropna()] if len(by_seed) else [],
+        values=[float(gap) for gap in gaps.dropna()],
         line=line,
         unit=unit,
         printed=float(theirs[first] - theirs[second]) if both else None,
     )
+
+
+def _by_seed(values: pd.DataFrame, row: str, network: str) -> pd.Series | float:
+    """The values of a row by seed; bicubic has no seed and is one number for all of them. A row that failed has none."""
+    if row == BICUBIC:
+        return float(values[values.row == BICUBIC]["value"].iloc[0])
+    return values[(values.row == row) & (values.network == network)].set_index("seed")["value"]
 
 
 def claims_table(claims: Sequence[Claim]) -> Styler:

@@ -49,7 +49,7 @@ def hash_tensors(tensors: dict[str, torch.Tensor]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -70,8 +70,19 @@ def code_digest(function: Callable) -> str:
             source = inspect.getsource(function)
         except (OSError, TypeError):
             source = function.__code__.co_code.hex() + repr(function.__code__.co_consts)
-        return hashlib.sha256(source.encode()).hexdigest()[:16]
+        return hashlib.sha256((source + _helpers(function, {function.__name__})).encode()).hexdigest()[:16]
     return _closure_digest(name)
+
+
+def _helpers(function: Callable, seen: set[str]) -> str:
+    """The sources of the functions beside it that a notebook's function calls, and that those call."""
+    text = ""
+    for name in getattr(getattr(function, "__code__", None), "co_names", ()):
+        helper = function.__globals__.get(name)
+        if inspect.isfunction(helper) and helper.__module__ == function.__module__ and name not in seen:
+            seen.add(name)
+            text += inspect.getsource(helper) + _helpers(helper, seen)
+    return text
 
 
 @lru_cache(maxsize=256)
@@ -102,11 +113,13 @@ def _imports(module: str) -> list[str]:
 
 
 def _essence(module: str) -> str:
-    """The syntax tree without docstrings."""
+    """The syntax tree without docstrings, or any other string that stands alone."""
     tree = ast.parse(ast.unparse(_tree(module)))
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                body[0].value.value = ""
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
     return ast.dump(tree)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -45,7 +45,8 @@ def _git(*arguments: str) -> str:
 
 def _commit() -> dict:
     """The commit, and a hash of what differs from it in the code (results do not count as a difference)."""
-    difference = _git("diff", "HEAD", "--", "lib", "notebooks/*.py", "requirements.txt")
+    code = ("lib", "notebooks/*.py", "requirements.txt")
+    difference = _git("diff", "HEAD", "--", *code) + _git("ls-files", "--others", "--exclude-standard", "--", *code)
     return {
         "commit": _git("rev-parse", "HEAD") or "not a git checkout",
         "uncommitted_code": hashlib.sha256(difference.encode()).hexdigest()[:12] if difference else "",

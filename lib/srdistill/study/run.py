@@ -17,12 +17,12 @@ from pathlib import Path
 
 import nbformat
 import papermill
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
-from traitlets.config import Config
 
 from srdistill.progress import PROGRESS_FILE
 from srdistill.study.board import board_lines, write_board
@@ -31,10 +31,25 @@ from srdistill.study.paths import BUILD, NOTEBOOKS, ROOT, STAGING, TABLES
 from srdistill.study.profiles import PROFILES, get_profile
 
 INTERRUPTED = 130
+# Every notebook has these; at 0 and "" they leave the choice to the profile.
+DEFAULTS = ("seeds", "data")
 
 
 class UsageError(ValueError):
     """A wrong notebook, profile or parameter name; the message lists the right ones."""
+
+
+class _KernelManager(AsyncKernelManager):
+    """Kernels whose own complaints go to a file: an interrupted one prints tracebacks of its sockets to the terminal."""
+
+    stderr_path: Path = BUILD / "kernel.log"
+
+    async def _async_launch_kernel(self, kernel_cmd, **kwargs):
+        self.stderr_path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.stderr_path, "w") as file:
+            await super()._async_launch_kernel(kernel_cmd, **(kwargs | {"stderr": file}))
+
+    _launch_kernel = _async_launch_kernel
 
 
 class _Engine(NBClientEngine):
@@ -52,9 +67,7 @@ class _Engine(NBClientEngine):
                 cls.line.update()
 
         nb_man.cell_complete = cell_complete
-        # The kernel then talks encrypted where it can, and does not complain on stderr that it does not.
-        config = Config({"KernelManager": {"transport_encryption": "auto"}})
-        return super().execute_managed_notebook(nb_man, kernel_name, config=config, **kwargs)
+        return super().execute_managed_notebook(nb_man, kernel_name, kernel_manager_class=_KernelManager, **kwargs)
 
 
 def check_parameters(name: str, parameters: dict) -> None:
@@ -95,6 +108,7 @@ def run_notebook(name: str, profile: str, parameters: dict, line: tqdm) -> str |
         failed = TABLES / label / "runs" / f"{name}.failed.ipynb"
         failed.unlink(missing_ok=True)
         os.environ[STAGING] = str(staging)
+        _KernelManager.stderr_path = scratch / f"{name}.kernel.log"
         try:
             papermill.execute_notebook(
                 str(source), str(running), parameters={"profile": profile} | parameters, kernel_name="python3",
@@ -106,29 +120,34 @@ def run_notebook(name: str, profile: str, parameters: dict, line: tqdm) -> str |
             if running.exists():
                 os.replace(running, failed)
             return _reason(error, failed)
+        except OSError as error:
+            return f"{type(error).__name__}: {error}"
         finally:
             os.environ.pop(STAGING, None)
-        _into_place(name, label, staging, executed, parameters)
+        try:
+            _into_place(name, label, staging, executed, parameters)
+        except OSError as error:
+            return f"its results could not be put into place: {error}"
         running.unlink()
     return None
 
 
 def _reason(error: Exception, failed: Path) -> str:
-    where = f"see {failed.relative_to(ROOT)}"
+    where = f"see {failed.relative_to(ROOT)}" if failed.exists() else "it left no notebook"
     if isinstance(error, DeadKernelError):
-        return f"the kernel died (killed, perhaps for lack of memory); finished cells are kept; {where}"
+        said = _KernelManager.stderr_path.relative_to(ROOT)
+        return f"the kernel died (killed, perhaps for lack of memory); finished cells are kept; {where} and {said}"
     return f"{error.ename}: {error.evalue.strip()}\n  {where}"
 
 
-def _alone(path: Path, name: str) -> FileLock:
+def _alone(path: Path, name: str) -> AcquireReturnProxy:
     """A lock so that two runs do not write the same tables; it goes with the process, however that ends."""
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=1)
+        return lock.acquire(timeout=1)
     except Timeout:
         print(f"\nanother run executes {name}; waiting for it", flush=True)
-        lock.acquire()
-    return lock
+        return lock.acquire()
 
 
 def _into_place(name: str, label: str, staging: Path, executed: nbformat.NotebookNode, parameters: dict) -> None:
@@ -159,7 +178,7 @@ def _terminate(*_):
 
 def run(names: list[str], profile: str = "", parameters: dict | None = None) -> int:
     """Run notebooks and return the exit status: 0, 1 if one failed, 130 if interrupted."""
-    parameters = {key: value for key, value in (parameters or {}).items() if value not in ("", 0, None)}
+    parameters = {key: value for key, value in (parameters or {}).items() if key not in DEFAULTS or value not in ("", 0)}
     profile = get_profile(profile).name
     chosen = resolve(names)
     for name in chosen:
@@ -249,11 +268,15 @@ def main(arguments: list[str] | None = None) -> int:
                         help="any other parameter that the notebook declares")  # fmt: skip
     given = parser.parse_args(arguments)
     try:
+        if given.seeds < 0:
+            raise UsageError(f"--seeds must be 1 or more, got {given.seeds}")
         extra = {}
         for item in given.parameter:
             name, equals, value = item.partition("=")
             if not equals:
                 raise UsageError(f"-p takes NAME=VALUE, got {item!r}")
+            if name in ("profile", *DEFAULTS):
+                raise UsageError(f"-p {item}: use --{name} for that")
             extra[name] = _value(value)
         data = str(Path(given.data).expanduser().resolve()) if given.data else ""
         if data and not Path(data).is_dir():

@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
-from srdistill.distill.distilled_set import DistilledSet
+from srdistill.distill.distilled_set import DistilledSet, SetError
+from srdistill.files import DiskError
 from srdistill.images.collections import load_collection
 from srdistill.images.perceptual import Lpips, WeightsMissing
 from srdistill.images.pictures import Pictures
@@ -121,7 +122,7 @@ class Study:
         accepted = inspect.signature(row.method).parameters
         settings = {"size": self.profile.size} | row.settings
         spec = {
-            "method": row.method.__qualname__,
+            "method": getattr(row.method, "__qualname__", repr(row.method)),
             "code": code_digest(row.method),
             "settings": plain(settings),
             "pictures": self.train.digest,
@@ -136,6 +137,10 @@ class Study:
             if "checkpoint" in accepted:
                 given["checkpoint"] = self._checkpoint("sets", spec)
             made = row.method(self.train, generator=generator_for(seed, "set"), **given)
+            if not isinstance(made, DistilledSet):
+                raise TypeError(f"{row.label}: the method returned a {type(made).__name__}; it must return a DistilledSet")
+            if not len(made):
+                raise SetError(f"{row.label}: the method returned a set without images")
             return {"digest": made.digest}, made.save
 
         return DistilledSet.load(self.store.fetch("sets", spec, make).tensors)
@@ -148,9 +153,15 @@ class Study:
 
     def trained(self, row: Row, network: str, seed: int, scale: int = 2) -> tuple[nn.Module, list[float], float]:
         """The student trained on the row's set: the network, its loss curve, and the seconds it took."""
-        images = list(self.train.images) if row.method is None else list(self.make_set(row, seed).images)
-        data = self.train.digest if row.method is None else self.make_set(row, seed).digest
+        images, data = self._training_images(row, seed)
         return self._fetch_network(images, data, network, seed, scale, f"{network} on {row.label}, seed {seed}")[1:]
+
+    def _training_images(self, row: Row, seed: int) -> tuple[list[Tensor], str]:
+        """The images of a row and their digest."""
+        if row.method is None:
+            return list(self.train.images), self.train.digest
+        made = self.make_set(row, seed)
+        return list(made.images), made.digest
 
     def _fetch_network(self, images, data: str, network: str, seed: int, scale: int, label: str):
         if network not in ARCHITECTURES:
@@ -213,8 +224,9 @@ class Study:
         work = [(seed, row) for seed in self.seeds for row in rows]
         for seed, row in bar(work, f"{self.table}: training sets and students"):
             try:
-                own = row.method is not None and self.make_set(row, seed)
-                images, data = (list(own.images), own.digest) if own else (list(self.train.images), self.train.digest)
+                images, data = self._training_images(row, seed)
+            except DiskError:
+                raise  # the next cell would be lost as well
             except Exception as error:
                 failures.append(f"{row.label}, seed {seed}: {type(error).__name__}: {error}")
                 continue
@@ -223,6 +235,8 @@ class Study:
                 try:
                     entry, model, _, took = self._fetch_network(images, data, network, seed, scale, label)
                     scores = self._scores(model, entry.key, scale)
+                except DiskError:
+                    raise
                 except Exception as error:
                     failures.append(f"{label}: {type(error).__name__}: {error}")
                     continue

@@ -43,7 +43,7 @@ def _recovered_gain(long: pd.DataFrame) -> pd.DataFrame:
         if whole > _SMALLEST_GAIN_DB:
             gain = 100 * (line.value - bicubic[line.testset]) / whole
             lines.append((line.row, line.network, line.seed, line.testset, GAIN, gain))
-    return pd.DataFrame(lines, columns=list(long.columns))
+    return pd.DataFrame(lines, columns=list(long.columns)).astype({"value": float})
 
 
 def long_table(study: Study, results: Results) -> pd.DataFrame:
