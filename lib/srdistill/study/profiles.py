@@ -63,8 +63,9 @@ class Profile:
 
 def _words(value) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{name} {_words(entry)}" if isinstance(entry, dict | Recipe) else f"{name} {entry}"
-                         for name, entry in value.items())  # fmt: skip
+        words = "; ".join(f"{name} {_words(entry)}" if isinstance(entry, dict | Recipe) else f"{name} {entry}"
+                          for name, entry in value.items())  # fmt: skip
+        return words or "as published"
     if isinstance(value, Recipe):
         extra = f", clip {value.clip_norm}" if value.clip_norm else ""
         return (f"{value.iterations} x {value.batch} crops of {value.patch} px, {value.loss}, lr {value.lr:g} "

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-import pandas as pd
 from jinja2 import Environment
 from nbconvert import HTMLExporter
 
@@ -16,7 +15,7 @@ from srdistill.files import write_text
 from srdistill.study.board import profiles_with_tables, read_claims
 from srdistill.study.pairs import notebook_names
 from srdistill.study.paths import BUILD, NOTEBOOKS, TABLES
-from srdistill.study.tables import wide_table
+from srdistill.study.tables import read_table, wide_table
 
 SITE = BUILD / "site"
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -24,7 +23,7 @@ _TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 def _table(profile: str, name: str) -> dict:
     """What the template needs of one table."""
-    wide = wide_table(pd.read_csv(TABLES / profile / f"{name}.csv").fillna({"note": "", "status": ""}))
+    wide = wide_table(read_table(TABLES / profile / f"{name}.csv"))
     text = (TABLES / profile / f"{name}.md").read_text().splitlines()
     figures = []
     for path in sorted((TABLES / profile / "figures").glob(f"{name}_*.png")):

@@ -1,6 +1,7 @@
 """Our numbers beside the printed ones: long CSV, Markdown, LaTeX, HTML."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 
@@ -66,6 +67,11 @@ def long_table(study: Study, results: Results) -> pd.DataFrame:
     networks = {name: index for index, name in enumerate(["bicubic", *results.networks])}
     both = both.assign(_row=both.row.map(order).fillna(99), _network=both.network.map(networks).fillna(99))
     return both.sort_values(["_row", "_network"], kind="stable").drop(columns=["_row", "_network"]).reset_index(drop=True)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A stored long table."""
+    return pd.read_csv(path, keep_default_na=False, na_values={"mean": [""], "std": [""], "published": [""]})
 
 
 def wide_table(long: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,37 @@
+"""What README.md says is so: its example runs, its targets and its links exist."""
+
+import re
+
+import pytest
+
+from srdistill.images.pictures import read_folder
+from srdistill.study.paths import ROOT
+from srdistill.study.study import ORIGINAL, Study
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_a_method_in_ten_lines_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("SRDISTILL_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(block.strip().splitlines()) <= 12
+    study = Study("dietz_t1", profile="smoke")
+    names = {"study": study, "rows": [study.row(ORIGINAL)]}
+    exec(block, names)
+    assert names["results"].failures == []
+    assert "Top-left corners" in set(names["results"].scores.row)
+    study.make_set(names["rows"][-1], seed=0).export("corners")
+    assert len(read_folder("corners")) == len(study.train)
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z0-9_]+)\b", re.sub(r"[^`\n]*\bto make\b.*", "", README)))))
+def test_targets_exist(target):
+    makefile = (ROOT / "Makefile").read_text()
+    known = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE)) | {path.stem for path in ROOT.glob("notebooks/*.py")}
+    assert target in known
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
+def test_links_lead_somewhere(link):
+    assert (ROOT / link).exists()
