@@ -18,6 +18,11 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Unlike the unit tests, measurements use every core."""
+
+
 @pytest.fixture
 def ratio(benchmark, request):
     """``ratio(plain, ours)``: both timed in turns; returns how many times faster ours is (medians)."""

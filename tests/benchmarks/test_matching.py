@@ -11,14 +11,14 @@ from srdistill.images.resize import downscale
 from srdistill.images.subimages import extract_sub_images
 from srdistill.networks import build_network
 
-CLASSES, SIZE, SUB_IMAGES = 32, 64, 4
+CLASSES, SIZE, SUB_IMAGES, ITERATIONS = 32, 64, 4, 4
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.fixture(scope="module")
 def classes():
     """32 classes of four real 64 px sub-images, and one synthetic image each, from real photographs."""
-    windows = extract_sub_images(photos("train").center_crop(256), SIZE, SIZE)
+    windows = extract_sub_images(photos("train").center_crop(512), SIZE, SIZE)
     parts = torch.cat([windows.of(label) for label in range(7)])[: CLASSES * (SUB_IMAGES + 1)]
     images = to_float(parts).view(CLASSES, SUB_IMAGES + 1, 3, SIZE, SIZE).to(DEVICE)
     return list(images[:, 1:].contiguous()), images[:, :1].contiguous()
@@ -63,19 +63,19 @@ def test_random_network(ratio, classes, sizes):
 
 
 def test_fixed_network(ratio, classes):
-    """A trained, fixed network, ten iterations: the real gradients are needed once."""
+    """A trained, fixed network, four iterations: the real gradients are needed once."""
     real, synthetic = classes
     network = build_network("SRCNN", 2, 0).to(DEVICE)
 
     def ours():
         weights = matched_weights(network, "rows")
         targets = real_gradients(network, weights, real, 2)
-        for _ in range(10):
+        for _ in range(ITERATIONS):
             values, gradient = match(network, weights, synthetic, targets, 2)
         return values.sum(), gradient
 
     def plain():
-        for _ in range(10):
+        for _ in range(ITERATIONS):
             found = plain_iteration(network, real, synthetic)
         return found
 
