@@ -266,7 +266,6 @@ for network in ("SRCNN", "EDSR"):
         difference_claim(
             study, values, name=f"noise-{network}", network=network, first="Noise, IPC=1, undistilled",
             second="Syn. IPC=1",
-            sentence="starting the distillation process with random noise images fails to produce meaningful training images",
             statement=f"{network}: undistilled noise beats the distilled noise",
         ),
     ]  # fmt: skip

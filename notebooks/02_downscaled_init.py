@@ -230,7 +230,6 @@ for network in ("SRCNN", "EDSR"):
         difference_claim(
             study, values, name=f"along-{network}", network=network, first="Syn. IPC=1, matched along 3 steps",
             second="Syn. IPC=1",
-            sentence="the need for more refined distillation methods to leverage downscaled initializations better",
             statement=f"{network}: matching along training steps beats matching at initialisation",
         ),
     ]  # fmt: skip

@@ -14,7 +14,3 @@ import os
 
 # cuBLAS reads this once, when CUDA starts; without it, deterministic matrix products raise.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-# Threads that wait should sleep: OpenMP's usual spinning makes training of small networks several times slower as soon as
-# another program wants one of the cores. It is read when torch is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -27,13 +27,14 @@ def board_lines(root: Path, profile: str) -> list[str]:
     for claim in read_claims(root, profile):
         statement, sentence = (claim[name].replace("|", "\\|") for name in ("statement", "sentence"))
         lines.append(
-            f"| {_table(claim['table'])} | “{sentence}” {statement} | {claim['in_print']} | "
-            f"{claim['measured']} | **{claim['verdict']}** |"
+            f"| {table_title(claim['table'])} | {f'“{sentence}”' if sentence else 'Our question.'} {statement} | "
+            f"{claim['in_print']} | {claim['measured']} | **{claim['verdict']}** |"
         )
     return lines
 
 
-def _table(name: str) -> str:
+def table_title(name: str) -> str:
+    """``dietz table 1`` for ``dietz_t1``."""
     paper, number = name.split("_t")
     return f"{paper} table {number}"
 

@@ -23,7 +23,7 @@ REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inco
 
 @dataclass
 class Claim:
-    """``sentence``: the paper's. ``statement``: what is checked, "difference > line" in ``unit``.
+    """``sentence``: the paper's, empty for a question of ours. ``statement``: what is checked, difference > line in ``unit``.
 
     ``values``: the difference for each seed. ``printed``: the same difference in the paper's table, None if it cannot be
     formed.
@@ -93,8 +93,8 @@ def difference_claim(
     values: pd.DataFrame,
     *,
     name: str,
-    sentence: str,
     statement: str,
+    sentence: str = "",
     first: str,
     second: str,
     network: str,

@@ -25,7 +25,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from srdistill.progress import PROGRESS_FILE
-from srdistill.study.board import board_lines, write_board
+from srdistill.study.board import read_claims, table_title, write_board
 from srdistill.study.pairs import notebook_names, read_source, with_outputs, write_notebook
 from srdistill.study.paths import BUILD, NOTEBOOKS, ROOT, STAGING, TABLES
 from srdistill.study.profiles import PROFILES, get_profile
@@ -234,12 +234,12 @@ def _report(profile: str, parameters: dict, chosen: list[str], problems: dict[st
     print(f"\n{len(chosen) - len(problems)} of {len(chosen)} notebooks in {seconds / 60:.1f} minutes. Tables:")
     for path in sorted((TABLES / label).glob("*.csv")):
         print(f"  {path.relative_to(ROOT)}")
-    lines = board_lines(TABLES, label)
-    if len(lines) > 2:
+    claims = read_claims(TABLES, label)
+    if claims:
         print("\nBoard of claims:")
-        for text in lines[2:]:
-            table, claim, printed, here, verdict = (part.strip() for part in text.strip("|").split(" | "))
-            print(f"  {verdict.strip('*'):<15} {table}: {claim.split('” ')[-1]}  here {here}; in print {printed}")
+    for claim in claims:
+        print(f"  {claim['verdict']:<15} {table_title(claim['table'])}: {claim['statement']}")
+        print(f"  {'':<15} here {claim['measured']}; in print {claim['in_print']}")
     for name, problem in problems.items():
         print(f"\nFAILED {name}: {problem}")
 
