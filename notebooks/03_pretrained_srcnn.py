@@ -82,7 +82,7 @@ random_net, fixed_net, shrunk = (study.make_set(row, seed=0) for row in rows[1:4
 from srdistill.study.figures import before_after, distance_curves, evolution
 from srdistill.study.save import save_figure
 
-distance_curves({"SRCNN, full data": [losses]}, ylabel="training loss (MSE)")
+distance_curves({"SRCNN, full data": [losses]}, ylabel="training loss (MSE)", xlabel="steps / 50")
 
 # %%
 shown = min(7, len(shrunk))

@@ -97,7 +97,9 @@ def evolution(snapshots: Mapping[str, Mapping[int, Tensor]], which: int = 0) -> 
     return figure
 
 
-def distance_curves(histories: Mapping[str, Sequence[Sequence[float]]], ylabel: str = "gradient distance") -> Figure:
+def distance_curves(
+    histories: Mapping[str, Sequence[Sequence[float]]], ylabel: str = "gradient distance", xlabel: str = "iteration"
+) -> Figure:
     """Mean distance between gradients over iterations; thin lines are seeds, thick ones a running mean over them."""
     figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
     plt.close(figure)
@@ -107,7 +109,7 @@ def distance_curves(histories: Mapping[str, Sequence[Sequence[float]]], ylabel: 
         mean = pd.Series(np.mean([list(curve) for curve in curves], axis=0))
         smooth = mean.rolling(max(1, len(mean) // 10), min_periods=1, center=True).mean()
         axis.plot(range(1, len(mean) + 1), smooth, color=color, linewidth=2, label=name)
-    axis.set(xlabel="iteration", ylabel=ylabel)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
