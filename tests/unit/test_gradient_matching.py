@@ -8,10 +8,11 @@ import torch.nn.functional as F
 
 from srdistill.distill import class_gradients
 from srdistill.distill import gradient_matching as module
+from srdistill.distill import real_gradients as real_module
 from srdistill.distill.class_gradients import match, matched_weights, real_gradients
 from srdistill.distill.distilled_set import DistilledSet, SetError
 from srdistill.distill.gradient_matching import MatchingDiverged, gradient_matching
-from srdistill.images.crops import d4
+from srdistill.images.crops import d4, undo_d4
 from srdistill.images.resize import downscale
 from srdistill.networks import build_network
 from srdistill.training.checkpoint import Checkpoint
@@ -217,8 +218,8 @@ def test_checkpoint_of_other_work_is_not_resumed(pictures, tmp_path, interrupt):
 
 
 def counted(monkeypatch):
-    calls, compute = [], module.real_gradients
-    monkeypatch.setattr(module, "real_gradients", lambda *args: calls.append(1) or compute(*args))
+    calls, compute = [], real_module.real_gradients
+    monkeypatch.setattr(real_module, "real_gradients", lambda *args: calls.append(1) or compute(*args))
     return calls
 
 
@@ -238,15 +239,15 @@ def test_fixed_network_computes_real_gradients_once_per_flip(pictures, monkeypat
 
 
 def test_gradients_of_a_fixed_network_are_those_of_whole_sub_images(pictures, monkeypatch):
-    seen, compute = [], module.real_gradients
-    monkeypatch.setattr(module, "real_gradients", lambda *args: seen.append(args[2]) or compute(*args))
+    seen, compute = [], real_module.real_gradients
+    monkeypatch.setattr(real_module, "real_gradients", lambda *args: seen.append(args[2]) or compute(*args))
     distill(pictures, network=SRCNN, flips=False, iterations=1)
     assert [tuple(images.shape) for images in seen[0]] == [(12, 3, 32, 32), (9, 3, 32, 32), (12, 3, 32, 32)]
 
 
 def test_real_crops_are_new_every_iteration_at_most_batch_real_and_from_their_sub_image(pictures, monkeypatch):
-    seen, compute = [], module.real_gradients
-    monkeypatch.setattr(module, "real_gradients", lambda *args: seen.append(args[2]) or compute(*args))
+    seen, compute = [], real_module.real_gradients
+    monkeypatch.setattr(real_module, "real_gradients", lambda *args: seen.append(args[2]) or compute(*args))
     distill(pictures, iterations=2, batch_real=10, flips=False)
     assert [len(images) for images in seen[0]] == [10, 9, 10]
     assert not torch.equal(seen[0][1], seen[1][1])
@@ -273,14 +274,14 @@ def test_flip_is_shared_by_real_and_synthetic_images(pictures, monkeypatch):
 @pytest.mark.parametrize("network", [TINY, SRCNN])
 def test_real_images_in_small_groups_give_the_same_set(pictures, monkeypatch, network):
     whole = distill(pictures, network=network)
-    monkeypatch.setattr(module, "_GROUP_PIXELS", 1)
+    monkeypatch.setattr(real_module, "_GROUP_PIXELS", 1)
     assert_same(whole, distill(pictures, network=network))
 
 
 @pytest.mark.parametrize("element", range(8))
 def test_inverse_undoes_each_flip(element):
     image = torch.rand(2, 3, 5, 5)
-    assert torch.equal(module._inverse(d4(image, element), element), image)
+    assert torch.equal(undo_d4(d4(image, element), element), image)
 
 
 def test_matching_along_steps_differs_and_trains_the_network_meanwhile(pictures, monkeypatch):

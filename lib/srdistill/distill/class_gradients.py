@@ -18,6 +18,10 @@ from srdistill.images.resize import downscale
 Weights = dict[str, Tensor]
 
 
+class MatchingDiverged(RuntimeError):
+    """The distance between the gradients, or what is being distilled, is no longer a number."""
+
+
 def matched_weights(network: nn.Module, distance: str) -> tuple[Weights, Weights]:
     """The weights whose gradients are compared, and the rest (biases count nothing in ``rows``); detached."""
     if distance not in DISTANCES:

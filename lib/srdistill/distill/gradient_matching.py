@@ -7,7 +7,6 @@ synthetic images to bring them together. Departures from the reference code of D
 shared by real and synthetic images (the only augmentations that commute with bicubic resizing).
 """
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -15,28 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad
 
-from srdistill.distill.class_gradients import Weights, match, matched_weights, real_gradients
-from srdistill.distill.distilled_set import DistilledSet, SetError
-from srdistill.distill.downscaled import downscaled
-from srdistill.distill.noise import noise
-from srdistill.distill.random_crops import random_crops
-from srdistill.images.crops import CropBank, d4
+from srdistill.distill.class_gradients import MatchingDiverged, Weights, match
+from srdistill.distill.distilled_set import DistilledSet
+from srdistill.distill.real_gradients import RealGradients
+from srdistill.distill.starts import start_set
+from srdistill.images.crops import d4, undo_d4
 from srdistill.images.pictures import Pictures, to_float, to_uint8
 from srdistill.images.resize import downscale
-from srdistill.images.subimages import SubImages, extract_sub_images
-from srdistill.networks import build_network
 from srdistill.progress import bar
-from srdistill.seeds import derive_seed, generator_for
+from srdistill.seeds import generator_for
 from srdistill.training.checkpoint import Checkpoint
-
-# Real images go through in groups of about this many HR pixels.
-_GROUP_PIXELS = 2**24
-
-STARTS: dict[str, Callable[..., DistilledSet]] = {"noise": noise, "downscaled": downscaled, "real": random_crops}
-
-
-class MatchingDiverged(RuntimeError):
-    """The distance between the gradients is no longer a number."""
 
 
 @dataclass
@@ -97,17 +84,9 @@ def gradient_matching(
     if iterations < 1 or steps_along < 1:
         raise ValueError(f"iterations and steps_along must be 1 or more, got {iterations} and {steps_along}")
     device, seed = torch.device(device), generator.initial_seed()
-    begin = start if isinstance(start, DistilledSet) else _start(start)(real, ipc=ipc, size=size, generator=generator)
-    classes = len(real)
-    if ipc < 1 or begin.images.shape != (classes * ipc, 3, size, size):
-        raise SetError(
-            f"the start has images of shape {tuple(begin.images.shape)}; {classes} pictures with ipc {ipc} and size "
-            f"{size} need {(classes * ipc, 3, size, size)}"
-        )
-    if not torch.equal(begin.labels, torch.arange(classes).repeat_interleave(ipc)):
-        raise SetError(f"the labels of the start must count up, {ipc} of each picture in the order of the pictures")
+    begin, classes = start_set(real, start, ipc=ipc, size=size, generator=generator), len(real)
     images = to_float(begin.images).view(classes, ipc, 3, size, size).to(device)
-    source = _RealGradients(real, network, scale, distance, crop, step, size, batch_real, seed, device)
+    source = RealGradients(real, network, scale, distance, crop, step, size, batch_real, seed, device)
     state = _State(images, torch.zeros_like(images))
     saved = checkpoint.load() if checkpoint else None
     if saved is not None:
@@ -127,7 +106,7 @@ def gradient_matching(
                 raise MatchingDiverged(
                     f"the gradient distance became NaN in iteration {k}; lower lr ({lr}) or look at the start images"
                 )
-            state.momentum.mul_(momentum).add_(_inverse(gradient, element))
+            state.momentum.mul_(momentum).add_(undo_d4(gradient, element))
             state.images.sub_(lr * state.momentum).clamp_(0, 1)
             if t + 1 < steps_along:
                 draws = generator_for(seed, "inner", k, t)
@@ -162,83 +141,6 @@ def gradient_matching(
         state.history,
         state.snapshots,
     )  # fmt: skip
-
-
-class _RealGradients:
-    """The networks of the iterations and their gradients on real images."""
-
-    def __init__(self, real, network, scale, distance, crop, step, size, batch_real, seed, device):
-        self.settings = {"architecture": "SRCNN"} if network is None else network
-        self.fixed = network.to(device).eval() if isinstance(network, nn.Module) else None
-        self.scale, self.distance, self.size, self.seed, self.device = scale, distance, size, seed, device
-        self.batch_real = batch_real
-        self.windows: SubImages = extract_sub_images(real, max(crop, size), step)
-        self.bank = CropBank(real.images, device)
-        self.per_class = self.windows.labels.bincount(minlength=len(real)).tolist()
-        self._cache: dict[int, list[Tensor]] = {}
-
-    def network(self, k: int) -> tuple[nn.Module, tuple[Weights, Weights]]:
-        """The network of iteration ``k`` and its weights: matched ones, others."""
-        net = self.fixed
-        if net is None:
-            net = build_network(scale=self.scale, seed=derive_seed(self.seed, "network", k), **self.settings)
-            net.to(self.device)
-        return net, matched_weights(net, self.distance)
-
-    def gradients(self, net: nn.Module, weights, k: int, t: int, element: int) -> list[Tensor]:
-        """Per class; computed once per flip if the network never changes."""
-        if self.fixed is None or t > 0:
-            return self._compute(net, weights, self._crops(k, t, element))
-        if element not in self._cache:
-            labels = range(len(self.per_class))
-            whole = (d4(to_float(self.windows.of(label)).to(self.device), element) for label in labels)
-            self._cache[element] = self._compute(net, weights, whole)
-        return self._cache[element]
-
-    def _compute(self, net: nn.Module, weights, classes: Iterable[Tensor]) -> list[Tensor]:
-        """Group by group, so that the pixels of all real images are never in memory at once."""
-        parts, group, pixels = [], [], 0
-        for images in classes:
-            group.append(images)
-            pixels += images.shape[0] * images.shape[-1] ** 2
-            if pixels >= _GROUP_PIXELS:
-                parts.append(real_gradients(net, weights, group, self.scale))
-                group, pixels = [], 0
-        if group:
-            parts.append(real_gradients(net, weights, group, self.scale))
-        return [torch.cat(tensors) for tensors in zip(*parts, strict=True)]
-
-    def _crops(self, k: int, t: int, element: int) -> Iterator[Tensor]:
-        """One random crop of ``size`` px in each sub-image, class by class (n, 3, size, size)."""
-        draws = generator_for(self.seed, "real", k, t)
-        room = self.windows.crop - self.size + 1
-        shift = (torch.rand(2, len(self.windows), generator=draws, dtype=torch.float64) * room).long()
-        order = torch.rand(len(self.windows), generator=draws)
-        start = 0
-        for count in self.per_class:
-            chosen = start + order[start : start + count].argsort()[: self.batch_real].sort().values
-            start += count
-            pixels = self.bank.crop(
-                self.windows.labels[chosen],
-                self.windows.top[chosen] + shift[0, chosen],
-                self.windows.left[chosen] + shift[1, chosen],
-                self.size,
-                torch.full_like(chosen, element),
-            )
-            yield to_float(pixels).contiguous()
-
-
-def _start(name: str) -> Callable[..., DistilledSet]:
-    if name not in STARTS:
-        raise ValueError(f"unknown start {name!r}; there are: {', '.join(STARTS)}, or a DistilledSet")
-    return STARTS[name]
-
-
-def _inverse(images: Tensor, element: int) -> Tensor:
-    """Undo ``d4``: transpose first, then the flips."""
-    if element & 4:
-        images = images.transpose(-1, -2)
-    return d4(images, element & 3)
 
 
 def _snapshot(images: Tensor) -> Tensor:

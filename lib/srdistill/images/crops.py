@@ -27,6 +27,13 @@ def d4(images: Tensor, element: int) -> Tensor:
     return images
 
 
+def undo_d4(images: Tensor, element: int) -> Tensor:
+    """The inverse of ``d4``: ``undo_d4(d4(x, e), e)`` is ``x``. Transposes first, then flips."""
+    if element & 4:
+        images = images.transpose(-1, -2)
+    return d4(images, element & 3)
+
+
 class CropBank:
     """``uint8`` pictures (3, H, W) of any sizes in one buffer on ``device``."""
 

@@ -7,7 +7,6 @@ beside theirs.
 """
 
 import hashlib
-import os
 import warnings
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from srdistill.images.pictures import to_float
 from srdistill.images.torchvision_import import import_torchvision
+from srdistill.weights import WeightsMissing, weights_folder
 
 # Backbone: (file under SRDISTILL_WEIGHTS/lpips_backbones, torchvision weights).
 BACKBONES = {
@@ -23,10 +23,6 @@ BACKBONES = {
     "vgg": ("vgg16_features.pth", "VGG16_Weights.IMAGENET1K_V1"),
     "squeeze": ("squeezenet1_1_features.pth", "SqueezeNet1_1_Weights.IMAGENET1K_V1"),
 }
-
-
-class WeightsMissing(FileNotFoundError):
-    """No backbone weights are at hand; the message says where they are looked for."""
 
 
 def find_backbone(backbone: str = "alex", download: bool = False) -> Path:
@@ -38,8 +34,8 @@ def find_backbone(backbone: str = "alex", download: bool = False) -> Path:
     if backbone not in BACKBONES:
         raise ValueError(f"unknown LPIPS backbone {backbone!r}; there are: {', '.join(BACKBONES)}")
     file, weights_name = BACKBONES[backbone]
-    root = os.environ.get("SRDISTILL_WEIGHTS")
-    local = Path(root, "lpips_backbones", file) if root else None
+    root = weights_folder()
+    local = root / "lpips_backbones" / file if root else None
     if local and local.is_file():
         return local
     import_torchvision()

@@ -1,0 +1,8 @@
+"""From codes to pictures: what a generator is (``prior``), and the generators.
+
+``autoencoder``       trained here, on the training pictures themselves: no download
+``tiny_autoencoder``  TAESD and TAEF2, pretrained
+``stylegan_xl``       StyleGAN-XL on ImageNet, in its W+ and F_n spaces
+
+diffusers is imported when an autoencoder is built, never when these modules are.
+"""
