@@ -4,15 +4,17 @@ PYTHON ?= python3
 PROFILE ?= laptop
 SEEDS ?=
 DATA ?=
+TABLE ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 READY := $(VENV)/.ready
 NOTEBOOKS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.py))))
+EXPORT := export
 OPTIONS := --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA),--data "$(DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help tables test lab bench report sync clean $(NOTEBOOKS)
+.PHONY: help tables test lab bench report $(EXPORT) sync clean $(NOTEBOOKS)
 
 help:
 	@echo "make tables             execute every notebook, write papers_tables/ and print the board of claims"
@@ -21,6 +23,7 @@ help:
 	@echo "make lab                open JupyterLab on the paired notebooks"
 	@echo "make bench              benchmarks: ratios against the plain way of doing the same work"
 	@echo "make report             static HTML site in build/site"
+	@echo "make export TABLE=dietz_t4  the distilled sets of a finished table as PNG folders, in build/export"
 	@echo "make sync               bring the cells of notebooks/*.ipynb up to date with notebooks/*.py, outputs kept"
 	@echo "make clean              remove build/ (the store of finished cells with it) and $(VENV)/"
 	@echo ""
@@ -61,6 +64,11 @@ bench: $(READY)
 
 report: $(READY)
 	@$(RUN) srdistill.study.report
+
+# Spelled out, export would be a directive of make.
+$(EXPORT): $(READY)
+	@test -n "$(TABLE)" || { echo "name a table, e.g. make export TABLE=dietz_t4"; exit 2; }
+	@$(RUN) srdistill.study.export "$(TABLE)" --profile "$(PROFILE)" $(if $(DATA),--data "$(DATA)")
 
 sync: $(READY)
 	@$(RUN) srdistill.study.pairs

@@ -48,7 +48,7 @@ data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
 from srdistill.study.describe import describe
-from srdistill.study.study import BICUBIC, ORIGINAL, Study
+from srdistill.study.study import ORIGINAL, Study
 
 study = Study("dietz_t1", profile=profile, seeds=seeds, data=data)
 describe(study)
@@ -118,10 +118,9 @@ before, after = (study.make_set(rows[index], seed=0) for index in (1, 2))
 # Here is the first image of each picture, as noise and after distillation.
 
 # %%
-from srdistill.study.figures import before_after
+from srdistill.study.figures import image_rows
 
-shown = min(7, len(before))
-figure = before_after(before.images[:shown], after.images[:shown], before.names, ("noise", "distilled"))
+figure = image_rows({"noise": before.images, "distilled": after.images}, before.names)
 save_figure(study, figure, "before_after")
 figure
 
@@ -182,7 +181,7 @@ show(wide_table(long))
 # %%
 from srdistill.study.describe import sizes_table
 
-sizes_table(study, {row.label: study.make_set(row, 0) for row in rows[1:]})
+sizes_table(study, rows)
 
 # %% [markdown]
 # ## Plots
@@ -203,16 +202,10 @@ figure
 # What the students make of one test picture:
 
 # %%
-from srdistill.study.figures import zoom_figure
-from srdistill.training.evaluate import super_resolve
+from srdistill.study.figures import Zoom, zoom_figure
 
 truth = mod_crop(study.tests[testset].images[0])
-small = low_resolution(truth, 2).to(study.device)
-outputs = {BICUBIC: super_resolve(None, small[None], 2)[0].cpu()}
-for row in rows:
-    model, _, _ = study.trained(row, "EDSR", seed=0)
-    outputs[row.label.replace(", ", "\n", 1)] = super_resolve(model, small[None], 2)[0].cpu()
-figure = zoom_figure(truth, outputs, window=(truth.shape[1] // 3, truth.shape[2] // 3, truth.shape[1] // 3), shave=2)
+figure = zoom_figure([Zoom(truth, study.super_resolved(rows, "EDSR", truth))], shave=2)
 save_figure(study, figure, "outputs")
 figure
 

@@ -53,7 +53,7 @@ data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
 from srdistill.study.describe import describe
-from srdistill.study.study import BICUBIC, ORIGINAL, Study
+from srdistill.study.study import ORIGINAL, Study
 
 study = Study("dietz_t2", profile=profile, seeds=seeds, data=data)
 describe(study)
@@ -68,7 +68,7 @@ describe(study)
 from srdistill.distill.downscaled import downscaled
 from srdistill.distill.gradient_matching import gradient_matching
 from srdistill.distill.random_crops import random_crops
-from srdistill.study.figures import before_after
+from srdistill.study.figures import image_rows
 from srdistill.study.save import save_figure
 
 rows = [
@@ -84,8 +84,7 @@ rows = [
     study.row("Random real crops, IPC=1", random_crops, ipc=1),
 ]
 shrunk, matched, along, from_noise, crops = (study.make_set(row, seed=0) for row in rows[1:])
-shown = min(7, len(shrunk))
-figure = before_after(shrunk.images[:shown], crops.images[:shown], shrunk.names, ("downscaled", "real crop"))
+figure = image_rows({"downscaled": shrunk.images, "real crop": crops.images}, shrunk.names)
 save_figure(study, figure, "starts")
 figure
 
@@ -96,18 +95,11 @@ figure
 # %%
 import pandas as pd
 
-from srdistill.images.pictures import to_float
-from srdistill.images.resize import downscale, upscale
-
-
-def detail(images) -> float:
-    """PSNR in dB between images and themselves shrunk and enlarged by two."""
-    images = to_float(images)
-    return float(-10 * (images - upscale(downscale(images, 2), 2)).square().mean((1, 2, 3)).log10().mean())
-
+from srdistill.images.spectrum import upper_octave
 
 sets = {row.label: study.make_set(row, 0) for row in rows[1:]}
-pd.DataFrame({"PSNR(y, U D y), dB": {label: detail(made.images) for label, made in sets.items()}}).round(2)
+detail = {label: upper_octave(made.images, made.images).smoothness.mean().item() for label, made in sets.items()}
+pd.DataFrame({"PSNR(y, U D y), dB": detail}).round(2)
 
 # %% [markdown]
 # ## The method
@@ -117,7 +109,7 @@ pd.DataFrame({"PSNR(y, U D y), dB": {label: detail(made.images) for label, made 
 # iterations, so that it costs the same.
 
 # %%
-figure = before_after(shrunk.images[:shown], matched.images[:shown], shrunk.names, ("start", "distilled"))
+figure = image_rows({"start": shrunk.images, "distilled": matched.images}, shrunk.names)
 save_figure(study, figure, "before_after")
 figure
 
@@ -156,7 +148,7 @@ show(wide_table(long))
 # %%
 from srdistill.study.describe import sizes_table
 
-sizes_table(study, sets)
+sizes_table(study, rows)
 
 # %% [markdown]
 # ## Plots
@@ -185,17 +177,11 @@ save_figure(study, figure, "gain")
 figure
 
 # %%
-from srdistill.images.convention import low_resolution, mod_crop
-from srdistill.study.figures import zoom_figure
-from srdistill.training.evaluate import super_resolve
+from srdistill.images.convention import mod_crop
+from srdistill.study.figures import Zoom, zoom_figure
 
 truth = mod_crop(study.tests[testset].images[0])
-small = low_resolution(truth, 2).to(study.device)
-outputs = {BICUBIC: super_resolve(None, small[None], 2)[0].cpu()}
-for row in rows:
-    model, _, _ = study.trained(row, "EDSR", seed=0)
-    outputs[row.label.replace(", ", "\n", 1)] = super_resolve(model, small[None], 2)[0].cpu()
-figure = zoom_figure(truth, outputs, window=(truth.shape[1] // 3, truth.shape[2] // 3, truth.shape[1] // 3), shave=2)
+figure = zoom_figure([Zoom(truth, study.super_resolved(rows, "EDSR", truth))], shave=2)
 save_figure(study, figure, "outputs")
 figure
 

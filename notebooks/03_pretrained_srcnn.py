@@ -45,7 +45,7 @@ data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
 from srdistill.study.describe import describe
-from srdistill.study.study import BICUBIC, ORIGINAL, Study
+from srdistill.study.study import ORIGINAL, Study
 
 study = Study("dietz_t3", profile=profile, seeds=seeds, data=data)
 describe(study)
@@ -79,14 +79,13 @@ random_net, fixed_net, shrunk = (study.make_set(row, seed=0) for row in rows[1:4
 # The loss of the trained network while it was trained, every 50 steps:
 
 # %%
-from srdistill.study.figures import before_after, distance_curves, evolution
+from srdistill.study.figures import distance_curves, evolution, image_rows
 from srdistill.study.save import save_figure
 
 distance_curves({"SRCNN, full data": [losses]}, ylabel="training loss (MSE)", xlabel="steps / 50")
 
 # %%
-shown = min(7, len(shrunk))
-figure = before_after(random_net.images[:shown], fixed_net.images[:shown], shrunk.names, ("random nets", "trained net"))
+figure = image_rows({"random nets": random_net.images, "trained net": fixed_net.images}, shrunk.names)
 save_figure(study, figure, "before_after")
 figure
 
@@ -135,7 +134,7 @@ show(wide_table(long))
 # %%
 from srdistill.study.describe import sizes_table
 
-sizes_table(study, {row.label: study.make_set(row, 0) for row in rows[1:]})
+sizes_table(study, rows)
 
 # %% [markdown]
 # ## Plots
@@ -160,17 +159,11 @@ save_figure(study, figure, "gain")
 figure
 
 # %%
-from srdistill.images.convention import low_resolution, mod_crop
-from srdistill.study.figures import zoom_figure
-from srdistill.training.evaluate import super_resolve
+from srdistill.images.convention import mod_crop
+from srdistill.study.figures import Zoom, zoom_figure
 
 truth = mod_crop(study.tests[testset].images[-1])
-small = low_resolution(truth, 2).to(study.device)
-outputs = {BICUBIC: super_resolve(None, small[None], 2)[0].cpu()}
-for row in rows:
-    model, _, _ = study.trained(row, "EDSR", seed=0)
-    outputs[row.label.replace(" (", "\n(").replace(", ", "\n", 1)] = super_resolve(model, small[None], 2)[0].cpu()
-figure = zoom_figure(truth, outputs, window=(truth.shape[1] // 3, truth.shape[2] // 3, truth.shape[1] // 3), shave=2)
+figure = zoom_figure([Zoom(truth, study.super_resolved(rows, "EDSR", truth))], shave=2)
 save_figure(study, figure, "outputs")
 figure
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 RESULTS: list[tuple[str, float, float, float]] = []
+NOTES: list[str] = []
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -43,9 +44,17 @@ def ratio(benchmark, request):
     return measure
 
 
+@pytest.fixture
+def note():
+    """``note(text)``: a line for the summary, of what is no time."""
+    return NOTES.append
+
+
 def pytest_terminal_summary(terminalreporter):
     """The ratios, which are what these benchmarks are for."""
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
     terminalreporter.section(f"times faster than the plain way ({where})")
     for name, plain, ours, value in RESULTS:
         terminalreporter.write_line(f"{name:50} plain {plain:8.3f} s   ours {ours:8.3f} s   {value:8.2f} x")
+    for text in NOTES:
+        terminalreporter.write_line(text)

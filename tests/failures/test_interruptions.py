@@ -68,7 +68,7 @@ def test_two_runs_at_once(study_notebook, uninterrupted):
     assert [process.returncode for process in runs] == [0, 0], done
     assert table(study_notebook.repository) == uninterrupted
     assert sorted(study_notebook.repository.made()) == sorted(
-        [f"dietz_t1{suffix}" for suffix in (".csv", ".md", ".tex", ".claims.jsonl", ".provenance.json")]
+        [f"dietz_t1{suffix}" for suffix in (".csv", ".sizes.csv", ".md", ".tex", ".claims.jsonl", ".provenance.json")]
         + ["runs/01_one.ipynb"]
     )
 

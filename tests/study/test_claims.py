@@ -127,6 +127,23 @@ def test_a_row_that_is_not_printed_leaves_the_printed_side_open(study):
     assert difference(study, values, second="Our control").in_print == "not printed"
 
 
+def test_printed_rows_of_other_tables_and_labels(study):
+    values = seed_values({ORIGINAL: [34.0], "Our label": [20.0]})
+    made = difference(study, values, second="Our label", printed_second=("dietz_t2", "Baseline (downscaled)"))
+    assert made.printed == pytest.approx(35.772 - 35.2664)
+    with pytest.raises(ValueError, match="no printed table 'dietz_t9'"):
+        difference(study, values, printed_first=("dietz_t9", "Syn. IPC=1"))
+
+
+def test_a_printed_network_that_did_not_train_is_no_evidence(study):
+    values = seed_values({ORIGINAL: [34.0], NOISE: [20.0]}, network="VDSR")
+    made = difference(study, values, network="VDSR")
+    assert made.in_print == "void, the printed network did not train: its number is that of bicubic"
+    assert json.loads(made.to_json())["in_print"] == made.in_print
+    trained = difference(study, values, network="VDSR", first="Syn. IPC=10")
+    assert trained.in_print.startswith(("holds", "contradicted"))
+
+
 def test_a_seed_that_one_row_lacks_is_left_out(study):
     values = seed_values({ORIGINAL: [34.0, 36.0, 35.0], NOISE: [20.0, 21.0]})
     assert difference(study, values).values == [14.0, 15.0]

@@ -33,8 +33,10 @@ def _pictures(level: int = 7, name: str = "one") -> Pictures:
     return Pictures((torch.full((3, 8, 8), level, dtype=torch.uint8),), (name,))
 
 
-def _set(level: int = 7) -> DistilledSet:
-    return DistilledSet(torch.full((1, 3, 8, 8), level, dtype=torch.uint8), torch.tensor([0]), ("one",), "method")
+def _set(level: int = 7, codes: float | None = None) -> DistilledSet:
+    latents = {} if codes is None else {"codes": torch.tensor([codes])}
+    images = torch.full((1, 3, 8, 8), level, dtype=torch.uint8)
+    return DistilledSet(images, torch.tensor([0]), ("one",), "method", latents=latents)
 
 
 @dataclass
@@ -60,6 +62,7 @@ def _other_method(real, *, size, generator):
     [
         (_pictures(), _pictures(), [_pictures(8), _pictures(name="two")]),
         (_set(), _set(), [_set(8)]),
+        (_set(codes=1.0), _set(codes=1.0), [_set(), _set(codes=2.0)]),
         (torch.ones(2, 3), torch.ones(2, 3), [torch.zeros(2, 3), torch.ones(3, 2), torch.ones(2, 3).double()]),
         (_network(), _network(), [_network(1), _network(width=8)]),
         (
@@ -69,7 +72,7 @@ def _other_method(real, *, size, generator):
         ),
         (_method, _method, [_other_method]),
     ],
-    ids=["pictures", "distilled set", "tensor", "network", "dataclass", "function"],
+    ids=["pictures", "distilled set", "codes of a set", "tensor", "network", "dataclass", "function"],
 )  # fmt: skip
 def test_data_networks_and_functions_count_by_content(first, same, different):
     key = key_of({"value": plain(first)})
@@ -83,6 +86,20 @@ def test_a_network_with_batch_norm_has_an_identity():
     assert plain(first) == plain(second)
     second.num_batches_tracked += 1
     assert plain(first) != plain(second)
+
+
+def test_plain_attributes_of_a_network_count_and_its_mode_does_not():
+    first, second = torch.nn.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 1, 1)
+    second.load_state_dict(first.state_dict())
+    second.eval()
+    assert plain(first) == plain(second)
+    second.layer = 3
+    assert plain(first) != plain(second)
+
+
+def test_code_of_a_network_of_this_library_counts():
+    assert plain(_network())["code"] == code_digest(type(_network()))
+    assert "code" not in plain(torch.nn.Conv2d(1, 1, 1))
 
 
 def test_a_tensor_on_its_side_counts_by_its_values():

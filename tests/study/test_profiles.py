@@ -47,12 +47,12 @@ def test_explicit_profile_beats_the_environment(monkeypatch):
 
 
 def test_the_paper_deviates_in_nothing():
-    assert PAPER.deviations() == []
+    assert PAPER.deviations("dietz_t4") == []
 
 
 @pytest.mark.parametrize("name", ["smoke", "laptop", "gpu"])
 def test_deviations_name_pictures_and_recipes_of_both_sides(name):
-    lines = get_profile(name).deviations()
+    lines = get_profile(name).deviations("dietz_t1")
     pictures = next(line for line in lines if line.startswith("training pictures:"))
     assert PROFILES[name].train in pictures
     assert "(paper: div2k)" in pictures
@@ -62,9 +62,9 @@ def test_deviations_name_pictures_and_recipes_of_both_sides(name):
 
 
 def test_a_field_that_equals_the_paper_is_not_listed():
-    assert not any(line.startswith("seeds:") for line in PROFILES["laptop"].deviations())
+    assert not any(line.startswith("seeds:") for line in PROFILES["laptop"].deviations("dietz_t1"))
     changed = dataclasses.replace(PAPER, name="own", seeds=7)
-    assert changed.deviations() == ["seeds: 7 (paper: 3)"]
+    assert changed.deviations("dietz_t1") == ["seeds: 7 (paper: 3)"]
 
 
 @every_profile

@@ -211,8 +211,15 @@ def test_a_method_of_ones_own_needs_ten_lines(smoke_study):
     long = long_table(study, results)
     files = save_table(study, results, long, "My table")
     assert sorted(path.name for path in study.output.iterdir()) == sorted(files)
-    sizes = sizes_table(study, {"Brightest": study.make_set(row, 0)}).data
-    assert sizes.loc["Brightest", "images"].startswith("14 ")
+    sizes = sizes_table(study, [study.row(ORIGINAL), row]).data
+    assert list(sizes.index) == ["training pictures", "Brightest"]
+    assert sizes.loc["Brightest", "images"] == "14 (200.00 %)"
+    stored = pd.read_csv(study.output / "dietz_t1.sizes.csv", index_col=0).loc["Brightest"]
+    assert stored.to_dict() == {
+        "images": 14, "HR pixels": 14 * 32 * 32, "bytes as PNG": study.make_set(row, 0).sizes.lossless_bytes,
+        "bytes with labels and decoder": study.make_set(row, 0).sizes.lossless_bytes + 14 * 4,
+    }  # fmt: skip
+    assert "| Brightest         | 14 (200.00 %)" in (study.output / "dietz_t1.md").read_text()
 
 
 def test_settings_reach_the_method_and_make_other_sets(smoke_study):
@@ -257,7 +264,7 @@ def test_the_original_pictures_are_no_set(smoke_study):
 
 def test_another_scale_is_another_run(smoke_study):
     study = smoke_study()
-    x2, x4 = (study.run([study.row(NOISE, noise, ipc=1)], ["SRCNN"], scale=scale) for scale in (2, 4))
+    x2, x4 = (study.run([study.row(NOISE, noise, ipc=1)], ["EDSR"], scale=scale) for scale in (2, 4))
     assert x4.computed == 1
     assert x4.scores.psnr.mean() < x2.scores.psnr.mean()
 

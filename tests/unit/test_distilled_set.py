@@ -27,6 +27,7 @@ def small(pictures):
         {"distance": [3.0, 1.5]},
         {0: images[:2].clone(), 10: images[2:].clone()},
         7,
+        {"codes": torch.tensor([[1.0, 2.0]])},
     )
 
 
@@ -34,6 +35,8 @@ def assert_equal(first, second):
     assert torch.equal(first.images, second.images) and torch.equal(first.labels, second.labels)
     assert first.snapshots.keys() == second.snapshots.keys()
     assert all(torch.equal(image, second.snapshots[step]) for step, image in first.snapshots.items())
+    assert first.latents.keys() == second.latents.keys()
+    assert all(torch.equal(tensor, second.latents[name]) for name, tensor in first.latents.items())
     for name in ("names", "method", "settings", "history", "generator_bytes", "digest"):
         assert getattr(first, name) == getattr(second, name), name
 

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from tiny_prior import Shuffle, TinyPrior
 
 from srdistill.distill import inversion as module
-from srdistill.distill.distilled_set import DistilledSet
-from srdistill.distill.inversion import InversionDiverged, gan_inversion, invert, inverted_start
+from srdistill.distill.distilled_set import DistilledSet, SetError
+from srdistill.distill.inversion import InversionDiverged, codes_of, gan_inversion, invert
 from srdistill.distill.random_crops import random_crops
 from srdistill.images.metrics import psnr
 from srdistill.images.perceptual import Lpips
@@ -111,12 +111,6 @@ def test_weights_that_were_trainable_stay_so(patches):
     assert prior.body[0].weight.grad is None
 
 
-def test_shared_axis_keeps_one_value_along_it(patches):
-    found = invert(TinyPrior(), patches, iterations=8, shared_axes=(0, 2))
-    assert torch.equal(found.codes, found.codes[:, :1, :, :1].expand(3, 6, 12, 12))
-    assert found.codes.std() > 0 and found.settings["shared_axes"] == [0, 2]
-
-
 def test_perceptual_distance_gets_images_in_minus_one_to_one(patches):
     seen = []
 
@@ -145,11 +139,10 @@ def test_two_runs_agree_bit_for_bit(patches):
     same(first, invert(TinyPrior(), patches, **options))
 
 
-@pytest.mark.parametrize("shared", [(), (0,)])
 @pytest.mark.parametrize("every", [1, 3, 4])
-def test_resumed_equals_uninterrupted(patches, tmp_path, interrupt, every, shared):
+def test_resumed_equals_uninterrupted(patches, tmp_path, interrupt, every):
     """Two batches of 8 steps, then 10 of tuning; 0..9 of the codes' first 10 steps are the tuning's numbers too."""
-    options = {"iterations": 8, "tuning_iterations": 10, "batch": 2, "shared_axes": shared}
+    options = {"iterations": 8, "tuning_iterations": 10, "batch": 2}
     whole = invert(TinyPrior(), patches, **options)
     checkpoint = Checkpoint(tmp_path / "inversion.pt", "this", every)
     for at in (2, 7, 9, 13, 15, 1, 5, 9):
@@ -161,16 +154,6 @@ def test_resumed_equals_uninterrupted(patches, tmp_path, interrupt, every, share
     assert not checkpoint.path.exists()
 
 
-def test_finished_state_can_be_kept_and_costs_nothing_to_read_again(patches, tmp_path, interrupt):
-    options = {"iterations": 4, "tuning_iterations": 3, "checkpoint": Checkpoint(tmp_path / "kept.pt", "this")}
-    first = invert(TinyPrior(), patches, keep_checkpoint=True, **options)
-    for at in (0, 1, 2, 3):
-        interrupt(module, at)
-        same(first, invert(TinyPrior(), patches, keep_checkpoint=True, **options))
-    same(first, invert(TinyPrior(), patches, **options))
-    assert not (tmp_path / "kept.pt").exists()
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -180,7 +163,6 @@ def test_finished_state_can_be_kept_and_costs_nothing_to_read_again(patches, tmp
         ({"lr": math.nan}, "lr and tuning_lr must be finite and not negative, got nan and 0.0003"),
         ({"tuning_lr": -1.0}, "got 0.02 and -1.0"),
         ({"loss": "l3"}, "unknown loss 'l3'; there are: published, highpass"),
-        ({"shared_axes": (3,)}, r"shared_axes \(3,\): codes of tiny, \(6, 12, 12\), have axes 0..2"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(patches, changes, message):
@@ -260,12 +242,38 @@ def test_set_of_rendered_crops(pictures, tmp_path):
     assert DistilledSet.load(tmp_path / "set.safetensors").settings == found.settings
 
 
-def test_codes_behind_the_set_and_other_starts(pictures):
-    seeded = torch.Generator().manual_seed(5)
-    codes = inverted_start(pictures, ipc=2, size=24, generator=seeded, prior=TinyPrior(), iterations=3)
-    assert torch.equal(codes.images, made(pictures, iterations=3).images)
+@pytest.mark.parametrize("tuning", [0, 4])
+def test_set_carries_codes_and_what_tuning_changed(pictures, tmp_path, tuning):
+    prior = TinyPrior()
+    made(pictures, prior=prior, iterations=3, tuning_iterations=tuning, tuning_lr=0.01).save(tmp_path / "set.safetensors")
+    found = DistilledSet.load(tmp_path / "set.safetensors")
+    assert any(name.startswith("tuned.body") for name in found.latents) == bool(tuning)
+    assert not any(name.startswith("tuned.unused") for name in found.latents)
+    codes, decoder = codes_of(found, prior)
+    assert torch.equal(to_uint8(decoder.decode(codes).clamp(0, 1)), found.images)
+    assert (decoder is prior) == (not tuning) and torch.equal(prior.body[0].weight, TinyPrior().body[0].weight)
+
+
+def test_codes_of_a_set_without_them_or_of_another_prior_are_refused(pictures):
+    tuned = made(pictures, iterations=1, tuning_iterations=1)
+    with pytest.raises(PriorError, match=r"shuffle has no weights body.0.weight of shape .* was inverted with tiny"):
+        codes_of(tuned, Other())
+    crops = random_crops(pictures, ipc=2, size=24, generator=torch.Generator().manual_seed(5))
+    with pytest.raises(SetError, match=r"\(random_crops\) carries no codes; make it with gan_inversion"):
+        codes_of(crops, TinyPrior())
+
+
+class Other(Shuffle):
+    """A prior whose weights have other names."""
+
+    def __init__(self):
+        super().__init__()
+        del self.body
+
+
+def test_other_starts(pictures):
     shrunk = made(pictures, iterations=3, start="downscaled")
-    assert shrunk.settings["start"] == "downscaled" and not torch.equal(shrunk.images, codes.images)
+    assert shrunk.settings["start"] == "downscaled" and not torch.equal(shrunk.images, made(pictures, iterations=3).images)
 
 
 @pytest.mark.parametrize(

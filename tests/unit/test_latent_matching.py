@@ -1,6 +1,7 @@
 """Latent matching: the gradient of the codes against autograd through everything, then the whole method."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from srdistill.distill import inversion as inversion_module
 from srdistill.distill import latent_matching as module
 from srdistill.distill.class_gradients import MatchingDiverged, matched_weights, real_gradients
 from srdistill.distill.distances import DISTANCES
-from srdistill.distill.distilled_set import DistilledSet
-from srdistill.distill.inversion import gan_inversion, inverted_start
+from srdistill.distill.distilled_set import DistilledSet, SetError
+from srdistill.distill.inversion import codes_of, gan_inversion
 from srdistill.distill.latent_matching import code_gradients, latent_matching
 from srdistill.images.crops import d4
 from srdistill.images.pictures import PictureError, to_uint8
@@ -51,7 +52,7 @@ def test_gradient_of_the_codes_is_the_direct_one(pictures, ipc, element, distanc
     codes = torch.randn(4 * ipc, 6, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     values, gradient, images = direct(prior, network, codes, targets, ipc, distance, element)
     assert 0.01 < ((images == 0) | (images == 1)).double().mean() < 0.5
-    matcher = module._Matcher(network, weights, targets, 2, distance, element, ipc)
+    matcher = module.CodeMatcher(network, weights, targets, 2, distance, element, ipc)
     found, ours, statistics = code_gradients(prior, codes, matcher, ipc, chunk)
     assert ((found - values).norm() / values.norm()).item() < 1e-5
     assert gradient.norm() > 0
@@ -70,15 +71,15 @@ def test_graph_never_holds_more_codes_than_a_chunk(pictures, monkeypatch, ipc):
         (with_graph if codes.requires_grad else without).append(len(codes))
         return decode(self, codes)
 
-    codes = start(pictures, ipc=ipc).codes
+    begin = start(pictures, ipc=ipc)
     monkeypatch.setattr(TinyPrior, "decode", counted)
-    distill(pictures, ipc=ipc, start=codes, iterations=1, code_chunk=2)
+    distill(pictures, ipc=ipc, start=begin, iterations=1, code_chunk=2)
     assert max(with_graph + without) <= 2 and sum(with_graph) == 3 * ipc
 
 
 def start(pictures, **changes):
     options = {"ipc": 1, "size": 24, "generator": torch.Generator().manual_seed(0), "prior": TinyPrior(), "iterations": 3}
-    return inverted_start(pictures, **(options | changes))
+    return gan_inversion(pictures, **(options | changes))
 
 
 def distill(pictures, **changes):
@@ -87,7 +88,8 @@ def distill(pictures, **changes):
         "iterations": 6, "crop": 32, "step": 32, **changes,
     }  # fmt: skip
     if "start" not in options:
-        options["inversion"] = {"iterations": 3} | options.get("inversion", {})
+        shared = {name: options[name] for name in ("ipc", "size", "generator", "prior")}
+        options["start"] = start(pictures, **shared | options.pop("inversion", {}))
     return latent_matching(pictures, **options)
 
 
@@ -105,24 +107,18 @@ def test_distance_falls_on_real_photographs(pictures, optimizer, lr):
     assert made.history["moved"][-1] > 0.01
 
 
-def test_starts_from_the_gan_inversion_of_the_same_generator(pictures):
-    made = distill(pictures, ipc=2, inversion={"tuning_iterations": 4, "tuning_lr": 0.01})
-    undistilled = gan_inversion(
-        pictures, ipc=2, size=24, generator=torch.Generator().manual_seed(0), prior=TinyPrior(), iterations=3,
-        tuning_iterations=4, tuning_lr=0.01,
-    )  # fmt: skip
-    assert torch.equal(made.snapshots[0], undistilled.images[::2])
-    still = distill(pictures, ipc=2, inversion={"tuning_iterations": 4, "tuning_lr": 0.01}, lr=0)
-    assert torch.equal(still.images, undistilled.images)
+def test_starts_from_the_inverted_images_with_the_tuned_generator(pictures):
+    inverted = start(pictures, ipc=2, tuning_iterations=4, tuning_lr=0.01)
+    made = distill(pictures, ipc=2, start=inverted)
+    assert torch.equal(made.snapshots[0], inverted.images[::2])
+    assert torch.equal(distill(pictures, ipc=2, start=inverted, lr=0).images, inverted.images)
 
 
-def test_given_codes_equal_those_computed_inside(pictures):
-    found = start(pictures, tuning_iterations=3)
-    given = distill(pictures, start=found.codes, prior=found.prior)
-    inside = distill(pictures, inversion={"tuning_iterations": 3})
-    assert torch.equal(given.images, inside.images) and given.history == inside.history
-    assert given.settings["inversion"] == "given codes" and inside.settings["inversion"]["tuning_iterations"] == 3
-    assert torch.equal(found.codes, start(pictures, tuning_iterations=3).codes)
+def test_set_carries_its_codes_on(pictures):
+    made = distill(pictures, start=start(pictures, tuning_iterations=4, tuning_lr=0.01))
+    codes, decoder = codes_of(made, TinyPrior())
+    assert torch.equal(to_uint8(decoder.decode(codes).clamp(0, 1)), made.images)
+    assert made.settings["start"]["tuning_iterations"] == 4 and "psnr" not in made.settings["start"]
 
 
 def test_set_says_how_it_was_made_and_can_be_stored(pictures, tmp_path):
@@ -145,7 +141,8 @@ def test_images_are_clamped_when_rendered(pictures):
 
 def test_one_sgd_step_with_momentum_on_the_codes(pictures):
     found = start(pictures)
-    codes, velocity = found.codes.clone(), torch.zeros_like(found.codes)
+    codes = found.latents["codes"].clone()
+    velocity = torch.zeros_like(codes)
     weights = matched_weights(SRCNN, "mse")
     windows = {96: (0, 32, 64), 120: (0, 32, 64, 88), 80: (0, 32, 48), 104: (0, 32, 64, 72), 72: (0, 32, 40)}
     real = [
@@ -157,7 +154,7 @@ def test_one_sgd_step_with_momentum_on_the_codes(pictures):
         velocity = 0.5 * velocity + direct(TinyPrior(), SRCNN, codes, targets, 1, "mse", 0)[1]
         codes = codes - 100 * velocity
     made = distill(
-        pictures, start=found.codes, network=SRCNN, flips=False, distance="mse", lr=100, optimizer="sgd", iterations=3
+        pictures, start=found, network=SRCNN, flips=False, distance="mse", lr=100, optimizer="sgd", iterations=3
     )
     images = to_uint8(TinyPrior().decode(codes))
     assert (images.int() - found.images.int()).abs().max() > 5
@@ -166,8 +163,7 @@ def test_one_sgd_step_with_momentum_on_the_codes(pictures):
 
 @pytest.mark.parametrize("ipc", [1, 3])
 def test_chunks_do_not_change_the_result(pictures, ipc):
-    codes = start(pictures, ipc=ipc).codes
-    options = {"ipc": ipc, "start": codes, "optimizer": "sgd", "lr": 0.3, "network": SRCNN}
+    options = {"ipc": ipc, "start": start(pictures, ipc=ipc), "optimizer": "sgd", "lr": 0.3, "network": SRCNN}
     sets = [distill(pictures, code_chunk=chunk, **options) for chunk in (1, 2, 50)]
     for other in sets[1:]:
         assert other.history["distance"] == pytest.approx(sets[0].history["distance"], rel=1e-3)
@@ -175,10 +171,11 @@ def test_chunks_do_not_change_the_result(pictures, ipc):
 
 
 def test_generator_network_and_given_codes_are_not_changed(pictures):
-    prior, codes = TinyPrior(), start(pictures).codes
+    prior, begin = TinyPrior(), start(pictures)
     prior.body[0].requires_grad_(True)
+    codes = begin.latents["codes"]
     before, given = {name: weight.clone() for name, weight in prior.state_dict().items()}, codes.clone()
-    distill(pictures, prior=prior, start=codes, network=SRCNN)
+    distill(pictures, prior=prior, start=begin, network=SRCNN)
     assert all(torch.equal(weight, before[name]) for name, weight in prior.state_dict().items())
     assert torch.equal(codes, given) and not codes.requires_grad
     assert prior.body[0].weight.requires_grad and prior.body[0].weight.grad is None
@@ -201,28 +198,13 @@ def test_two_runs_agree_bit_for_bit(pictures, changes):
 def test_resumed_equals_uninterrupted(pictures, tmp_path, interrupt, changes, every):
     whole = distill(pictures, iterations=10, **changes)
     checkpoint = Checkpoint(tmp_path / "latent.pt", "this", every)
-    during_tuning = [(inversion_module, 4)] if "inversion" in changes else []
-    for where, at in [(inversion_module, 2), *during_tuning, (module, 0), (module, 2), (module, 5), (module, 9)]:
+    for at in (0, 2, 5, 9):
         interrupt(inversion_module, None)
-        interrupt(where, at)
+        interrupt(module, at)
         with pytest.raises(KeyboardInterrupt):
             distill(pictures, iterations=10, checkpoint=checkpoint, **changes)
     interrupt(module, None)
     assert_same(whole, distill(pictures, iterations=10, checkpoint=checkpoint, **changes))
-    assert not list(tmp_path.iterdir())
-
-
-def test_resuming_does_not_invert_again(pictures, tmp_path, interrupt):
-    checkpoint = Checkpoint(tmp_path / "latent.pt", "this", 2)
-    changes = {"checkpoint": checkpoint, "inversion": {"tuning_iterations": 3}}
-    interrupt(module, 4)
-    with pytest.raises(KeyboardInterrupt):
-        distill(pictures, **changes)
-    assert len(list(tmp_path.iterdir())) == 2
-    interrupt(module, None)
-    for at in range(4):
-        interrupt(inversion_module, at)
-    distill(pictures, **changes)
     assert not list(tmp_path.iterdir())
 
 
@@ -247,17 +229,19 @@ def test_snapshots_are_evenly_spaced_from_start_to_end(pictures):
         ({"size": 25}, PriorError, "not 25 px"),
         ({"size": 82}, PictureError, "flower: 80 x 80 px is smaller"),
         ({"crop": 73}, PictureError, "motorcycle_left: 104 x 72 px is smaller than the sub-image size 73"),
-        ({"inversion": {"iterations": 0}}, ValueError, "got 0, 16 and 0"),
-        ({"start": torch.zeros(3, 6, 12, 11)}, PriorError, r"shape \(3, 6, 12, 11\) .* need floats of shape \(3, 6, 12, 12\)"),
-        ({"start": torch.zeros(2, 6, 12, 12)}, PriorError, "3 images of 24 px need"),
-        ({"start": torch.zeros(3, 6, 12, 12).long()}, PriorError, "torch.int64"),
-        ({"start": torch.full((3, 6, 12, 12), math.nan)}, PriorError, "3 of 3 codes hold NaN or infinity, first code 0"),
-        ({"start": torch.zeros(3, 6, 12, 12), "inversion": {}}, ValueError, "settings would have no effect"),
+        ({"ipc": 2}, SetError, "6, 3, 24, 24"),
+        ({"codes": torch.zeros(3, 6, 12, 11)}, PriorError, r"shape \(3, 6, 12, 11\) .* need floats of shape \(3, 6, 12, 12\)"),
+        ({"codes": torch.zeros(2, 6, 12, 12)}, PriorError, "3 images of 24 px need"),
+        ({"codes": torch.zeros(3, 6, 12, 12).long()}, PriorError, "torch.int64"),
+        ({"codes": torch.full((3, 6, 12, 12), math.nan)}, PriorError, "3 of 3 codes hold NaN or infinity, first code 0"),
     ],
 )
 def test_what_cannot_work_is_refused(pictures, changes, error, message):
+    begin = start(pictures)
+    if "codes" in changes:
+        begin, changes = replace(begin, latents=changes), {}
     with pytest.raises(error, match=message):
-        distill(pictures, **changes)
+        distill(pictures, start=begin, **changes)
 
 
 def test_code_that_becomes_nan_is_named(pictures):

@@ -62,7 +62,8 @@ class DistilledSet:
     ``images``: ``uint8`` (N, 3, H, W). ``labels``: int64 (N,), the source picture of each, an index into ``names``.
     ``method`` and ``settings`` (JSON values) say how it was made. ``history``: named curves over iterations.
     ``snapshots``: the first few images at some iterations, ``uint8`` (k, 3, H, W). ``generator_bytes``: size of a model
-    without which the images could not be rebuilt; 0 when the images themselves are what is kept.
+    without which the images could not be rebuilt; 0 when the images themselves are what is kept. ``latents``: what a method
+    may go on from, no part of the training set: the ``codes`` behind the images, and the weights of a tuned generator.
     """
 
     images: Tensor
@@ -73,6 +74,7 @@ class DistilledSet:
     history: dict[str, list[float]] = field(default_factory=dict)
     snapshots: dict[int, Tensor] = field(default_factory=dict)
     generator_bytes: int = 0
+    latents: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
@@ -103,6 +105,7 @@ class DistilledSet:
         tensors = {"images": self.images.contiguous(), "labels": self.labels.contiguous()}
         # safetensors refuses tensors that share memory, as a snapshot of the images themselves would.
         tensors |= {f"snapshot.{step}": images.clone().contiguous() for step, images in self.snapshots.items()}
+        tensors |= {f"latent.{name}": tensor.cpu().clone().contiguous() for name, tensor in self.latents.items()}
         about = {
             "names": list(self.names),
             "method": self.method,
@@ -122,6 +125,7 @@ class DistilledSet:
                 about = json.loads(file.metadata()["distilled_set"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
             snapshots = {int(name.split(".")[1]): t for name, t in tensors.items() if name.startswith("snapshot.")}
+            latents = {name.removeprefix("latent."): t for name, t in tensors.items() if name.startswith("latent.")}
             return cls(
                 images=tensors["images"],
                 labels=tensors["labels"],
@@ -131,6 +135,7 @@ class DistilledSet:
                 history=about["history"],
                 snapshots=snapshots,
                 generator_bytes=about["generator_bytes"],
+                latents=latents,
             )
         except (SafetensorError, TypeError, KeyError, ValueError) as error:
             raise SetError(f"{path}: not a distilled set, or damaged ({error})") from error

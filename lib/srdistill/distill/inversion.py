@@ -15,17 +15,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from srdistill.distill.distilled_set import DistilledSet
+from srdistill.distill.distilled_set import DistilledSet, SetError
 from srdistill.distill.rendering import check_codes, frozen, render_all
 from srdistill.distill.starts import start_set
 from srdistill.images.metrics import psnr
 from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
 from srdistill.images.spectrum import high_pass
-from srdistill.priors.prior import Prior
+from srdistill.priors.prior import Prior, PriorError
 from srdistill.progress import bar
 from srdistill.training.checkpoint import Checkpoint
 
 LOSSES = ("published", "highpass")
+# Before the names of a tuned generator's weights in ``DistilledSet.latents``.
+_TUNED = "tuned."
 # The public codes show their losses pictures of this side.
 _SEEN = 256
 
@@ -72,7 +74,6 @@ def invert(
     loss: str = "highpass",
     iterations: int = 200,
     lr: float = 0.02,
-    shared_axes: tuple[int, ...] = (),
     tuning_iterations: int = 0,
     tuning_lr: float = 3e-4,
     perceptual: Perceptual | None = None,
@@ -80,7 +81,6 @@ def invert(
     batch: int = 16,
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
-    keep_checkpoint: bool = False,
 ) -> Inversion:
     """Find a code for each picture, and adapt the generator to them if asked.
 
@@ -96,13 +96,11 @@ def invert(
             mean |x - y| + mean |H(x - y)| with H = 1 - U2 D2 (4.3).
         iterations, lr: steps per picture and peak rate, in units of the code; it rises over the first 5 % and falls
             along a cosine over the last 25 %, as in StyleGAN's projector.
-        shared_axes: axes of a code along which one value serves all, e.g. (0,) turns StyleGAN's W+ codes (layers, 512) into W.
         tuning_iterations, tuning_lr: Adam steps on the generator's weights, ``batch`` pictures each, in turn. PTI makes
             one generator per picture, 350 steps each; here one serves all: a generator per image makes no small set.
         perceptual: a differentiable distance of two float batches in [-1, 1], e.g. ``Lpips("vgg").model``, added with its
             weight.
         batch: pictures at a time; memory grows with it, results do not change.
-        keep_checkpoint: leave the finished state on disk, for a caller who goes on from it.
 
     Raises:
         InversionDiverged: NaN or infinity; names picture and iteration. PictureError: images of the wrong shape or range.
@@ -121,8 +119,6 @@ def invert(
     count, size = len(images), images.shape[-1]
     prior.check_size(size)
     shape = prior.code_shape(size)
-    if any(not 0 <= axis < len(shape) for axis in shared_axes):
-        raise ValueError(f"shared_axes {shared_axes}: codes of {prior.name}, {tuple(shape)}, have axes 0..{len(shape) - 1}")
     device = torch.device(device)
     prior.to(device)
     objective = _objective(loss, perceptual, perceptual_weight)
@@ -138,7 +134,7 @@ def invert(
             checkpoint.save(dict(vars(state)))
 
     with frozen(prior):
-        _fit_codes(prior, images, state, objective, iterations, lr, shared_axes, batch, checkpoint, save)
+        _fit_codes(prior, images, state, objective, iterations, lr, batch, checkpoint, save)
     if tuning_iterations:
         prior = copy.deepcopy(prior).eval()
         _tune(prior, images, state, objective, tuning_iterations, tuning_lr, batch, checkpoint, save)
@@ -146,15 +142,13 @@ def invert(
         rendered = render_all(prior, state.codes, batch)
     if not bool(torch.isfinite(state.codes).all() & torch.isfinite(rendered).all()):
         raise InversionDiverged(f"the last step made the generator render NaN; lower lr ({lr}) or tuning_lr ({tuning_lr})")
-    if keep_checkpoint:
-        save()
-    elif checkpoint:
+    if checkpoint:
         checkpoint.clear()
     stored = to_uint8(rendered).cpu()
     return Inversion(
         state.codes.cpu(), prior, stored, psnr(stored, images.cpu()), state.history,
         {
-            "prior": prior.name, "loss": loss, "iterations": iterations, "lr": lr, "shared_axes": list(shared_axes),
+            "prior": prior.name, "loss": loss, "iterations": iterations, "lr": lr,
             "tuning_iterations": tuning_iterations, "tuning_lr": tuning_lr if tuning_iterations else 0.0,
             "perceptual_weight": perceptual_weight if perceptual else 0.0,
         },
@@ -178,8 +172,8 @@ def gan_inversion(
     ``ipc`` crops of ``size`` px per picture are inverted and rendered again. With the same ``generator`` they are the crops
     that ``random_crops`` returns, so the two rows differ by the generator alone.
 
-    The rendered images are what is kept, so nothing else is needed to rebuild them (``generator_bytes`` 0): storing codes and
-    a tuned generator would take more than the pictures.
+    The rendered images are the set (``generator_bytes`` 0). For ``latent_matching``, which starts here, the set carries the
+    codes along, and whatever weights of the generator the tuning changed.
 
     Args:
         start: which images to invert: ``real`` (crops, as in the paper), ``downscaled``, or a set of one's own.
@@ -188,10 +182,11 @@ def gan_inversion(
     Raises:
         What ``invert`` raises; PictureError too if a picture is smaller than ``size``.
     """
-    found = inverted_start(
-        real, ipc=ipc, size=size, generator=generator, prior=prior, start=start, device=device, checkpoint=checkpoint,
-        **inversion,
-    )  # fmt: skip
+    prior.check_size(size)
+    images = start_set(real, start, ipc=ipc, size=size, generator=generator).images
+    found = invert(prior, images, device=device, checkpoint=checkpoint, **inversion)
+    before = prior.state_dict()
+    tuned = {name: weight for name, weight in found.prior.state_dict().items() if not torch.equal(weight, before[name])}
     return DistilledSet(
         found.images,
         torch.arange(len(real)).repeat_interleave(ipc),
@@ -202,23 +197,32 @@ def gan_inversion(
             "prior_bytes": prior.bytes, "psnr": [round(value, 3) for value in found.psnr.tolist()],
         },
         found.history,
+        latents={"codes": found.codes} | {f"{_TUNED}{name}": weight.cpu() for name, weight in tuned.items()},
     )  # fmt: skip
 
 
-def inverted_start(
-    real: Pictures,
-    *,
-    ipc: int,
-    size: int,
-    generator: torch.Generator,
-    prior: Prior,
-    start: str | DistilledSet = "real",
-    **inversion,
-) -> Inversion:
-    """The inversion behind ``gan_inversion``; its codes, ``ipc`` per picture in the order of the pictures, start matching."""
-    prior.check_size(size)
-    images = start_set(real, start, ipc=ipc, size=size, generator=generator).images
-    return invert(prior, images, **inversion)
+def codes_of(inverted: DistilledSet, prior: Prior) -> tuple[Tensor, Prior]:
+    """The codes that a set of ``gan_inversion`` carries, and the generator that decodes them: ``prior`` or its tuned copy.
+
+    Raises:
+        SetError: the set carries no codes. PriorError: its generator was tuned and has other weights than ``prior``.
+    """
+    if "codes" not in inverted.latents:
+        raise SetError(f"the set to start from ({inverted.method}) carries no codes; make it with gan_inversion")
+    tuned = {
+        name.removeprefix(_TUNED): weight for name, weight in inverted.latents.items() if name.startswith(_TUNED)
+    }
+    if tuned:
+        known = prior.state_dict()
+        strange = [name for name, weight in tuned.items() if name not in known or known[name].shape != weight.shape]
+        if strange:
+            raise PriorError(
+                f"{prior.name} has no weights {strange[0]} of shape {tuple(tuned[strange[0]].shape)}: the set was inverted "
+                f"with {inverted.settings.get('prior')}; give that prior"
+            )
+        prior = copy.deepcopy(prior)
+        prior.load_state_dict(tuned, strict=False)
+    return inverted.latents["codes"], prior
 
 
 def _check_images(images: Tensor) -> None:
@@ -259,7 +263,7 @@ def _ramp(k: int, iterations: int) -> float:
     return min(1.0, t / 0.05) * 0.5 * (1 - math.cos(math.pi * min(1.0, (1 - t) / 0.25)))
 
 
-def _fit_codes(prior, images, state, objective, iterations, lr, shared_axes, batch, checkpoint, save) -> None:
+def _fit_codes(prior, images, state, objective, iterations, lr, batch, checkpoint, save) -> None:
     """Batch after batch; ``state.step`` counts the steps of all batches."""
     count, size, device = len(images), images.shape[-1], state.codes.device
     total = -(-count // batch) * iterations
@@ -274,16 +278,13 @@ def _fit_codes(prior, images, state, objective, iterations, lr, shared_axes, bat
                 check_codes(prior, begin, len(wanted), size)
             else:
                 begin = state.codes[chosen]
-            for axis in shared_axes:
-                # When resuming all values along the axis are equal, and their mean might round.
-                begin = begin.mean(axis + 1, keepdim=True) if k == 0 else begin.narrow(axis + 1, 0, 1)
             leaf = begin.clone().requires_grad_()
             optimizer = torch.optim.Adam([leaf], lr=lr)
             if k:
                 optimizer.load_state_dict(state.optimizer)
         for group in optimizer.param_groups:
             group["lr"] = lr * _ramp(k, iterations)
-        values = objective(prior.decode(leaf.expand(len(wanted), *prior.code_shape(size))), wanted)
+        values = objective(prior.decode(leaf), wanted)
         _check_finite(values.detach(), chosen, "loss", f"iteration {k} of the codes; lower lr ({lr})")
         (leaf.grad,) = torch.autograd.grad(values.sum(), leaf)
         optimizer.step()

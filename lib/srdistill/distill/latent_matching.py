@@ -7,16 +7,17 @@ a time, and the generator's graph exists for ``code_chunk`` codes only, however 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from srdistill.distill.class_gradients import MatchingDiverged, match
 from srdistill.distill.distilled_set import DistilledSet
-from srdistill.distill.inversion import inverted_start
+from srdistill.distill.inversion import codes_of
 from srdistill.distill.real_gradients import RealGradients
 from srdistill.distill.rendering import check_codes, frozen, render, render_all
+from srdistill.distill.starts import start_set
 from srdistill.images.crops import d4, undo_d4
 from srdistill.images.pictures import Pictures, to_uint8
 from srdistill.priors.prior import Prior
@@ -47,8 +48,7 @@ def latent_matching(
     size: int,
     generator: torch.Generator,
     prior: Prior,
-    start: Tensor | None = None,
-    inversion: dict | None = None,
+    start: DistilledSet,
     network: dict | nn.Module | None = None,
     scale: int = 2,
     iterations: int = 1000,
@@ -67,14 +67,12 @@ def latent_matching(
 ) -> DistilledSet:
     """``ipc`` images per picture, rendered from codes whose images' gradients match those of the picture's sub-images.
 
-    The rendered images are what is kept (``generator_bytes`` 0), see ``gan_inversion``.
+    The rendered images are the set (``generator_bytes`` 0), and it carries the codes along, as that of ``gan_inversion`` does.
 
     Args:
         prior: decodes the codes; never changed.
-        start: codes (len(real) * ipc, *code_shape), those of one picture together, e.g. ``Inversion.codes`` with
-            ``prior=Inversion.prior``. None: those of ``gan_inversion`` with the same generator, computed here.
-        inversion: the settings of that inversion (``gan_inversion``'s ``start`` and those of ``invert``). If they tune the
-            generator, it is the tuned copy that decodes.
+        start: what ``gan_inversion`` returned for the same pictures, ``ipc``, ``size`` and prior. If it tuned the generator,
+            the tuned one decodes.
         network: as in ``gradient_matching``; the paper's latent sets are matched on a trained SRCNN, which stays fixed.
         lr, optimizer, momentum: ``adam`` (betas ``momentum`` and 0.999), or ``sgd`` as in GLaD (lr 1, momentum 0.5). In
             units of the codes: Adam moves each value by about ``lr`` per iteration, whatever the number of pixels.
@@ -85,7 +83,8 @@ def latent_matching(
     codes are from the start, as a share of the norm of the start.
 
     Raises:
-        MatchingDiverged: the distance, a gradient or a code became NaN. PriorError: codes of the wrong shape or with NaN.
+        MatchingDiverged: the distance, a gradient or a code became NaN. PriorError: codes of the wrong shape or with NaN, or of
+        another prior. SetError: the start does not fit, or carries no codes.
         PictureError: a picture is smaller than ``size`` or ``crop``. ValueError: impossible settings.
     """
     if iterations < 1 or code_chunk < 1 or ipc < 1:
@@ -97,20 +96,10 @@ def latent_matching(
     prior.check_size(size)
     device, seed, classes = torch.device(device), generator.initial_seed(), len(real)
     source = RealGradients(real, network, scale, distance, crop, step, size, batch_real, seed, device)
-    inner, made_by = None, {}
-    if start is None:
-        # The tuned generator is needed when resuming too: the finished inversion stays on disk until the end.
-        inner = checkpoint and replace(checkpoint, path=checkpoint.path.with_name(f"{checkpoint.path.name}.inversion"))
-        found = inverted_start(
-            real, ipc=ipc, size=size, generator=generator, prior=prior, device=device, checkpoint=inner,
-            keep_checkpoint=inner is not None, **(inversion or {}),
-        )  # fmt: skip
-        start, prior, made_by = found.codes, found.prior, found.settings
-    elif inversion is not None:
-        raise ValueError("codes to start from are given: inversion settings would have no effect, leave them out")
+    codes, prior = codes_of(start_set(real, start, ipc=ipc, size=size, generator=generator), prior)
     prior.to(device)
-    check_codes(prior, start, classes * ipc, size)
-    begin = start.detach().to(device, torch.float32)
+    check_codes(prior, codes, classes * ipc, size)
+    begin = codes.detach().to(device, torch.float32)
     state = _State(begin.clone())
     saved = checkpoint.load() if checkpoint else None
     if saved is not None:
@@ -136,7 +125,7 @@ def latent_matching(
             element = int(torch.randint(8, (), generator=generator_for(seed, "flip", k))) if flips else 0
             net, weights = source.network(k)
             targets = source.gradients(net, weights, k, 0, element)
-            matcher = _Matcher(net, weights, targets, scale, distance, element, ipc)
+            matcher = CodeMatcher(net, weights, targets, scale, distance, element, ipc)
             values, gradient, images = code_gradients(prior, state.codes.detach(), matcher, ipc, code_chunk)
             if not bool(torch.isfinite(values).all() & torch.isfinite(gradient).all()):
                 raise MatchingDiverged(f"distance or gradient became NaN in iteration {k}; lower lr ({lr})")
@@ -156,26 +145,28 @@ def latent_matching(
         rendered = render_all(prior, state.codes.detach(), code_chunk)
     if not bool(torch.isfinite(rendered).all()):
         raise MatchingDiverged(f"the images became NaN in the last iteration; lower lr ({lr})")
-    for done in filter(None, (checkpoint, inner)):
-        done.clear()
+    if checkpoint:
+        checkpoint.clear()
     return DistilledSet(
         to_uint8(rendered).cpu(),
         torch.arange(classes).repeat_interleave(ipc),
         real.names,
         "latent_matching",
         {
-            "ipc": ipc, "size": size, "prior": prior.name, "prior_bytes": prior.bytes, "inversion": made_by or "given codes",
+            "ipc": ipc, "size": size, "prior": prior.name, "prior_bytes": prior.bytes,
+            "start": {name: value for name, value in start.settings.items() if name != "psnr"},
             "scale": scale, "network": "trained and fixed" if isinstance(network, nn.Module) else source.settings,
             "iterations": iterations, "lr": lr, "optimizer": optimizer, "momentum": momentum, "distance": distance,
             "crop": crop, "step": step, "flips": flips, "code_values": begin[0].numel(),
         },
         state.history,
         state.snapshots,
+        latents=start.latents | {"codes": state.codes.detach().cpu()},
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class _Matcher:
+class CodeMatcher:
     """Distance and image gradient of some classes: ``match`` under the iteration's flip."""
 
     net: nn.Module

@@ -61,6 +61,6 @@ def write_board(root: Path = TABLES) -> Path:
 
 
 def _links(root: Path, profile: str, table: str) -> str:
-    files = [f"{table}.csv", f"{table}.tex", f"{table}.provenance.json"]
+    files = [f"{table}.csv", f"{table}.sizes.csv", f"{table}.tex", f"{table}.provenance.json"]
     files += [f"figures/{path.name}" for path in sorted((root / profile / "figures").glob(f"{table}_*.png"))]
     return ", ".join(f"[{Path(file).name}]({profile}/{file})" for file in files if (root / profile / file).exists())

@@ -17,7 +17,11 @@ from scipy import stats
 from srdistill.study.describe import readable
 from srdistill.study.published import published
 from srdistill.study.study import BICUBIC, Study
+from srdistill.training.evaluate import COLLAPSE_TOLERANCE
 
+# Plain bicubic on Set5 x2, which is what the paper prints for its untrained VDSR (see 00_protocol).
+_SET5_BICUBIC_DB = 32.0620
+_BICUBIC_NOTE = "the printed network did not train: its number is that of bicubic"
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 
 
@@ -26,7 +30,7 @@ class Claim:
     """``sentence``: the paper's, empty for a question of ours. ``statement``: what is checked, difference > line in ``unit``.
 
     ``values``: the difference for each seed. ``printed``: the same difference in the paper's table, None if it cannot be
-    formed.
+    formed; ``void`` says why a printed difference means nothing.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Claim:
     line: float = 0.0
     unit: str = "dB"
     printed: float | None = None
+    void: str = ""
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -64,6 +69,8 @@ class Claim:
         """What the paper's own table says about the sentence."""
         if self.printed is None:
             return "not printed"
+        if self.void:
+            return f"void, {self.void}"
         word = "holds" if self.printed > self.line else "contradicted"
         return f"{word} ({self._number(self.printed)} {self.unit})"
 
@@ -101,20 +108,21 @@ def difference_claim(
     metric: str = "psnr",
     line: float = 0.0,
     unit: str = "dB",
-    printed: tuple[str, str] = ("", "set5"),
+    printed_first: tuple[str, str] | None = None,
+    printed_second: tuple[str, str] | None = None,
 ) -> Claim:
     """A claim on row ``first`` minus row ``second`` for one student, seed by seed, on the study's first test set.
 
-    ``values``: from ``tables.per_seed``. ``printed``: (table, test set) to form the same difference in; an empty table
-    means the study's own. A row that the paper does not print leaves the printed side open.
+    ``values``: from ``tables.per_seed``. ``printed_first``, ``printed_second``: (table, row) of the same two in print, on Set5,
+    where they stand in another table or under another label than here. A row that no paper prints leaves that side open.
     """
     testset = next(iter(study.tests))
     ours = values[(values.metric == metric) & (values.testset == testset)]
     gaps = _by_seed(ours, first, network) - _by_seed(ours, second, network)
-    theirs = published(printed[0] or study.table)
-    theirs = theirs[(theirs.network == network) & (theirs.metric == metric) & (theirs.testset == printed[1])]
-    theirs = theirs.set_index("row")["value"]
-    both = first in theirs and second in theirs
+    theirs = [
+        _in_print(*(place or (study.table, row)), network, metric)
+        for place, row in ((printed_first, first), (printed_second, second))
+    ]
     return Claim(
         name=name,
         table=study.table,
@@ -123,8 +131,22 @@ def difference_claim(
         values=[float(gap) for gap in gaps.dropna()],
         line=line,
         unit=unit,
-        printed=float(theirs[first] - theirs[second]) if both else None,
+        printed=None if None in theirs else theirs[0] - theirs[1],
+        void=_BICUBIC_NOTE if metric == "psnr" and any(map(_is_bicubic, theirs)) else "",
     )
+
+
+def _is_bicubic(number: float | None) -> bool:
+    return number is not None and abs(number - _SET5_BICUBIC_DB) < COLLAPSE_TOLERANCE
+
+
+def _in_print(table: str, row: str, network: str, metric: str, testset: str = "set5") -> float | None:
+    """One printed number, None if there is none."""
+    lines = published(table)
+    found = lines[
+        (lines.row == row) & (lines.network == network) & (lines.metric == metric) & (lines.testset == testset)
+    ]["value"]
+    return None if found.empty or found.isna().any() else float(found.iloc[0])
 
 
 def _by_seed(values: pd.DataFrame, row: str, network: str) -> pd.Series | float:

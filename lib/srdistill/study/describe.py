@@ -1,11 +1,13 @@
 """What a reader should know before the first number: profile, machine, data."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from srdistill.distill.distilled_set import DistilledSet, sizes_of
+from srdistill.distill.distilled_set import sizes_of
 from srdistill.study.provenance import provenance
-from srdistill.study.study import Study
+from srdistill.study.study import Row, Study
 
 
 def readable(frame: pd.DataFrame) -> Styler:
@@ -36,13 +38,33 @@ def describe(study: Study) -> Styler:
     return readable(pd.DataFrame({"this run": lines}))
 
 
-def sizes_table(study: Study, sets: dict[str, DistilledSet]) -> Styler:
-    """The four sizes of distilled sets (label: set), as numbers and as shares of the training pictures in percent."""
-    original = sizes_of(study.train.images)
-    lines = {"training pictures": {name: f"{value:,}" for name, value in vars(original).items()}}
-    for label, distilled in sets.items():
-        sizes = distilled.sizes
-        share = sizes.share_of(original)
-        lines[label] = {name: f"{value:,} ({share[name]:.2f} %)" for name, value in vars(sizes).items()}
-    names = {"pixels": "HR pixels", "lossless_bytes": "bytes as PNG", "total_bytes": "bytes with labels and decoder"}
-    return readable(pd.DataFrame(lines).T.rename(columns=names))
+_SIZES = {
+    "images": "images", "pixels": "HR pixels", "lossless_bytes": "bytes as PNG",
+    "total_bytes": "bytes with labels and decoder",
+}  # fmt: skip
+ORIGINALS = "training pictures"
+
+
+def sizes_frame(study: Study, rows: Sequence[Row]) -> pd.DataFrame:
+    """The four sizes of each row's set (seed 0) and of the training pictures; index: labels, columns: ``_SIZES``."""
+    found = {ORIGINALS: sizes_of(study.train.images)}
+    found |= {row.label: study.make_set(row, 0).sizes for row in rows if row.method is not None}
+    return pd.DataFrame({label: vars(sizes) for label, sizes in found.items()}).T.rename(columns=_SIZES)
+
+
+def shares(sizes: pd.DataFrame) -> pd.DataFrame:
+    """What ``sizes_frame`` gives, as text: numbers, and their shares of the training pictures in percent."""
+    percent = 100 * sizes / sizes.loc[ORIGINALS]
+    text = {
+        column: [
+            f"{value:,}" if label == ORIGINALS else f"{value:,} ({share:.2f} %)"
+            for label, value, share in zip(sizes.index, sizes[column], percent[column], strict=True)
+        ]
+        for column in sizes
+    }
+    return pd.DataFrame(text, index=sizes.index)
+
+
+def sizes_table(study: Study, rows: Sequence[Row]) -> Styler:
+    """The four sizes of the rows' sets as a notebook shows them."""
+    return readable(shares(sizes_frame(study, rows)))

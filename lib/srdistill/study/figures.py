@@ -1,6 +1,8 @@
 """The pictures of the notebooks. Each function returns a matplotlib figure."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +13,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from srdistill.images.metrics import psnr
+from srdistill.images.spectrum import power_spectrum, upper_octave
 from srdistill.images.subimages import SubImages
 from srdistill.study.study import BICUBIC
 
@@ -71,14 +74,14 @@ def sub_image_figure(windows: SubImages, label: int, shown: int = 6) -> Figure:
     return figure
 
 
-def before_after(before: Tensor, after: Tensor, names: Sequence[str], titles: tuple[str, str]) -> Figure:
-    """Two rows of synthetic images ``uint8`` (n, 3, H, W): the start and what distillation made of it."""
-    figure, axes = _axes(2, len(before), 1.45, 1.12)
-    for column, name in enumerate(names):
-        _draw(axes[0, column], before[column], name)
-        _draw(axes[1, column], after[column])
-    for axis, title in zip(axes[:, 0], titles, strict=True):
-        _row_label(axis, title)
+def image_rows(rows: Mapping[str, Tensor], names: Sequence[str], shown: int = 7) -> Figure:
+    """The first images of several sets ``uint8`` (n, 3, H, W), one set a row: a start and what distillation made of it, say."""
+    columns = min(shown, *(len(images) for images in rows.values()))
+    figure, axes = _axes(len(rows), columns, 1.45, 1.12)
+    for index, (title, images) in enumerate(rows.items()):
+        for axis, image, name in zip(axes[index], images, names, strict=False):
+            _draw(axis, image, "" if index else name)
+        _row_label(axes[index, 0], title)
     return figure
 
 
@@ -87,7 +90,7 @@ def _row_label(axis, text: str) -> None:
 
 
 def evolution(snapshots: Mapping[str, Mapping[int, Tensor]], which: int = 0) -> Figure:
-    """Synthetic images over the iterations, one row per experiment (figure 3 of Dietz et al.)."""
+    """The same synthetic image over the iterations, one row per experiment (figure 3 of Dietz et al.)."""
     columns = max(len(stages) for stages in snapshots.values())
     figure, axes = _axes(len(snapshots), columns, 1.6, 1.12)
     for row, (name, stages) in enumerate(snapshots.items()):
@@ -146,13 +149,62 @@ def score_plot(values: pd.DataFrame, metric: str, testset: str, rows: Sequence[s
     return figure
 
 
-def zoom_figure(truth: Tensor, outputs: Mapping[str, Tensor], window: tuple[int, int, int], shave: int) -> Figure:
-    """The same window (top, left, side) of the truth and of each output, with the PSNR of the whole picture."""
-    top, left, side = window
-    columns = 1 + len(outputs)
-    figure, axes = _axes(1, columns, 1.75, 1.25)
-    _draw(axes[0, 0], truth[:, top : top + side, left : left + side], "truth")
-    for axis, (name, image) in zip(axes[0, 1:], outputs.items(), strict=True):
-        score = float(psnr(image[None], truth[None], shave))
-        _draw(axis, image[:, top : top + side, left : left + side], f"{name}\n{score:.2f} dB")
+@dataclass(frozen=True)
+class Zoom:
+    """A picture to look at closely: ``truth`` and ``outputs`` by name, ``uint8`` (3, H, W); ``window``: top, left, side."""
+
+    truth: Tensor
+    outputs: Mapping[str, Tensor]
+    window: tuple[int, int, int] | None = None
+
+    def cut(self, image: Tensor) -> Tensor:
+        """The window of an image, by default the middle third."""
+        height, width = image.shape[1:]
+        side = min(height, width) // 3
+        top, left, side = self.window or ((height - side) // 2, (width - side) // 2, side)
+        return image[:, top : top + side, left : left + side]
+
+
+def zoom_figure(zooms: Sequence[Zoom], shave: int) -> Figure:
+    """A row per picture: the window in the truth and in each output, and under it the PSNR of the whole picture."""
+    figure, axes = _axes(len(zooms), 1 + len(zooms[0].outputs), 1.75, 1.3)
+    for index, (row, zoom) in enumerate(zip(axes, zooms, strict=True)):
+        first = index == 0
+        _draw(row[0], zoom.cut(zoom.truth), "truth" if first else "")
+        for axis, (name, image) in zip(row[1:], zoom.outputs.items(), strict=True):
+            _draw(axis, zoom.cut(image), textwrap.fill(name, 17, break_on_hyphens=False) if first else "")
+            score = float(psnr(image[None], zoom.truth[None], shave))
+            axis.text(0.5, -0.04, f"{score:.2f} dB", transform=axis.transAxes, fontsize=8, ha="center", va="top")
+    return figure
+
+
+def spectrum_figure(real: Tensor, copies: Mapping[str, Tensor]) -> Figure:
+    """What copies keep of real pictures, ``uint8`` (N, 3, S, S) each: over all frequencies, and in the upper octave.
+
+    Left: power as a share of the real one's. Right: one dot per picture, bars are medians; *kept* is the energy of the upper
+    octave as a share of the real one's, *explained* how much of the real detail is in it.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", gridspec_kw={"width_ratios": [2.2, 1, 1]})
+    plt.close(figure)
+    frequencies, power = power_spectrum(real)
+    axes[0].axvspan(0.25, 0.5, color="0.92", zorder=0)
+    axes[0].text(0.375, 0.04, "upper octave", ha="center", fontsize=8, transform=axes[0].get_xaxis_transform())
+    axes[0].axhline(1, color="0.4", linestyle=":", linewidth=1)
+    colors = sns.color_palette(n_colors=len(copies))
+    for position, (color, (name, images)) in enumerate(zip(colors, copies.items(), strict=True)):
+        axes[0].plot(frequencies, power_spectrum(images)[1] / power, color=color, label=name)
+        octave = upper_octave(images, real)
+        for axis, values in ((axes[1], octave.kept), (axes[2], octave.explained)):
+            axis.bar(position, values.median().item(), color=color, alpha=0.35, width=0.7)
+            axis.scatter([position] * len(values), values, color=color, s=14, zorder=2)
+    axes[0].set(yscale="log", xlabel="cycles per pixel", ylabel="power, share of the real crops'")
+    axes[0].legend(frameon=False, fontsize=8, loc="lower left")
+    for axis, title, line in ((axes[1], "kept", 1), (axes[2], "explained", 0)):
+        axis.axhline(line, color="0.4", linestyle=":", linewidth=1)
+        axis.set(title=f"upper octave: {title}", xticks=[])
+        axis.title.set_fontsize(9)
+    axes[1].set_yscale("log")
+    low = min(float(upper_octave(images, real).explained.min()) for images in copies.values())
+    if low < -1.5:  # a picture that is almost flat has nothing to explain, and would hide the others
+        axes[2].set_ylim(-1.5, 1.05)
     return figure

@@ -28,10 +28,12 @@ def plain(value):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
-    if isinstance(value, Pictures | DistilledSet):
-        return {type(value).__name__: value.digest}
+    if isinstance(value, Pictures):
+        return {"Pictures": value.digest}
+    if isinstance(value, DistilledSet):
+        return {"DistilledSet": value.digest} | ({"latents": hash_tensors(value.latents)} if value.latents else {})
     if isinstance(value, torch.nn.Module):
-        return {"weights": hash_tensors(value.state_dict()), "class": type(value).__name__}
+        return _plain_network(value)
     if isinstance(value, torch.Tensor):
         return {"tensor": hash_tensors({"": value})}
     if is_dataclass(value):
@@ -42,6 +44,17 @@ def plain(value):
         f"cannot tell one {type(value).__name__} from another, so a result that depends on it cannot be stored; "
         "give numbers, strings, lists, pictures, distilled sets or networks"
     )
+
+
+def _plain_network(network: torch.nn.Module) -> dict:
+    """Its weights, its plain attributes (which layer of a generator, say), and the code of its class if it is ours."""
+    simple = (bool, int, float, str, type(None))
+    about = {name: value for name, value in vars(network).items() if isinstance(value, simple) and name[0] != "_"}
+    about.pop("training")
+    kind = type(network)
+    if kind.__module__.startswith("srdistill."):
+        about["code"] = code_digest(kind)
+    return {"weights": hash_tensors(network.state_dict()), "class": kind.__name__} | about
 
 
 def hash_tensors(tensors: dict[str, torch.Tensor]) -> str:
@@ -58,8 +71,8 @@ def key_of(spec: dict) -> str:
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def code_digest(function: Callable) -> str:
-    """Hash of the code behind ``function``: its module and all of this library that the module imports.
+def code_digest(function: Callable | type) -> str:
+    """Hash of the code behind a function, or a class of this library: its module and all of the library that it imports.
 
     Comments and docstrings do not count. A function written in a notebook counts by its own source.
     """

@@ -66,7 +66,7 @@ def write_site() -> Path:
         {
             "name": profile,
             "claims": read_claims(TABLES, profile),
-            "tables": [_table(profile, path.stem) for path in sorted((TABLES / profile).glob("*_t[0-9]*.csv"))],
+            "tables": [_table(profile, path.stem) for path in sorted((TABLES / profile).glob("*_t[0-9].csv"))],
         }
         for profile in names
     ]

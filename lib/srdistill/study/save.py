@@ -8,6 +8,8 @@ import pandas as pd
 
 from srdistill.files import atomic_path, write_text
 from srdistill.study.claims import Claim
+from srdistill.study.describe import shares, sizes_frame
+from srdistill.study.export import record_sets
 from srdistill.study.provenance import provenance
 from srdistill.study.study import CellsFailed, Results, Study
 from srdistill.study.tables import notes, to_latex, to_markdown, wide_table
@@ -29,7 +31,7 @@ def save_frame(study: Study, frame: pd.DataFrame, name: str, title: str) -> list
 def save_table(
     study: Study, results: Results, long: pd.DataFrame, title: str, claims: Sequence[Claim] = ()
 ) -> list[str]:
-    """Write CSV, Markdown, LaTeX, claims and provenance; return the file names.
+    """Write CSV, sizes, Markdown, LaTeX, claims and provenance; return the file names.
 
     Raises:
         CellsFailed: some cells failed; nothing is written, the runner keeps the notebook beside and exits with 1.
@@ -41,6 +43,7 @@ def save_table(
             f"{listed}"
         )
     wide, lines = wide_table(long), notes(study, results, long)
+    sizes = sizes_frame(study, results.rows)
     body = "\n".join(f"- {line}" for line in lines)
     caption = f"{title} ({study.profile.name} profile)"
     origin = provenance() | {
@@ -52,11 +55,13 @@ def save_table(
     }
     files = {
         ".csv": long.to_csv(index=False, float_format="%.6g"),
-        ".md": f"### {title}\n\n{to_markdown(wide)}\n\n{body}\n",
+        ".sizes.csv": sizes.rename_axis("training set").to_csv(),
+        ".md": f"### {title}\n\n{to_markdown(wide)}\n\n{shares(sizes).to_markdown(disable_numparse=True)}\n\n{body}\n",
         ".tex": to_latex(wide, caption, study.table),
         ".claims.jsonl": "".join(claim.to_json() + "\n" for claim in claims),
         ".provenance.json": json.dumps(origin, indent=1) + "\n",
     }
     for suffix, text in files.items():
         write_text(study.output / f"{study.table}{suffix}", text)
+    record_sets(study, results.rows)
     return [f"{study.table}{suffix}" for suffix in files]

@@ -8,6 +8,7 @@ they depend on, so whatever two tables share is computed once and an interrupted
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -18,17 +19,20 @@ from torch import Tensor, nn
 from srdistill.distill.distilled_set import DistilledSet, SetError
 from srdistill.files import DiskError
 from srdistill.images.collections import load_collection
+from srdistill.images.convention import low_resolution
 from srdistill.images.perceptual import Lpips, WeightsMissing
 from srdistill.images.pictures import Pictures
 from srdistill.networks import ARCHITECTURES, build_network
+from srdistill.priors.prior import Prior
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
+from srdistill.study.generators import build_generator
 from srdistill.study.identity import code_digest, key_of, plain
 from srdistill.study.paths import output_root, store_root
 from srdistill.study.profiles import Profile, get_profile
-from srdistill.study.store import Store
+from srdistill.study.store import Entry, Store
 from srdistill.training.checkpoint import Checkpoint
-from srdistill.training.evaluate import collapsed, evaluate
+from srdistill.training.evaluate import collapsed, evaluate, super_resolve
 from srdistill.training.sr import train
 
 BICUBIC = "Bicubic"
@@ -41,7 +45,10 @@ class CellsFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Row:
-    """A way to make a training set: a method and its settings, or the pictures themselves (``method`` None)."""
+    """A way to make a training set: a method and its settings, or the pictures themselves (``method`` None).
+
+    A setting that is itself a row stands for that row's set of the same seed.
+    """
 
     label: str
     method: Callable[..., DistilledSet] | None = None
@@ -84,6 +91,15 @@ class Study:
         self.label = self.profile.name if not data else f"own-{Path(data).name}"
         self.output = output_root(self.label)
         self.lpips, self.lpips_note = self._load_lpips()
+        self.distilled: list[str] = []  # the sets that were not in the store
+
+    @cached_property
+    def generator(self) -> Prior:
+        """The generator of latent space that the profile names; trained, or loaded, when first asked for."""
+        profile = self.profile
+        return build_generator(
+            profile.prior, profile.prior_settings, self.train, self.store, self.device, self._checkpoint
+        )
 
     def _load_lpips(self) -> tuple[Lpips | None, str]:
         try:
@@ -115,12 +131,43 @@ class Study:
             "batch_real": p.batch_real,
         } | settings
 
+    def inverting(self, loss: str, **settings) -> dict:
+        """The profile's settings of ``gan_inversion``, one crop per picture, with one of ``inversion.LOSSES``.
+
+        Where the profile names a perceptual distance, ``published`` gets it, as in the published inversions.
+        """
+        chosen = {"ipc": 1, "size": self.profile.latent_size, "prior": self.generator, "loss": loss} | self.profile.inversion
+        backbone = chosen.pop("perceptual", "")
+        if backbone and loss == "published":
+            chosen["perceptual"] = Lpips(backbone, download=self.profile.lpips_download).model.to(self.device)
+        return chosen | settings
+
+    def latent(self, start: Row, network: dict | nn.Module, **settings) -> dict:
+        """The profile's settings of ``latent_matching``, from the row ``start`` of ``gan_inversion``."""
+        p = self.profile
+        return {
+            "ipc": 1,
+            "size": p.latent_size,
+            "prior": self.generator,
+            "start": start,
+            "network": network,
+            "crop": p.crop,
+            "step": p.step,
+            "batch_real": p.batch_real,
+        } | p.latent | settings  # fmt: skip
+
     def make_set(self, row: Row, seed: int) -> DistilledSet:
         """The row's training set for this seed, from the store if it is there."""
+        return DistilledSet.load(self.set_entry(row, seed).tensors)
+
+    def set_entry(self, row: Row, seed: int) -> Entry:
+        """Where the store keeps the row's training set for this seed; made if it is not there."""
         if row.method is None:
             raise ValueError(f"{row.label}: the original pictures are not a distilled set; see Study.train")
         accepted = inspect.signature(row.method).parameters
-        settings = {"size": self.profile.size} | row.settings
+        settings = {"size": self.profile.size} | {
+            name: self.make_set(value, seed) if isinstance(value, Row) else value for name, value in row.settings.items()
+        }
         spec = {
             "method": getattr(row.method, "__qualname__", repr(row.method)),
             "code": code_digest(row.method),
@@ -143,7 +190,10 @@ class Study:
                 raise SetError(f"{row.label}: the method returned a set without images")
             return {"digest": made.digest}, made.save
 
-        return DistilledSet.load(self.store.fetch("sets", spec, make).tensors)
+        entry = self.store.fetch("sets", spec, make)
+        if entry.fresh:
+            self.distilled.append(f"{row.label}, seed {seed}")
+        return entry
 
     def _checkpoint(self, kind: str, spec: dict) -> Checkpoint:
         path = self.store.path(kind, spec, ".checkpoint")
@@ -166,7 +216,7 @@ class Study:
     def _fetch_network(self, images, data: str, network: str, seed: int, scale: int, label: str):
         if network not in ARCHITECTURES:
             raise ValueError(f"unknown network {network!r}; there are: {', '.join(ARCHITECTURES)}")
-        recipe, sizes = self.profile.recipes[network], self.profile.networks[network]
+        recipe, sizes = self.profile.recipe(network, scale), self.profile.networks[network]
         spec = {
             "images": data,
             "network": network,
@@ -190,6 +240,20 @@ class Study:
         model = build_network(network, scale, 0, **sizes)
         model.load_state_dict(load_file(entry.tensors))
         return entry, model.to(self.device).eval(), entry.value["history"], entry.seconds
+
+    def super_resolved(
+        self, rows: Sequence[Row], network: str, truth: Tensor, scale: int = 2, seed: int = 0
+    ) -> dict[str, Tensor]:
+        """What bicubic, and the student trained on each row, make of the LR picture of ``truth``, ``uint8`` (3, H, W).
+
+        ``truth``: sides multiples of ``scale`` (``mod_crop``). Keys are ``BICUBIC`` and the labels of the rows.
+        """
+        small = low_resolution(truth, scale).to(self.device)[None]
+        outputs = {BICUBIC: super_resolve(None, small, scale)[0].cpu()}
+        for row in rows:
+            model, _, _ = self.trained(row, network, seed, scale)
+            outputs[row.label] = super_resolve(model, small, scale)[0].cpu()
+        return outputs
 
     def bicubic(self, scale: int = 2) -> dict[str, list[dict]]:
         """Scores of plain bicubic by test set, one entry per picture."""

@@ -1,0 +1,120 @@
+"""Take the distilled sets of a table away: ``python -m srdistill.study.export dietz_t4``, or ``make export TABLE=dietz_t4``.
+
+A notebook that saves its table leaves a list of the sets behind its rows in the store. Exporting reads that list, so a
+method of one's own is exported like any other.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from srdistill.distill.distilled_set import DistilledSet, SetError
+from srdistill.files import write_text
+from srdistill.progress import bar
+from srdistill.study.board import table_title
+from srdistill.study.paths import BUILD, store_root
+from srdistill.study.profiles import get_profile
+from srdistill.study.provenance import provenance
+from srdistill.study.study import Row, Study
+
+
+class NothingToExport(ValueError):
+    """The table has not been made here, or a set of it is gone; the message says how to make it."""
+
+
+def _listing(label: str, table: str) -> Path:
+    return store_root() / "tables" / label / f"{table}.json"
+
+
+def record_sets(study: Study, rows: list[Row]) -> None:
+    """Note which entries of the store hold the sets of a finished table, for ``export_table``."""
+    sets = [
+        {"row": row.label, "seed": seed, "entry": study.set_entry(row, seed).key}
+        for row in rows
+        if row.method is not None
+        for seed in study.seeds
+    ]
+    origin = {"pictures": study.train.origin, "commit": provenance()["software"]["commit"][:12]}
+    write_text(_listing(study.label, study.table), json.dumps({"sets": sets} | origin, indent=1) + "\n")
+
+
+def export_table(table: str, profile: str = "", data: str = "", to: Path | None = None) -> Path:
+    """Write every distilled set of a finished table as a folder of PNG files with a README; return the folder.
+
+    Folders are ``<to>/<profile>/<table>/<row>/seed<n>``; those of an earlier export are replaced. ``data``: the folder of
+    one's own pictures that the table was made with.
+
+    Raises:
+        NothingToExport: no finished run of that table is known here, or a set is missing from the store or damaged.
+    """
+    label = get_profile(profile).name if not data else f"own-{Path(data).name}"
+    listing = _listing(label, table)
+    if not listing.exists():
+        known = sorted(path.stem for path in listing.parent.glob("*.json"))
+        raise NothingToExport(
+            f"no sets of {table!r} in profile {label}; run its notebook first (make tables does all of them). "
+            f"Tables with sets here: {', '.join(known) or 'none'}"
+        )
+    record = json.loads(listing.read_text())
+    for item in record["sets"]:
+        _load(item)  # before anything of an earlier export goes
+    folder = (to or BUILD / "export") / label / table
+    shutil.rmtree(folder, ignore_errors=True)
+    lines = []
+    for item in bar(record["sets"], f"exporting {table}"):
+        made = _load(item)
+        place = made.export(folder / _slug(item["row"]) / f"seed{item['seed']}")
+        where, side = place.relative_to(folder), " x ".join(str(side) for side in made.images.shape[:1:-1])
+        lines.append(f"| {item['row']} | {item['seed']} | `{where}` | {len(made)} | {side} | {made.method} |")
+    table_lines = "\n".join(["| training set | seed | folder | images | px | method |", "|---|---|---|---|---|---|", *lines])
+    write_text(
+        folder / "README.md",
+        f"# {table_title(table)}: the distilled sets\n\n"
+        f"HR training images for super-resolution, made from {record['pictures']} in profile {label} (commit "
+        f"{record['commit']}). LR images are made by the trainer, by bicubic downscaling. The README in each folder "
+        f"says how its set was made.\n\n{table_lines}\n",
+    )
+    return folder
+
+
+def _load(item: dict) -> DistilledSet:
+    path = store_root() / "sets" / f"{item['entry']}.safetensors"
+    again = "run the notebook again, which computes only what is missing"
+    if not path.exists():
+        raise NothingToExport(f"the set of {item['row']!r}, seed {item['seed']}, is gone from the store; {again}")
+    try:
+        return DistilledSet.load(path)
+    except SetError as error:
+        raise NothingToExport(f"{error}; {again}") from error
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m srdistill.study.export",
+        description="Write the distilled sets of a finished table as PNG folders that any trainer reads.",
+    )
+    parser.add_argument("table", help="e.g. dietz_t4")
+    parser.add_argument("--profile", default="", help="of the run (default: laptop)")
+    parser.add_argument("--data", default="", help="the folder of your own pictures, if the run had one")
+    parser.add_argument("--to", type=Path, default=None, help="where to write (default: build/export)")
+    given = parser.parse_args(arguments)
+    try:
+        folder = export_table(given.table, given.profile, given.data, given.to)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print((folder / "README.md").read_text())
+    print(f"written to {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
