@@ -47,7 +47,16 @@ def test_explicit_profile_beats_the_environment(monkeypatch):
 
 
 def test_the_paper_deviates_in_nothing():
-    assert PAPER.deviations("dietz_t4") == []
+    assert PAPER.deviations() == PAPER.deviations("dietz_t4") == []
+
+
+def test_deviations_of_a_table_leave_out_what_it_has_no_part_in():
+    laptop = PROFILES["laptop"]
+    starts = {"generator:": ("dietz_t4", "dietz_t5"), "training recipes at x4:": ("dietz_t5",)}
+    for start, tables in starts.items():
+        for table in ("dietz_t1", "dietz_t4", "dietz_t5"):
+            assert any(line.startswith(start) for line in laptop.deviations(table)) == (table in tables)
+        assert any(line.startswith(start) for line in laptop.deviations())
 
 
 @pytest.mark.parametrize("name", ["smoke", "laptop", "gpu"])

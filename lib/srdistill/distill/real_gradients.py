@@ -1,5 +1,6 @@
 """The networks that gradient matching draws, and their gradients on real images: shared by pixel and latent space."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -7,13 +8,15 @@ from torch import Tensor, nn
 
 from srdistill.distill.class_gradients import Weights, matched_weights, real_gradients
 from srdistill.images.crops import CropBank, d4
-from srdistill.images.pictures import to_float
+from srdistill.images.pictures import Pictures, to_float
 from srdistill.images.subimages import SubImages, extract_sub_images
 from srdistill.networks import build_network
 from srdistill.seeds import derive_seed, generator_for
 
 # Real images go through in groups of about this many HR pixels.
 _GROUP_PIXELS = 2**24
+# The gradients that a fixed network was last asked for, and what they depend on.
+_last: dict[str, object] = {}
 
 
 class RealGradients:
@@ -27,7 +30,7 @@ class RealGradients:
         self.windows: SubImages = extract_sub_images(real, max(crop, size), step)
         self.bank = CropBank(real.images, device)
         self.per_class = self.windows.labels.bincount(minlength=len(real)).tolist()
-        self._cache: dict[int, list[Tensor]] = {}
+        self._kept = self._kept_for(real, step) if self.fixed is not None else {}
 
     def network(self, k: int) -> tuple[nn.Module, tuple[Weights, Weights]]:
         """The network of iteration ``k`` and its weights: matched ones, others."""
@@ -38,14 +41,27 @@ class RealGradients:
         return net, matched_weights(net, self.distance)
 
     def gradients(self, net: nn.Module, weights, k: int, t: int, element: int) -> list[Tensor]:
-        """Per class; computed once per flip if the network never changes."""
+        """Per class; computed once per flip if the network never changes, whoever asks."""
         if self.fixed is None or t > 0:
             return self._compute(net, weights, self._crops(k, t, element))
-        if element not in self._cache:
+        if element not in self._kept:
             labels = range(len(self.per_class))
             whole = (d4(to_float(self.windows.of(label)).to(self.device), element) for label in labels)
-            self._cache[element] = self._compute(net, weights, whole)
-        return self._cache[element]
+            self._kept[element] = self._compute(net, weights, whole)
+        return self._kept[element]
+
+    def _kept_for(self, real: Pictures, step: int) -> dict[int, list[Tensor]]:
+        """The gradients by flip: those of the last instance if network and windows are the same.
+
+        They depend on no seed, so the sets of several seeds, and of several starts, share them.
+        """
+        network = hashlib.sha256(str(self.fixed).encode())
+        for name, tensor in self.fixed.state_dict().items():
+            network.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        key = (network.digest(), real.digest, self.windows.crop, step, self.scale, self.distance, self.device)
+        if _last.get("key") != key:
+            _last.update(key=key, gradients={})
+        return _last["gradients"]
 
     def _compute(self, net: nn.Module, weights, classes: Iterable[Tensor]) -> list[Tensor]:
         """Group by group, so that the pixels of all real images are never in memory at once."""

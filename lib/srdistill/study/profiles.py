@@ -5,7 +5,7 @@ departs from ``paper``.
 """
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 
 from srdistill.training.recipe import Recipe
 
@@ -66,17 +66,21 @@ class Profile:
             raise ValueError(f"profile {self.name} has no recipe for {network} x{scale}; there are: {', '.join(known)}")
         return recipes[network]
 
-    def deviations(self, table: str) -> list[str]:
-        """How this profile departs from ``paper`` in what ``table`` depends on, one sentence per field."""
+    def deviations(self, table: str = "") -> list[str]:
+        """How this profile departs from ``paper`` in what ``table`` depends on (empty: any), one sentence per field."""
         if self.name == "paper":
             return []
         skipped = {"name", "where", "lpips_download", "checkpoint_every"}
         lines = []
         for item in fields(self):
             ours, theirs = getattr(self, item.name), getattr(PROFILES["paper"], item.name)
-            if item.name not in skipped and table in item.metadata.get("tables", (table,)) and ours != theirs:
+            if item.name not in skipped and _matters(item, table) and ours != theirs:
                 lines.append(f"{item.metadata['about']}: {_words(ours)} (paper: {_words(theirs)})")
         return lines
+
+
+def _matters(item: Field, table: str) -> bool:
+    return not table or table in item.metadata.get("tables", (table,))
 
 
 def _words(value) -> str:
