@@ -195,7 +195,7 @@ LAPTOP = Profile(
         "VDSR": Recipe(400, 8, 32, lr=2e-3, schedule="cosine", channels_last=True),
         "EDSR": Recipe(500, 8, 32, lr=5e-3, schedule="cosine", channels_last=True),
     },
-    recipes_x4={"EDSR": Recipe(400, 8, 48, lr=5e-3, schedule="cosine", channels_last=True)},
+    recipes_x4={"EDSR": Recipe(600, 8, 48, lr=5e-3, schedule="cosine", channels_last=True)},
     size=64,
     crop=128,
     step=128,
