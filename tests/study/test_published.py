@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from srdistill.study.paths import PUBLISHED
-from srdistill.study.published import printed_table, published
+from srdistill.study.published import printed_rows, printed_table, published
 
 COUNTS = {
     "dietz_t1": 81, "dietz_t2": 81, "dietz_t3": 81, "dietz_t4": 81, "dietz_t5": 54, "dietz_text": 8,
@@ -129,3 +129,37 @@ def test_printed_layout_shows_the_digits_and_the_doubt():
 def test_printed_layout_holds_every_number_once(table):
     shown = (printed_table(table) != "").to_numpy().sum()
     assert shown == (published(table).status != "empty").sum()
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "network", "metric", "value"),
+    [
+        ("dietz_t1", "Baseline (original)", "EDSR", "ssim", 0.9442),
+        ("labelfree_t1", "Distilled, 140", "RealSR", "ssim", 0.6335),
+        ("labelfree_t1", "GSDD, 7", "RealSR", "lpips", 0.5874),
+        ("labelfree_t1", "Baseline (original)", "Real-ESRGAN", "lpips", 0.0903),
+        ("labelfree_t2", "Distilled, 7", "EDSR", "psnr", 25.03),
+        ("labelfree_t3", "Random patches, 140", "Real-ESRGAN", "ssim", 0.6068),
+        ("labelfree_t3", "Selected patches, 140", "Real-ESRGAN", "ssim", 0.6251),
+    ],
+)
+def test_printed_rows_are_named_as_the_study_names_them(table, row, network, metric, value):
+    lines = printed_rows(table)
+    found = lines[(lines.row == row) & (lines.network == network) & (lines.metric == metric)]
+    assert found.value.iloc[0] == value
+
+
+@pytest.mark.parametrize("table", ["dietz_t1", "dietz_t5", "labelfree_t1", "labelfree_t2", "labelfree_t3"])
+def test_no_printed_row_is_lost_or_merged(table):
+    lines = printed_rows(table)
+    assert len(lines) == COUNTS[table]
+    assert not lines.duplicated(["row", "network", "testset", "metric"]).any()
+    assert not lines.row.str.contains("Ours|FULL").any()
+
+
+def test_table_3_of_labelfree_is_about_real_esrgan():
+    """It names no student; the distilled sets' numbers are those of table 1."""
+    keys = ["row", "network", "testset", "metric"]
+    first, third = (printed_rows(f"labelfree_t{n}").set_index(keys).value for n in (1, 3))
+    same = [key for key in third.index if key[0].startswith("Distilled")]
+    assert len(same) == 6 and all(first[key] == third[key] for key in same)

@@ -15,12 +15,14 @@ from pandas.io.formats.style import Styler
 from scipy import stats
 
 from srdistill.study.describe import readable
-from srdistill.study.published import published
+from srdistill.study.published import printed_rows
 from srdistill.study.study import BICUBIC, Study
 from srdistill.training.evaluate import COLLAPSE_TOLERANCE
 
 # Plain bicubic on Set5 x2, which is what the paper prints for its untrained VDSR (see 00_protocol).
 _SET5_BICUBIC_DB = 32.0620
+# The test set whose printed numbers decide: Set5 in Dietz et al., OST300 in the labelfree paper. No table has both.
+_PRINTED_ON = ("set5", "ost300")
 _BICUBIC_NOTE = "the printed network did not train: its number is that of bicubic"
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 
@@ -113,7 +115,7 @@ def difference_claim(
 ) -> Claim:
     """A claim on row ``first`` minus row ``second`` for one student, seed by seed, on the study's first test set.
 
-    ``values``: from ``tables.per_seed``. ``printed_first``, ``printed_second``: (table, row) of the same two in print, on Set5,
+    ``values``: from ``tables.per_seed``. ``printed_first``, ``printed_second``: (table, row) of the same two in print,
     where they stand in another table or under another label than here. A row that no paper prints leaves that side open.
     """
     testset = next(iter(study.tests))
@@ -140,11 +142,11 @@ def _is_bicubic(number: float | None) -> bool:
     return number is not None and abs(number - _SET5_BICUBIC_DB) < COLLAPSE_TOLERANCE
 
 
-def _in_print(table: str, row: str, network: str, metric: str, testset: str = "set5") -> float | None:
+def _in_print(table: str, row: str, network: str, metric: str) -> float | None:
     """One printed number, None if there is none."""
-    lines = published(table)
+    lines = printed_rows(table)
     found = lines[
-        (lines.row == row) & (lines.network == network) & (lines.metric == metric) & (lines.testset == testset)
+        (lines.row == row) & (lines.network == network) & (lines.metric == metric) & lines.testset.isin(_PRINTED_ON)
     ]["value"]
     return None if found.empty or found.isna().any() else float(found.iloc[0])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from srdistill.study.published import published
+from srdistill.study.published import printed_rows
 from srdistill.study.study import BICUBIC, ORIGINAL, Results, Study
 
 # Ours carry their backbone in the name; the printed LPIPS does not say its own (most likely VGG), so the two never meet.
@@ -16,8 +16,8 @@ _TITLES = {
     "psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lpips_alex": "LPIPS-alex", "lpips_vgg": "LPIPS-vgg",
     "lpips_squeeze": "LPIPS-squeeze", GAIN: "gain %", "psnr_y": "PSNR-Y", "ssim_y": "SSIM-Y",
 }  # fmt: skip
-_TESTSETS = {"set5": "Set5", "set14": "Set14", "div2k": "DIV2K", "photos": "photographs", "own": "own pictures",
-             "div2k_crops": "DIV2K crops"}  # fmt: skip
+_TESTSETS = {"set5": "Set5", "set14": "Set14", "div2k": "DIV2K", "ost300": "OST300", "photos": "photographs",
+             "own": "own pictures", "div2k_crops": "DIV2K crops"}  # fmt: skip
 _DECIMALS = {"psnr": 2, "psnr_y": 2, GAIN: 0}
 _SHOWN = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "lpips_squeeze", GAIN)
 
@@ -55,7 +55,7 @@ def long_table(study: Study, results: Results) -> pd.DataFrame:
     values = per_seed(study, results)
     groups = values.groupby(["row", "network", "testset", "metric"], sort=False)["value"]
     ours = groups.agg(mean="mean", std="std", n="count").reset_index()
-    printed = published(study.table).rename(columns={"value": "published"}).drop(columns="std")
+    printed = printed_rows(study.table).rename(columns={"value": "published"}).drop(columns="std")
     both = ours.merge(printed, on=["row", "network", "testset", "metric"], how="outer", sort=False)
     flagged = results.scores[results.scores.collapsed].groupby(["row", "network"]).seed.nunique()
     both["note"] = [
