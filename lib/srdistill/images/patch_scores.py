@@ -5,6 +5,7 @@ section II-A, equation 1: the lower, the more there is for super-resolution to l
 paper cites (there x2, bilinear), windows are summed with an integral image, so a window costs the same at any size.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,16 +29,20 @@ def window_scores(image: Tensor, size: int, tops: Sequence[int], lefts: Sequence
     """PSNR(y, U D y) in dB of the windows at every pair of ``tops`` and ``lefts``, float64 (len(tops), len(lefts)).
 
     The whole picture, ``uint8`` (3, H, W) with sides that ``scale`` divides, is scaled down and up once; a window is scored
-    on what lies in it. Squared errors of ``uint8`` values are whole numbers, so their sums are exact and equal to those
-    of a loop over the windows. Infinite for a window that comes back without error.
+    on what lies in it. Squared errors of ``uint8`` values are whole numbers, so their sums are exact, in any order, and equal
+    to those of a loop over the windows. Infinite for a window that comes back without error.
     """
-    error = (image.to(torch.int32) - restored(image, scale)).square().sum(0)
-    top, left = torch.as_tensor(tops), torch.as_tensor(lefts)
+    error = (image.float() - restored(image, scale).float()).square().sum(0)
+    # Windows on a common grid are made of its cells, and there are fewer of these than pixels.
+    cell = math.gcd(size, *tops, *lefts)
+    height, width = (side - side % cell for side in error.shape)
+    cells = error[:height, :width].view(height // cell, cell, width // cell, cell).sum((1, 3), dtype=torch.float64)
+    top, left, side = torch.tensor(tops) // cell, torch.tensor(lefts) // cell, size // cell
     # The integral image, one axis after the other: the second runs only over the rows of windows that are asked for.
-    rows = F.pad(error.cumsum(0), (0, 0, 1, 0))
-    columns = F.pad((rows[top + size] - rows[top]).cumsum(1), (1, 0))
-    total = columns[:, left + size] - columns[:, left]
-    return 10 * torch.log10(3 * size**2 * 255.0**2 / total.double())
+    rows = F.pad(cells.cumsum(0), (0, 0, 1, 0))
+    columns = F.pad((rows[top + side] - rows[top]).cumsum(1), (1, 0))
+    total = columns[:, left + side] - columns[:, left]
+    return 10 * torch.log10(3 * size**2 * 255.0**2 / total)
 
 
 def score_windows(pictures: Pictures, size: int, stride: int, scale: int = 4) -> tuple[SubImages, Tensor]:
