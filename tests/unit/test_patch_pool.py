@@ -94,6 +94,7 @@ def test_images_are_the_pixels_of_the_windows(pictures):
     last = len(pool) - 1
     assert torch.equal(pool.images([last, 0, last]), images[[last, 0, last]])
     assert torch.equal(pool.images(torch.tensor([2])), images[2:3])
+    assert torch.equal(pool.images(pool.picture == 1), images[(pool.picture == 1).nonzero().flatten()])
     assert pool.images([]).shape == (0, 3, 32, 32)
     before = pictures.images[int(pool.picture[0])].clone()
     pool.images([0]).zero_()

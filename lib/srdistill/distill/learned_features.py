@@ -68,9 +68,7 @@ class LearnedFeatures(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         """Raises PictureError for windows of another shape or type."""
         if windows.dtype != torch.uint8 or windows.ndim != 4 or windows.shape[1] != 3 or windows.shape[2] != windows.shape[3]:
-            raise PictureError(
-                f"features need square uint8 windows (N, 3, S, S), got {windows.dtype} {tuple(windows.shape)}"
-            )
+            raise PictureError(f"features need square uint8 windows (N, 3, S, S), got {windows.dtype} {tuple(windows.shape)}")
         mean, deviation = self.statistics
         found = []
         for part in windows.split(_BATCH.get(mean.device.type, _BATCH_ELSEWHERE)):

@@ -40,10 +40,11 @@ class PatchPool:
         return len(self.picture)
 
     def images(self, indices: Tensor | Sequence[int] | None = None) -> Tensor:
-        """Their pixels, ``uint8`` (n, 3, size, size), in the order asked for; all by default."""
+        """Their pixels, ``uint8`` (n, 3, size, size), at indices in any order, or where a mask (N,) is true; all by default."""
         rows = torch.stack([self.picture, self.top, self.left], 1)
         if indices is not None:
-            rows = rows[torch.as_tensor(indices, dtype=torch.int64)]
+            chosen = torch.as_tensor(indices)
+            rows = rows[chosen if chosen.dtype == torch.bool else chosen.long()]
         found = torch.empty(len(rows), 3, self.size, self.size, dtype=torch.uint8)
         for out, (picture, y, x) in zip(found, rows.tolist(), strict=True):
             out.copy_(self.pictures.images[picture][:, y : y + self.size, x : x + self.size])
@@ -71,7 +72,8 @@ def candidate_patches(
 ) -> PatchPool:
     """The informative windows of all pictures, without pseudo-labels.
 
-    The paper names neither the patch size (256 px would fit its diffusion model) nor how densely it looks for patches.
+    The paper names neither the patch size (256 px would fit its diffusion model) nor where it looks for patches: section II-A
+    sounds like every place, section III-D like random ones. Here they lie on a grid.
 
     Args:
         size, stride: windows of ``size`` px every ``stride`` px, the last flush with the border.

@@ -84,9 +84,7 @@ def pseudo_labelled_patches(
         SelectionError: nothing is below the threshold, or too little for so many clusters. WeightsMissing: the features'
         network is not at hand. PictureError: a picture is smaller than ``size``. ScaleError: 4 does not divide ``size``.
     """
-    pool = candidate_patches(
-        real, size=size, threshold=threshold, quantile=quantile, stride=stride, overlap=overlap
-    )
+    pool = candidate_patches(real, size=size, threshold=threshold, quantile=quantile, stride=stride, overlap=overlap)
     # Features take long; what cannot be clustered is better known before.
     _check(len(pool), clusters, n_init)
     found = cluster(patch_features(pool, features, normalise=normalise, device=device), clusters, generator, n_init)
@@ -94,9 +92,7 @@ def pseudo_labelled_patches(
     settings = {
         "clusters": clusters, "features": name, "normalise": normalise, "n_init": n_init, "inertia": round(found.inertia, 6),
     }  # fmt: skip
-    return replace(
-        pool, label=found.labels, distance=found.distances, classes=clusters, settings=pool.settings | settings
-    )
+    return replace(pool, label=found.labels, distance=found.distances, classes=clusters, settings=pool.settings | settings)
 
 
 def _check(patches: int, clusters: int, n_init: int) -> None:

@@ -43,6 +43,4 @@ def random_patches(real: Pictures, *, count: int, size: int, generator: torch.Ge
         top, left = divmod(position - (ends[label - 1] if label else 0), image.shape[2] - size + 1)
         images.append(image[:, top : top + size, left : left + size])
         labels.append(label)
-    return DistilledSet(
-        torch.stack(images), torch.tensor(labels), real.names, "random_patches", {"count": count, "size": size}
-    )
+    return DistilledSet(torch.stack(images), torch.tensor(labels), real.names, "random_patches", {"count": count, "size": size})
