@@ -58,7 +58,9 @@ def extract_sub_images(pictures: Pictures, crop: int = 480, step: int = 240) -> 
     Raises:
         PictureError: a picture is smaller than ``crop``; the message names it.
     """
-    rows = []
+    if not len(pictures):
+        raise PictureError("no pictures to cut sub-images from")
+    labels, corners = [], []
     for label, (name, image) in enumerate(pictures):
         height, width = image.shape[1:]
         if min(height, width) < crop:
@@ -66,6 +68,8 @@ def extract_sub_images(pictures: Pictures, crop: int = 480, step: int = 240) -> 
                 f"{name}: {height} x {width} px is smaller than the sub-image size {crop}; "
                 "leave it out (Pictures.at_least) or use a smaller size"
             )
-        rows += [(label, y, x) for y in window_starts(height, crop, step) for x in window_starts(width, crop, step)]
-    labels, top, left = torch.tensor(rows, dtype=torch.int64).T.contiguous()
-    return SubImages(pictures, crop, labels, top, left)
+        starts = [torch.tensor(window_starts(side, crop, step)) for side in (height, width)]
+        corners.append(torch.cartesian_prod(*starts))
+        labels.append(torch.full((len(corners[-1]),), label))
+    top, left = torch.cat(corners).T.contiguous()
+    return SubImages(pictures, crop, torch.cat(labels), top, left)
