@@ -119,6 +119,16 @@ def test_numbers_stay_numbers_without_a_recovered_gain(study):
     assert long_table(study, made)["mean"].dtype == float
 
 
+def test_a_printed_row_that_was_not_run_keeps_its_place_and_says_so(study, plain_results):
+    wide = wide_table(long_table(study, plain_results))
+    first = next(column for column in wide.columns if column[2] == "here")
+    assert wide.loc[("Syn. IPC=10", "EDSR"), first] == "not run here"
+    assert (wide == "not run here").sum().sum() == sum(
+        not (wide.loc[key][[c for c in wide if c[2] == "here"]].str.contains(r"\d").any()) for key in wide.index
+    )
+    assert wide.loc[(ORIGINAL, "EDSR"), first] != "not run here"
+
+
 def test_rows_come_in_the_order_of_the_study(study, plain_results):
     long = long_table(study, plain_results)
     assert long.row.drop_duplicates().tolist()[:3] == [BICUBIC, ORIGINAL, NOISE]

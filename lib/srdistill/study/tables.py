@@ -10,6 +10,8 @@ from srdistill.study.study import BICUBIC, ORIGINAL, Results, Study
 
 # Ours carry their backbone in the name; the printed LPIPS does not say its own (most likely VGG), so the two never meet.
 GAIN = "recovered_gain"
+# What a printed row shows that this profile leaves out, or that cannot be run at all.
+NOT_RUN = "not run here"
 # A full-data gain over bicubic below this says that the schedule was too short to divide by it.
 _SMALLEST_GAIN_DB = 0.02
 _TITLES = {
@@ -96,6 +98,10 @@ def wide_table(long: pd.DataFrame) -> pd.DataFrame:
         columns,
         key=lambda c: (c[0] not in measured, sets.index(c[0]) if c[0] in sets else 99, metrics.index(c[1]), c[2]),
     )
+    first = next((column for column in order if column[2] == "here"), None)
+    for line in cells.values():
+        if first and not any(column[2] == "here" for column in line):
+            line[first] = NOT_RUN
     frame = pd.DataFrame.from_dict(cells, orient="index", columns=pd.MultiIndex.from_tuples(order)).fillna("")
     frame.index = pd.MultiIndex.from_tuples(frame.index, names=["training set", "network"])
     return frame
