@@ -209,7 +209,7 @@ def train_autoencoder(
         prior.load_state_dict(saved["prior"])
         optimizer.load_state_dict(saved["optimizer"])
         first = saved["step"]
-        meter.restore(saved["history"], saved["recent"], device)
+        meter.restore({"loss": saved["history"]}, {"loss": saved["recent"]}, device)
 
     for step in bar(range(first, iterations), label, total=iterations, initial=first):
         crops = bank.random_crops(batch, patch, generator_for(seed, "autoencoder batch", step))
@@ -223,21 +223,21 @@ def train_autoencoder(
         # Without normalisation layers, an early step can throw the decoder far off.
         nn.utils.clip_grad_norm_(prior.parameters(), _CLIP_NORM)
         optimizer.step()
-        meter.add(loss, step, step + 1 == iterations)
+        meter.add({"loss": loss}, step, step + 1 == iterations)
         if checkpoint and checkpoint.due(step + 1) and step + 1 < iterations:
             checkpoint.save(
                 {
                     "step": step + 1,
                     "prior": prior.state_dict(),
                     "optimizer": optimizer.state_dict(),
-                    "history": meter.history,
-                    "recent": meter.pending(),
+                    "history": meter.history.get("loss", []),
+                    "recent": meter.pending().get("loss", []),
                 }
             )
     require_finite_weights(prior, label, remedy)
     if checkpoint:
         checkpoint.clear()
-    prior.history = meter.history
+    prior.history = meter.history["loss"]
     return prior.eval().requires_grad_(False)
 
 

@@ -1,6 +1,7 @@
 """What the training loops share: losses that are watched, weights that are checked, pictures that fit the patch."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -17,39 +18,44 @@ class TrainingDiverged(RuntimeError):
 
 
 class LossMeter:
-    """Means of one loss over 50 steps; ``history`` and ``pending()`` are all its state.
+    """Means of one or more losses over 50 steps: ``history`` by name. ``remedy`` is what a diverged training is told."""
 
-    ``name`` and ``remedy`` go into the message when the loss is no longer a number.
-    """
+    def __init__(self, label: str, remedy: str):
+        self.label, self.remedy = label, remedy
+        self.history: dict[str, list[float]] = {}
+        self._recent: dict[str, list[Tensor]] = {}
 
-    def __init__(self, label: str, remedy: str, name: str = "loss"):
-        self.label, self.remedy, self.name = label, remedy, name
-        self.history: list[float] = []
-        self._recent: list[Tensor] = []
-
-    def restore(self, history: list[float], pending: Sequence[float], device: torch.device) -> None:
-        """Go on from what a checkpoint holds."""
+    def restore(self, history: dict[str, list[float]], pending: dict[str, list[float]], device: torch.device) -> None:
+        """Go on from what a checkpoint holds: ``history`` and ``pending()``."""
         self.history = history
-        self._recent = [torch.tensor(value, device=device) for value in pending]
+        self._recent = {name: [torch.tensor(value, device=device) for value in values] for name, values in pending.items()}
 
-    def add(self, loss: Tensor, step: int, last: bool) -> None:
-        """Take the loss of ``step`` (from 0); every 50 steps and at the ``last`` one its mean goes into the history.
+    def add(self, losses: dict[str, Tensor], step: int, last: bool) -> None:
+        """Take the losses of ``step`` (from 0); every 50 steps and at the ``last`` one the means go into the history.
 
         Raises:
-            TrainingDiverged: the mean is NaN or infinite.
+            TrainingDiverged: a loss is NaN or infinite; the message names the one that was so first.
         """
-        self._recent.append(loss.detach())
-        if len(self._recent) < LOOK_EVERY and not last:
+        for name, loss in losses.items():
+            self._recent.setdefault(name, []).append(loss.detach())
+        if max(map(len, self._recent.values())) < LOOK_EVERY and not last:
             return
-        mean = torch.stack(self._recent).mean()
-        if not bool(torch.isfinite(mean)):
-            raise TrainingDiverged(f"{self.label}: the {self.name} became {mean.item()} by step {step + 1}; {self.remedy}")
-        self.history.append(mean.item())
-        self._recent = []
+        values = torch.stack([torch.stack(recent).mean() for recent in self._recent.values()])
+        means = dict(zip(self._recent, values.tolist(), strict=True))
+        if not all(map(math.isfinite, means.values())):
+            name = max(self._recent, key=self._steps_since_broken)
+            raise TrainingDiverged(f"{self.label}: the {name} became {means[name]} by step {step + 1}; {self.remedy}")
+        for name, mean in means.items():
+            self.history.setdefault(name, []).append(mean)
+        self._recent = {}
 
-    def pending(self) -> list[float]:
+    def pending(self) -> dict[str, list[float]]:
         """Losses that are not yet in the history."""
-        return [value.item() for value in self._recent]
+        return {name: [value.item() for value in values] for name, values in self._recent.items()}
+
+    def _steps_since_broken(self, name: str) -> int:
+        finite = torch.isfinite(torch.stack(self._recent[name])).tolist()
+        return len(finite) - finite.index(False) if False in finite else 0
 
 
 def require_finite_weights(network: nn.Module, label: str, remedy: str) -> None:

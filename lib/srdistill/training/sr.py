@@ -72,7 +72,7 @@ def train(
         if average is not None:
             average.load_state_dict(state["average"])
         first = state["step"]
-        meter.restore(state["history"], state["recent"], device)
+        meter.restore({"loss": state["history"]}, {"loss": state["recent"]}, device)
 
     for step in bar(range(first, recipe.iterations), label, total=recipe.iterations, initial=first):
         crops = bank.random_crops(recipe.batch, recipe.patch, generator_for(seed, "batch", step))
@@ -88,7 +88,7 @@ def train(
         optimizer.step()
         if average is not None:
             average.update_parameters(network)
-        meter.add(loss, step, step + 1 == recipe.iterations)
+        meter.add({"loss": loss}, step, step + 1 == recipe.iterations)
         if checkpoint and checkpoint.due(step + 1) and step + 1 < recipe.iterations:
             checkpoint.save(
                 {
@@ -96,11 +96,11 @@ def train(
                     "network": network.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "average": average.state_dict() if average is not None else {},
-                    "history": meter.history,
-                    "recent": meter.pending(),
+                    "history": meter.history.get("loss", []),
+                    "recent": meter.pending().get("loss", []),
                 }
             )
     require_finite_weights(network, label, remedy)
     if checkpoint:
         checkpoint.clear()
-    return (average.module if average is not None else network).eval(), meter.history
+    return (average.module if average is not None else network).eval(), meter.history["loss"]
