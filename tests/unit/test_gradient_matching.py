@@ -382,7 +382,7 @@ def test_given_set_of_other_classes_is_refused(pictures):
         ({"ipc": 0, "start": "noise"}, "ipc .* must be 1 or more, got 0"),
         ({"start": "zeros"}, "unknown start 'zeros'; there are: noise, downscaled, real, or a DistilledSet"),
         ({"distance": "l1"}, "unknown distance 'l1'"),
-        ({"network": {"architecture": "RCAN"}}, "unknown network 'RCAN'"),
+        ({"network": {"architecture": "SwinIR"}}, "unknown network 'SwinIR'"),
         ({"crop": 73}, "motorcycle_left: 104 x 72 px is smaller than the sub-image size 73"),
         ({"size": 25}, "scale 2 does not divide 25 x 25 px"),
     ],

@@ -225,7 +225,7 @@ def test_snapshots_are_evenly_spaced_from_start_to_end(pictures):
         ({"lr": math.nan}, ValueError, "lr must be finite .* got nan and 0.5"),
         ({"momentum": 1.0}, ValueError, r"momentum in \[0, 1\), got 0.01 and 1.0"),
         ({"distance": "l1"}, ValueError, "unknown distance 'l1'"),
-        ({"network": {"architecture": "RCAN"}}, ValueError, "unknown network 'RCAN'"),
+        ({"network": {"architecture": "SwinIR"}}, ValueError, "unknown network 'SwinIR'"),
         ({"size": 25}, PriorError, "not 25 px"),
         ({"size": 82}, PictureError, "flower: 80 x 80 px is smaller"),
         ({"crop": 73}, PictureError, "motorcycle_left: 104 x 72 px is smaller than the sub-image size 73"),

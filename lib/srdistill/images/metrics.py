@@ -5,11 +5,11 @@ cut ``shave`` pixels off each border, and return float64 (N,).
 """
 
 import math
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from srdistill.images.blur import blur, gaussian
 from srdistill.images.pictures import to_uint8
 
 
@@ -37,22 +37,8 @@ def psnr(prediction: Tensor, truth: Tensor, shave: int = 0, luma: bool = False) 
 SSIM_WINDOW = 11
 
 
-@lru_cache(maxsize=1)
-def _gaussian() -> tuple[float, ...]:
-    weights = [math.exp(-((i - 5) ** 2) / (2 * 1.5**2)) for i in range(SSIM_WINDOW)]
-    return tuple(weight / sum(weights) for weight in weights)
-
-
 def _blur(images: Tensor) -> Tensor:
-    """11-tap Gaussian (sigma 1.5) along both axes, valid region; shifted sums beat a float64 convolution."""
-    for axis in (-1, -2):
-        length = images.shape[axis] - 10
-        total = images.narrow(axis, 5, length) * _gaussian()[5]
-        for tap in range(5):
-            pair = images.narrow(axis, tap, length) + images.narrow(axis, 10 - tap, length)
-            total.add_(pair, alpha=_gaussian()[tap])
-        images = total
-    return images
+    return blur(images, gaussian(SSIM_WINDOW // 2, 1.5))
 
 
 def ssim(prediction: Tensor, truth: Tensor, shave: int = 0, luma: bool = False) -> Tensor:

@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 from srdistill.images.pictures import to_float
 from srdistill.images.torchvision_import import import_torchvision
-from srdistill.weights import WeightsMissing, weights_folder
+from srdistill.images.torchvision_weights import find_torchvision_weights
+from srdistill.weights import WeightsMissing
+
+__all__ = ["BACKBONES", "Lpips", "WeightsMissing", "find_backbone"]
 
 # Backbone: (file under SRDISTILL_WEIGHTS/lpips_backbones, torchvision weights).
 BACKBONES = {
@@ -34,26 +37,7 @@ def find_backbone(backbone: str = "alex", download: bool = False) -> Path:
     if backbone not in BACKBONES:
         raise ValueError(f"unknown LPIPS backbone {backbone!r}; there are: {', '.join(BACKBONES)}")
     file, weights_name = BACKBONES[backbone]
-    root = weights_folder()
-    local = root / "lpips_backbones" / file if root else None
-    if local and local.is_file():
-        return local
-    import_torchvision()
-    from torchvision.models import get_weight
-
-    weights = get_weight(weights_name)
-    cached = Path(torch.hub.get_dir(), "checkpoints", weights.url.rsplit("/", 1)[-1])
-    if not cached.is_file() and download:
-        try:
-            weights.get_state_dict(progress=True, check_hash=True)
-        except (OSError, RuntimeError) as error:  # RuntimeError: the downloaded file has a wrong hash
-            raise WeightsMissing(f"LPIPS-{backbone}: could not download {weights.url} ({error})") from error
-    if not cached.is_file():
-        raise WeightsMissing(
-            f"LPIPS-{backbone}: no backbone weights; put {file} under $SRDISTILL_WEIGHTS/lpips_backbones "
-            f"or {cached.name} into {cached.parent}"
-        )
-    return cached
+    return find_torchvision_weights(f"LPIPS-{backbone}", f"lpips_backbones/{file}", weights_name, download)
 
 
 class Lpips(nn.Module):

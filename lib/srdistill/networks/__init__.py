@@ -6,11 +6,23 @@ import torch
 from torch import nn
 
 from srdistill.networks.edsr import EDSR
+from srdistill.networks.hit_sr import HiTSR
+from srdistill.networks.rcan import RCAN
+from srdistill.networks.rrdbnet import RRDBNet
 from srdistill.networks.srcnn import SRCNN
+from srdistill.networks.srformer import SRFormer
 from srdistill.networks.vdsr import VDSR
 from srdistill.seeds import derive_seed
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"SRCNN": SRCNN, "VDSR": VDSR, "EDSR": EDSR}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "SRCNN": SRCNN,
+    "VDSR": VDSR,
+    "EDSR": EDSR,
+    "RCAN": RCAN,
+    "SRFormer": SRFormer,
+    "HiTSR": HiTSR,
+    "RRDBNet": RRDBNet,
+}
 
 
 def build_network(architecture: str, scale: int, seed: int, **sizes) -> nn.Module:

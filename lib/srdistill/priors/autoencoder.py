@@ -22,10 +22,8 @@ from srdistill.priors.prior import PriorError, check_finite, check_images, store
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.training.checkpoint import Checkpoint
-from srdistill.training.sr import TrainingDiverged
+from srdistill.training.loop import LossMeter, require_finite_weights, set_rate
 
-# Reading the loss stops a GPU until it has caught up, so it is looked at this rarely.
-_LOOK_EVERY = 50
 _WARM_UP = 50
 _CLIP_NORM = 1.0
 
@@ -203,20 +201,21 @@ def train_autoencoder(
     prior.to(device).train().requires_grad_(True)
     bank = CropBank(pictures.images, device)
     optimizer = torch.optim.Adam(prior.parameters(), lr=lr)
-    first, history, recent = 0, [], []
+    remedy = f"lower lr ({lr})"
+    meter = LossMeter(label, remedy)
+    first = 0
     saved = checkpoint.load() if checkpoint else None
     if saved is not None:
         prior.load_state_dict(saved["prior"])
         optimizer.load_state_dict(saved["optimizer"])
-        first, history = saved["step"], saved["history"]
-        recent = [torch.tensor(value, device=device) for value in saved["recent"]]
+        first = saved["step"]
+        meter.restore({"loss": saved["history"]}, {"loss": saved["recent"]}, device)
 
     for step in bar(range(first, iterations), label, total=iterations, initial=first):
         crops = bank.random_crops(batch, patch, generator_for(seed, "autoencoder batch", step))
         images = to_float(crops).contiguous() * 2 - 1
         rate = lr * min(1.0, (step + 1) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / iterations))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(optimizer, rate)
         # In the networks' own range; a quarter of it is the error in [0, 1].
         loss = F.mse_loss(prior.decoder(prior.encoder(images)), images) / 4
         optimizer.zero_grad(set_to_none=True)
@@ -224,28 +223,21 @@ def train_autoencoder(
         # Without normalisation layers, an early step can throw the decoder far off.
         nn.utils.clip_grad_norm_(prior.parameters(), _CLIP_NORM)
         optimizer.step()
-        recent.append(loss.detach())
-        if len(recent) == _LOOK_EVERY or step + 1 == iterations:
-            mean = torch.stack(recent).mean().item()
-            if not math.isfinite(mean):
-                raise TrainingDiverged(f"{label}: the loss became {mean} by step {step + 1}; lower lr ({lr})")
-            history.append(mean)
-            recent = []
+        meter.add({"loss": loss}, step, step + 1 == iterations)
         if checkpoint and checkpoint.due(step + 1) and step + 1 < iterations:
             checkpoint.save(
                 {
                     "step": step + 1,
                     "prior": prior.state_dict(),
                     "optimizer": optimizer.state_dict(),
-                    "history": history,
-                    "recent": [value.item() for value in recent],
+                    "history": meter.history.get("loss", []),
+                    "recent": meter.pending().get("loss", []),
                 }
             )
-    if not all(bool(torch.isfinite(weight).all()) for weight in prior.parameters()):
-        raise TrainingDiverged(f"{label}: the last step made the weights NaN; lower lr ({lr})")
+    require_finite_weights(prior, label, remedy)
     if checkpoint:
         checkpoint.clear()
-    prior.history = history
+    prior.history = meter.history["loss"]
     return prior.eval().requires_grad_(False)
 
 

@@ -46,5 +46,10 @@ class Recipe:
         if self.schedule == "cosine":
             return self.lr * 0.5 * (1 + math.cos(math.pi * step / self.iterations))
         if self.schedule == "steps":
-            return self.lr * self.decay ** sum(step >= milestone for milestone in self.milestones)
+            return decayed(self.lr, self.decay, self.milestones, step)
         return self.lr
+
+
+def decayed(lr: float, decay: float, milestones: tuple[int, ...], step: int) -> float:
+    """``lr`` times ``decay`` for each of the ``milestones`` that ``step`` has reached."""
+    return lr * decay ** sum(step >= milestone for milestone in milestones)
