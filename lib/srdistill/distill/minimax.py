@@ -1,0 +1,79 @@
+"""The two losses of Minimax Diffusion (Gu et al., CVPR 2024), equations 3 and 4 of the label-free paper.
+
+Both compare predicted clean latents with memories of recent ones, class by class, by cosines of whole latents. A
+prediction shall be near even the farthest of the recent real latents (representative), and far from the nearest of the
+recent predictions (diverse). As in their train_dit.py the extreme is taken over all pairs of a class in the batch: one
+worst pair, not one per picture.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class ClassMemory:
+    """The last ``size`` vectors of each class, oldest out first; kept at unit length."""
+
+    def __init__(self, classes: int, size: int, width: int, device: torch.device | str = "cpu"):
+        if min(classes, size, width) < 1:
+            raise ValueError(f"a memory needs one or more classes, places and values, got {classes}, {size}, {width}")
+        self.vectors = torch.zeros(classes, size, width, device=device)
+        # How many were ever pushed; the place of the next is that modulo the size.
+        self.pushed = torch.zeros(classes, dtype=torch.int64, device=device)
+
+    @property
+    def size(self) -> int:
+        """Places per class."""
+        return self.vectors.shape[1]
+
+    def cosines(self, vectors: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines (B, size) of vectors (B, D) with their class's memory, and which places are filled, (B, size)."""
+        found = torch.bmm(self.vectors[labels], F.normalize(vectors, dim=1)[:, :, None])[:, :, 0]
+        filled = torch.arange(self.size, device=labels.device) < self.pushed[labels][:, None]
+        return found, filled
+
+    @torch.no_grad()
+    def push(self, vectors: Tensor, labels: Tensor) -> None:
+        """Append vectors (B, D) in their order, forgetting the oldest of a class where it is full."""
+        # No more at a time than there are places, so that no two of them want the same.
+        for part, names in zip(vectors.detach().split(self.size), labels.split(self.size), strict=True):
+            earlier = (names[:, None] == names[None, :]).tril(-1).sum(1)
+            self.vectors[names, (self.pushed[names] + earlier) % self.size] = F.normalize(part, dim=1)
+            self.pushed += F.one_hot(names, len(self.pushed)).sum(0)
+
+    def state(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        return {"vectors": self.vectors, "pushed": self.pushed}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """What ``state`` gave."""
+        self.vectors.copy_(state["vectors"])
+        self.pushed.copy_(state["pushed"])
+
+
+def _class_mean(values: Tensor, labels: Tensor, memory: ClassMemory) -> Tensor:
+    """Mean over the classes in the batch of values (B,) that are equal within a class; 0 for classes without a memory."""
+    values = torch.where(memory.pushed[labels] > 0, values, 0.0)
+    members = (labels[:, None] == labels[None, :]).sum(1)
+    return (values / members).sum() / (1 / members).sum()
+
+
+def representativeness(predicted: Tensor, labels: Tensor, real: ClassMemory) -> Tensor:
+    """L_r: mean over classes of 1 - min cos(predicted latent, real latent in memory), a scalar; predicted (B, D), labels
+    (B,)."""
+    cosines, filled = real.cosines(predicted, labels)
+    lowest = cosines.masked_fill(~filled, math.inf).amin(1)
+    same = labels[:, None] == labels[None, :]
+    worst = torch.where(same, lowest[None, :], math.inf).amin(1)
+    return _class_mean(1 - worst, labels, real)
+
+
+def diversity(predicted: Tensor, labels: Tensor, earlier: ClassMemory) -> Tensor:
+    """L_d: mean over classes of max cos(predicted latent, earlier prediction in memory), a scalar."""
+    cosines, filled = earlier.cosines(predicted, labels)
+    highest = cosines.masked_fill(~filled, -math.inf).amax(1)
+    same = labels[:, None] == labels[None, :]
+    worst = torch.where(same, highest[None, :], -math.inf).amax(1)
+    return _class_mean(worst, labels, earlier)
