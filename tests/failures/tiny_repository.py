@@ -1,6 +1,7 @@
 """A repository of tiny notebooks, and the runner as a command that can be interrupted and killed there."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -114,10 +115,11 @@ class Command:
         return own | {"PYTHONPATH": str(self.repository.root / "lib")} | {k: str(v) for k, v in more.items()}
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen:
-        """Started in a process group of its own, as a shell does."""
+        """Started in a process group of its own, as a shell does, and open to Ctrl-C even if these tests are not."""
         return subprocess.Popen(
             [sys.executable, "-m", "srdistill.study.run", *arguments],
             cwd=self.repository.root, env=self.environment(**more), text=True, process_group=0,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 

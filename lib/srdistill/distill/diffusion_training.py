@@ -221,8 +221,7 @@ def _check_data(model: LatentDiT, data: EncodedPatches) -> None:
     if shape != needed:
         raise DiTError(
             f"{model.name} works on latents {needed}, but the codes of these patches are {shape}; encode patches of the "
-            "model's size "
-            "with the prior that it was made for"
+            "model's size with the prior that it was made for"
         )
 
 
@@ -233,8 +232,7 @@ def _check_detail(model: LatentDiT, data: EncodedPatches, prior: Prior | None, c
     if crop > model.side or (crop or model.side) * data.factor % SCALE:
         raise ValueError(
             f"crop of {crop or model.side} cells: the high-frequency loss takes {model.side} at most, and a multiple of "
-            f"{SCALE} px at "
-            f"{data.factor} px per cell"
+            f"{SCALE} px at {data.factor} px per cell"
         )
 
 

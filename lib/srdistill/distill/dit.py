@@ -52,8 +52,7 @@ class LatentDiT(nn.Module):
         if transformer.out_channels not in (self.channels, 2 * self.channels):
             raise DiTError(
                 f"{name}: {transformer.out_channels} output channels for {self.channels} of the latents; a noise model "
-                "has as many, "
-                "or twice as many if it learns the variance"
+                "has as many, or twice as many if it learns the variance"
             )
         self.null_label = config.num_embeds_ada_norm
         self.classes = self.null_label if classes is None else classes
@@ -77,8 +76,7 @@ class LatentDiT(nn.Module):
             if any(not ours.is_meta and not torch.equal(ours, theirs) for ours, theirs in pairs):
                 raise DiTError(
                     f"{self.name}: block {index} embeds time and label otherwise than block 0; this is no DiT whose "
-                    "blocks share "
-                    "the embedding, e.g. one that was fine-tuned with diffusers' copies trained apart"
+                    "blocks share the embedding, e.g. one that was fine-tuned with diffusers' copies trained apart"
                 )
             block.norm1.emb = shared
         shared.class_embedder.dropout_prob = 0.0
@@ -278,8 +276,7 @@ def use_label_rows(model: LatentDiT, classes: int, rows: str = "null") -> None:
     if not 1 <= classes <= model.null_label:
         raise DiTError(
             f"{model.name}: {classes} pseudo-classes do not fit its label table of {model.null_label} classes and the "
-            "null label; "
-            "use fewer clusters, or a model with a larger table"
+            "null label; use fewer clusters, or a model with a larger table"
         )
     table = model.label_table
     if rows == "null":
