@@ -125,7 +125,7 @@ def test_stylegan_of_another_hash_is_not_opened(smoke_study, monkeypatch, tmp_pa
 
 
 def test_unknown_generator_names_the_known_ones(smoke_study):
-    with pytest.raises(ValueError, match="'biggan'; there are: autoencoder, taesd, taef2, stylegan_xl"):
+    with pytest.raises(ValueError, match="'biggan'; there are: autoencoder, sd_vae, taesd, taef2, stylegan_xl"):
         _ = with_prior(smoke_study("dietz_t4"), "biggan").generator
 
 

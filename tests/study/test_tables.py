@@ -36,7 +36,7 @@ def fake_study():
     def make(table="dietz_t1", lpips=""):
         return SimpleNamespace(
             table=table,
-            profile=get_profile("smoke"),
+            profile=get_profile("smoke"), plan=get_profile("smoke"),
             seeds=[0, 1],
             train=_Training(range(7)),
             tests={"set5": range(2)},

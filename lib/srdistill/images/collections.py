@@ -62,6 +62,8 @@ CATALOGUE: dict[str, tuple[str, str] | None] = {
     "div2k_valid": ("DIV2K_valid_HR.zip", "DIV2K_valid_HR"),
     "bsds200": ("BSR_bsds500.tgz", "BSR/BSDS500/data/images/train"),
     "t91": None,
+    "ost": None,
+    "ost300": None,
 }
 UNIONS = {"sr291": ("t91", "bsds200")}
 

@@ -23,7 +23,7 @@ def describe(study: Study) -> Styler:
     machine, software = origin["machine"], origin["software"]
     students = ", ".join(
         f"{name} {', '.join(f'{key} {value}' for key, value in sizes.items()) or 'as published'}"
-        for name, sizes in study.profile.networks.items()
+        for name, sizes in study.plan.networks.items()
     )
     lines = {
         "profile": f"{study.profile.name} ({study.profile.where}), {len(study.seeds)} seed(s)",

@@ -117,6 +117,18 @@ def distance_curves(
     return figure
 
 
+def selection_figure(scores: Tensor, limit: float) -> Figure:
+    """How many windows have which score, PSNR(y, U4 D4 y) in dB; those left of ``limit`` are candidates."""
+    figure, axis = plt.subplots(figsize=(6, 2.4), layout="constrained")
+    plt.close(figure)
+    sns.histplot(x=scores.numpy(), bins=60, ax=axis, color="0.75", edgecolor="none")
+    axis.axvspan(float(scores.min()), limit, color=sns.color_palette()[0], alpha=0.2)
+    share = 100 * (scores < limit).double().mean().item()
+    axis.text(0.98, 0.9, f"{share:.0f} % below {limit:.1f} dB", transform=axis.transAxes, ha="right", fontsize=8)
+    axis.set(xlabel="PSNR(y, U4 D4 y), dB", ylabel="windows")
+    return figure
+
+
 def score_plot(values: pd.DataFrame, metric: str, testset: str, rows: Sequence[str], xlabel: str) -> Figure:
     """A dot per seed and a bar over their range, one panel per network; ``values`` as ``tables.per_seed`` gives them."""
     data = values[(values.metric == metric) & (values.testset == testset)]

@@ -9,6 +9,7 @@ import torch
 from srdistill.images.pictures import Pictures
 from srdistill.priors.autoencoder import load_autoencoder, train_autoencoder
 from srdistill.priors.prior import Prior, PriorError
+from srdistill.priors.stable_diffusion import load_sd_vae
 from srdistill.priors.stylegan_xl import load_stylegan_xl
 from srdistill.priors.tiny_autoencoder import load_taef2, load_taesd
 from srdistill.seeds import generator_for
@@ -34,6 +35,7 @@ def _stylegan_xl(**settings) -> Prior:
 
 
 _LOADERS: dict[str, Callable[..., Prior]] = {
+    "sd_vae": lambda: load_sd_vae(download=True),
     "taesd": lambda: load_taesd(download=True),
     "taef2": lambda: load_taef2(download=True),
     "stylegan_xl": _stylegan_xl,

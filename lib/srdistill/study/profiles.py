@@ -5,22 +5,14 @@ departs from ``paper``.
 """
 
 import os
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field
 
+from srdistill.study.plan import TestSet, departures, recipe_for
 from srdistill.training.recipe import Recipe
 
 # nbval cannot pass parameters; it sets this instead.
 VARIABLE = "SRDISTILL_PROFILE"
 DEFAULT = "laptop"
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """A named collection to evaluate on; ``side`` takes the central crop of that many px (0: whole pictures)."""
-
-    name: str
-    collection: str
-    side: int = 0
 
 
 # The tables that images made from codes have a part in.
@@ -59,42 +51,13 @@ class Profile:
     checkpoint_every: int = field(metadata={"about": "steps between checkpoints"})
 
     def recipe(self, network: str, scale: int) -> Recipe:
-        """How a student is trained. Raises ValueError, naming what there is, for a network or scale without a recipe."""
-        recipes = {2: self.recipes, 4: self.recipes_x4}.get(scale, {})
-        if network not in recipes:
-            known = [f"{name} x{s}" for s, found in ((2, self.recipes), (4, self.recipes_x4)) for name in found]
-            raise ValueError(f"profile {self.name} has no recipe for {network} x{scale}; there are: {', '.join(known)}")
-        return recipes[network]
+        """How a student is trained; raises ValueError for a network or scale without a recipe."""
+        return recipe_for(network, scale, {2: self.recipes, 4: self.recipes_x4})
 
     def deviations(self, table: str = "") -> list[str]:
         """How this profile departs from ``paper`` in what ``table`` depends on (empty: any), one sentence per field."""
-        if self.name == "paper":
-            return []
-        skipped = {"name", "where", "lpips_download", "checkpoint_every"}
-        lines = []
-        for item in fields(self):
-            ours, theirs = getattr(self, item.name), getattr(PROFILES["paper"], item.name)
-            if item.name not in skipped and _matters(item, table) and ours != theirs:
-                lines.append(f"{item.metadata['about']}: {_words(ours)} (paper: {_words(theirs)})")
-        return lines
-
-
-def _matters(item: Field, table: str) -> bool:
-    return not table or table in item.metadata.get("tables", (table,))
-
-
-def _words(value) -> str:
-    if isinstance(value, dict):
-        words = "; ".join(f"{name} {_words(entry)}" if isinstance(entry, dict | Recipe) else f"{name} {entry}"
-                          for name, entry in value.items())  # fmt: skip
-        return words or "as published"
-    if isinstance(value, Recipe):
-        extra = f", clip {value.clip_norm}" if value.clip_norm else ""
-        return (f"{value.iterations} x {value.batch} crops of {value.patch} px, {value.loss}, lr {value.lr:g} "
-                f"{value.schedule}{extra}, {value.precision}")  # fmt: skip
-    if isinstance(value, tuple):
-        return ", ".join(f"{t.name}" + (f" (central {t.side} px)" if t.side else "") for t in value)
-    return str(value)
+        skipped = frozenset({"name", "where", "lpips_download", "checkpoint_every"})
+        return [] if self.name == "paper" else departures(self, PROFILES["paper"], table, skipped)
 
 
 _FULL_NETWORKS = {"SRCNN": {}, "VDSR": {}, "EDSR": {}}

@@ -17,6 +17,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from srdistill.distill.distilled_set import DistilledSet, SetError
+from srdistill.distill.dit import LatentDiT
+from srdistill.distill.patch_pool import PatchPool
+from srdistill.distill.pseudo_labels import pseudo_labelled_patches
 from srdistill.files import DiskError
 from srdistill.images.collections import load_collection
 from srdistill.images.convention import low_resolution
@@ -26,11 +29,15 @@ from srdistill.networks import ARCHITECTURES, build_network
 from srdistill.priors.prior import Prior
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
+from srdistill.study.diffusion import build_diffusion
 from srdistill.study.generators import build_generator
 from srdistill.study.identity import code_digest, key_of, plain
+from srdistill.study.label_free_plan import LABEL_FREE, LabelFreePlan
 from srdistill.study.paths import output_root, store_root
 from srdistill.study.profiles import Profile, get_profile
 from srdistill.study.store import Entry, Store
+from srdistill.training.adversarial import train_adversarial
+from srdistill.training.adversarial_recipe import AdversarialRecipe
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.evaluate import collapsed, evaluate, super_resolve
 from srdistill.training.sr import train
@@ -87,18 +94,36 @@ class Study:
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
         self.store = Store(store_root())
-        self.train, self.tests = _load_pictures(self.profile, data)
+        self.label_free: LabelFreePlan = LABEL_FREE[self.profile.name]
+        self.train, self.tests = _load_pictures(self.plan, data)
         self.label = self.profile.name if not data else f"own-{Path(data).name}"
         self.output = output_root(self.label)
         self.lpips, self.lpips_note = self._load_lpips()
         self.distilled: list[str] = []  # the sets that were not in the store
 
+    @property
+    def plan(self) -> Profile | LabelFreePlan:
+        """What the table's own paper needs of the profile."""
+        return self.label_free if self.table.startswith("labelfree") else self.profile
+
     @cached_property
     def generator(self) -> Prior:
-        """The generator of latent space that the profile names; trained, or loaded, when first asked for."""
-        profile = self.profile
-        return build_generator(
-            profile.prior, profile.prior_settings, self.train, self.store, self.device, self._checkpoint
+        """The generator of latent space that the plan names; trained, or loaded, when first asked for."""
+        plan = self.plan
+        return build_generator(plan.prior, plan.prior_settings, self.train, self.store, self.device, self._checkpoint)
+
+    @cached_property
+    def patches(self) -> PatchPool:
+        """The informative patches of the training pictures with their pseudo-classes, the same for all seeds."""
+        return pseudo_labelled_patches(
+            self.train, size=self.plan.size, generator=generator_for(0, "patches"), device=self.device, **self.plan.selection
+        )
+
+    @cached_property
+    def diffusion(self) -> LatentDiT:
+        """The diffusion model before fine-tuning, the same for all seeds: trained on the patches, or DiT-XL/2."""
+        return build_diffusion(
+            self.plan.pretraining, self.patches, self.generator, self.store, self.device, self._checkpoint
         )
 
     def _load_lpips(self) -> tuple[Lpips | None, str]:
@@ -156,6 +181,22 @@ class Study:
             "batch_real": p.batch_real,
         } | p.latent | settings  # fmt: skip
 
+    def sampled(self, count: int, fine_tuned: bool) -> dict:
+        """The plan's settings of ``label_free`` for ``count`` pictures."""
+        return {
+            "count": count,
+            "patches": self.patches.images(),
+            "labels": self.patches.label,
+            "prior": self.generator,
+            "model": self.diffusion,
+            "fine_tuning": self._fine_tuning() if fine_tuned else None,
+            "sampling": self.plan.sampling,
+        }
+
+    def _fine_tuning(self) -> dict:
+        # A model that was trained on these classes knows them already; DiT-XL/2 knows others.
+        return ({"rows": "keep"} if self.plan.pretraining else {}) | self.plan.fine_tuning
+
     def make_set(self, row: Row, seed: int) -> DistilledSet:
         """The row's training set for this seed, from the store if it is there."""
         return DistilledSet.load(self.set_entry(row, seed).tensors)
@@ -165,7 +206,7 @@ class Study:
         if row.method is None:
             raise ValueError(f"{row.label}: the original pictures are not a distilled set; see Study.train")
         accepted = inspect.signature(row.method).parameters
-        settings = {"size": self.profile.size} | {
+        settings = {"size": self.plan.size} | {
             name: self.make_set(value, seed) if isinstance(value, Row) else value for name, value in row.settings.items()
         }
         spec = {
@@ -201,8 +242,8 @@ class Study:
 
     # --- from a training set to scores ------------------------------------------------------------------------
 
-    def trained(self, row: Row, network: str, seed: int, scale: int = 2) -> tuple[nn.Module, list[float], float]:
-        """The student trained on the row's set: the network, its loss curve, and the seconds it took."""
+    def trained(self, row: Row, network: str, seed: int, scale: int = 2) -> tuple[nn.Module, list | dict, float]:
+        """The student trained on the row's set: the network, its loss curve (curves by name for a GAN), and the seconds."""
         images, data = self._training_images(row, seed)
         return self._fetch_network(images, data, network, seed, scale, f"{network} on {row.label}, seed {seed}")[1:]
 
@@ -214,9 +255,11 @@ class Study:
         return list(made.images), made.digest
 
     def _fetch_network(self, images, data: str, network: str, seed: int, scale: int, label: str):
-        if network not in ARCHITECTURES:
-            raise ValueError(f"unknown network {network!r}; there are: {', '.join(ARCHITECTURES)}")
-        recipe, sizes = self.profile.recipe(network, scale), self.profile.networks[network]
+        if network not in self.plan.networks:
+            raise ValueError(f"unknown network {network!r}; there are: {', '.join(self.plan.networks)}")
+        recipe, sizes = self.plan.recipe(network, scale), dict(self.plan.networks[network])
+        architecture = sizes.pop("architecture", network)
+        training = train_adversarial if isinstance(recipe, AdversarialRecipe) else train
         spec = {
             "images": data,
             "network": network,
@@ -224,20 +267,20 @@ class Study:
             "recipe": plain(asdict(recipe)),
             "scale": scale,
             "seed": seed,
-            "code": [code_digest(train), code_digest(ARCHITECTURES[network])],
+            "code": [code_digest(training), code_digest(ARCHITECTURES[architecture])],
             "device": self.device.type,
         }
 
         def make():
-            fresh = build_network(network, scale, derive_seed(seed, "student"), **sizes)
+            fresh = build_network(architecture, scale, derive_seed(seed, "student"), **sizes)
             checkpoint = self._checkpoint("networks", spec)
-            best, history = train(fresh, images, recipe, scale=scale, seed=seed, device=self.device,
-                                  checkpoint=checkpoint, label=label)  # fmt: skip
+            best, history = training(fresh, images, recipe, scale=scale, seed=seed, device=self.device,
+                                     checkpoint=checkpoint, label=label)  # fmt: skip
             weights = {name: tensor.cpu().contiguous() for name, tensor in best.state_dict().items()}
             return {"history": history}, lambda path: path.write_bytes(save(weights))
 
         entry = self.store.fetch("networks", spec, make)
-        model = build_network(network, scale, 0, **sizes)
+        model = build_network(architecture, scale, 0, **sizes)
         model.load_state_dict(load_file(entry.tensors))
         return entry, model.to(self.device).eval(), entry.value["history"], entry.seconds
 
@@ -311,7 +354,7 @@ class Study:
         return Results(list(rows), list(networks), scale, pd.DataFrame(lines), failures, fresh, seconds)
 
 
-def _load_pictures(profile: Profile, data: str) -> tuple[Pictures, dict[str, Pictures]]:
+def _load_pictures(profile: Profile | LabelFreePlan, data: str) -> tuple[Pictures, dict[str, Pictures]]:
     pictures = load_collection(data) if data else load_collection(profile.train, "train")
     if profile.train_side:
         pictures = pictures.center_crop(profile.train_side)

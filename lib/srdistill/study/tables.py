@@ -130,7 +130,7 @@ def notes(study: Study, results: Results, long: pd.DataFrame) -> list[str]:
         lines.append("† collapsed: within 0.01 dB of bicubic on every test set, so the number says nothing about the data.")
     if (long.status == "doubtful").any():
         lines.append("? printed number read from a damaged source.")
-    lines += [f"Differs from the paper in {line}." for line in study.profile.deviations(study.table)]
+    lines += [f"Differs from the paper in {line}." for line in study.plan.deviations(study.table)]
     return lines + [f"Failed: {failure}" for failure in results.failures]
 
 

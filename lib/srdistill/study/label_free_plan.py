@@ -1,0 +1,123 @@
+"""How large a run of the labelfree paper's tables is in each profile: pictures, students, patches, diffusion model."""
+
+from dataclasses import dataclass, field, replace
+
+from srdistill.study.plan import TestSet, departures, recipe_for
+from srdistill.training.adversarial_recipe import REAL_ESRGAN, AdversarialRecipe
+
+
+@dataclass(frozen=True)
+class LabelFreePlan:
+    """Everything that the size of such a run depends on, beside seeds, LPIPS and checkpoints of the profile."""
+
+    train: str = field(metadata={"about": "training pictures"})
+    train_side: int = field(metadata={"about": "central crop of each training picture, px (0: whole)"})
+    train_min_side: int = field(metadata={"about": "training pictures smaller than this are left out, px"})
+    tests: tuple[TestSet, ...] = field(metadata={"about": "test sets"})
+    networks: dict[str, dict] = field(metadata={"about": "students"})
+    recipes_x4: dict[str, AdversarialRecipe] = field(metadata={"about": "training recipes"})
+    size: int = field(metadata={"about": "side of the patches, px"})
+    selection: dict = field(metadata={"about": "selection of patches"})
+    counts: tuple[int, ...] = field(metadata={"about": "images in a set"})
+    prior: str = field(metadata={"about": "autoencoder of the diffusion model"})
+    prior_settings: dict = field(metadata={"about": "settings of the autoencoder"})
+    pretraining: dict = field(metadata={"about": "diffusion model, trained from scratch (empty: DiT-XL/2)"})
+    fine_tuning: dict = field(metadata={"about": "fine-tuning"})
+    sampling: dict = field(metadata={"about": "sampling"})
+
+    @property
+    def crop(self) -> int:
+        """The smallest side that a training picture may have."""
+        return self.size
+
+    def recipe(self, network: str, scale: int) -> AdversarialRecipe:
+        """How a student is trained; raises ValueError for a network or scale without a recipe."""
+        return recipe_for(network, scale, {4: self.recipes_x4})
+
+    def deviations(self, table: str = "") -> list[str]:
+        """How this plan departs from the paper's, one sentence per field."""
+        return departures(self, _PAPER, table)
+
+
+# The weight of the high-frequency term is lost; on a small model this one brings samples near the detail of the patches.
+_DETAIL = 0.005
+_PAPER = LabelFreePlan(
+    train="ost",
+    train_side=0,
+    train_min_side=256,
+    tests=(TestSet("ost300", "ost300"),),
+    networks={"Real-ESRGAN": {"architecture": "RRDBNet"}},
+    # From a random start: the published one starts from weights that have seen OST. About an hour, as the paper's.
+    recipes_x4={"Real-ESRGAN": replace(REAL_ESRGAN, iterations=10_000, warm_up=10_000, batch=12)},
+    size=256,
+    selection={"threshold": 23.0, "stride": 256, "features": "clip"},
+    counts=(140, 280, 420),
+    prior="sd_vae",
+    prior_settings={},
+    pretraining={},
+    # 70 epochs of some four thousand patches.
+    fine_tuning={"iterations": 35_000, "detail": _DETAIL, "crop": 16},
+    sampling={"guidance": 4.0, "guided_channels": 3},
+)
+_GPU = LabelFreePlan(
+    train="sr291",
+    train_side=0,
+    train_min_side=128,
+    tests=(TestSet("set14", "set14"), TestSet("div2k_crops", "div2k_crops512/test16")),
+    networks={"Real-ESRGAN": {"architecture": "RRDBNet", "depth": 8}},
+    recipes_x4={
+        "Real-ESRGAN": replace(REAL_ESRGAN, iterations=600, warm_up=600, batch=16, patch=128, perceptual="alex",
+                               precision="bf16", channels_last=True)
+    },
+    size=128,
+    selection={"threshold": 23.0, "stride": 32, "features": "mobilenet"},
+    counts=(140,),
+    prior="taef2",
+    prior_settings={},
+    pretraining={"iterations": 6000, "batch": 32, "lr": 1e-3, "ema": 0.999, "precision": "bf16",
+                 "architecture": {"width": 384, "depth": 12, "heads": 6}},
+    fine_tuning={"iterations": 1000, "detail": _DETAIL, "ema": 0.99},
+    sampling={"guidance": 1.5},
+)  # fmt: skip
+_LAPTOP = LabelFreePlan(
+    train="photos",
+    train_side=512,
+    train_min_side=0,
+    tests=(TestSet("photos", "photos", side=252),),
+    networks={"Real-ESRGAN": {"architecture": "RRDBNet", "width": 16, "depth": 1, "growth": 8, "over_bicubic": True}},
+    # No perceptual loss: it needs weights that have to be fetched.
+    recipes_x4={
+        "Real-ESRGAN": replace(REAL_ESRGAN, iterations=75, warm_up=75, batch=4, patch=32, lr=2e-3, warm_up_lr=3e-3, ema=0.9,
+                               perceptual_weight=0.0, discriminator_sizes={"width": 4}, channels_last=True)
+    },
+    size=64,
+    # 23 dB would leave three pictures out altogether; the paper says that its threshold is the median.
+    selection={"quantile": 0.5, "stride": 32, "features": "hog"},
+    counts=(35,),
+    prior="autoencoder",
+    prior_settings={"iterations": 3000},
+    pretraining={"iterations": 1500, "batch": 8, "lr": 4e-3, "ema": 0.98, "schedule": "cosine", "warm_up": 50,
+                 "architecture": {"width": 96, "depth": 2, "heads": 3}},
+    fine_tuning={"iterations": 300, "detail": _DETAIL, "ema": 0.98},
+    sampling={"guidance": 1.5},
+)  # fmt: skip
+_SMOKE = LabelFreePlan(
+    train="photos",
+    train_side=96,
+    train_min_side=0,
+    tests=(TestSet("photos", "photos", side=60),),
+    networks={"Real-ESRGAN": {"architecture": "RRDBNet", "width": 8, "depth": 1, "growth": 4}},
+    recipes_x4={
+        "Real-ESRGAN": replace(REAL_ESRGAN, iterations=2, warm_up=1, batch=2, patch=24, perceptual_weight=0.0,
+                               discriminator_sizes={"width": 4})
+    },
+    size=32,
+    selection={"quantile": 0.9, "stride": 16, "features": "hog"},
+    counts=(7,),
+    prior="autoencoder",
+    prior_settings={"iterations": 10, "width": 8, "patch": 16},
+    pretraining={"iterations": 2, "batch": 4, "architecture": {"width": 24, "depth": 2, "heads": 1}},
+    fine_tuning={"iterations": 2, "batch": 4, "detail": _DETAIL},
+    sampling={"guidance": 1.5, "steps": 3},
+)  # fmt: skip
+LABEL_FREE = {"smoke": _SMOKE, "laptop": _LAPTOP, "gpu": _GPU, "paper": _PAPER}
