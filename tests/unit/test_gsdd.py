@@ -1,0 +1,146 @@
+"""GSDD from its description: inverted patches whose features are matched class by class."""
+
+import pytest
+import torch
+
+from srdistill.distill.candidates import SelectionError
+from srdistill.distill.class_gradients import MatchingDiverged
+from srdistill.distill.gsdd import gsdd
+from srdistill.distill.pseudo_labels import pseudo_labelled_patches
+from srdistill.images.photos import photos
+from srdistill.images.pictures import to_float
+from srdistill.networks import build_network
+from srdistill.priors.autoencoder import train_autoencoder
+from srdistill.seeds import generator_for
+from srdistill.training.checkpoint import Checkpoint
+
+SIZE, CLASSES = 32, 3
+
+
+@pytest.fixture(scope="module")
+def given():
+    real = photos("train").center_crop(128)
+    pool = pseudo_labelled_patches(
+        real, size=SIZE, generator=generator_for(0, "patches"), quantile=0.9, stride=16, features="hog", clusters=CLASSES
+    )
+    prior = train_autoencoder(real, generator=generator_for(0, "prior"), iterations=60, width=8, patch=16)
+    network = build_network("RRDBNet", 4, 0, width=8, depth=1, growth=4)
+    return real, {"patches": pool.images(), "labels": pool.label, "prior": prior, "network": network, "size": SIZE,
+                  "inversion": {"iterations": 5}}  # fmt: skip
+
+
+def made(given, **changed):
+    real, settings = given
+    return gsdd(real, generator=generator_for(0, "set"), **({"count": 6, "iterations": 6} | settings | changed))
+
+
+def statistics(network, images):
+    """Mean and deviation per channel, straight from the definition."""
+    features = network.after_body(network.body(network.head(to_float(images)))).double()
+    by_channel = features.transpose(0, 1).flatten(1)
+    return by_channel.mean(1), by_channel.std(1, correction=0)
+
+
+def distance(given, images, ipc):
+    """What is minimised, by a plain loop over the classes."""
+    _, settings = given
+    network, patches, labels = settings["network"], settings["patches"], settings["labels"]
+    with torch.no_grad():
+        _, spread = statistics(network, patches)
+        values = []
+        for index in range(CLASSES):
+            ours = statistics(network, images[index * ipc : (index + 1) * ipc])
+            theirs = statistics(network, patches[labels == index])
+            values.append(
+                torch.stack([(one - other) / spread for one, other in zip(ours, theirs, strict=True)]).square().mean()
+            )
+    return torch.stack(values).mean().item()
+
+
+def test_distance_falls_and_is_the_one_of_the_definition(given):
+    found = made(given, iterations=40, lr=0.05, regulariser=0.0)
+    assert found.images.shape == (6, 3, SIZE, SIZE) and found.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    curve = found.history["distance"]
+    assert curve[-1] < 0.7 * curve[0]
+    start = made(given, iterations=1, lr=0.0)
+    # Stored images are rounded to 8 bits, those of the first iteration were not.
+    assert distance(given, start.images, 2) == pytest.approx(curve[0], rel=0.02)
+    assert distance(given, found.images, 2) < distance(given, start.images, 2)
+
+
+def test_gradient_is_that_of_the_whole_class_at_once(given):
+    once, in_parts = made(given, count=9, chunk=9), made(given, count=9, chunk=2)
+    assert torch.allclose(
+        torch.tensor(once.history["distance"]), torch.tensor(in_parts.history["distance"]), rtol=1e-3
+    )
+    assert (once.images.int() - in_parts.images.int()).abs().max() <= 1
+
+
+def test_regulariser_keeps_codes_near_their_inversions(given):
+    free, held = made(given, iterations=20, lr=0.05, regulariser=0.0), made(given, iterations=20, lr=0.05, regulariser=100.0)
+    assert held.history["regulariser"][-1] < 0.3 * free.history["regulariser"][-1]
+    assert held.history["regulariser"][0] == 0
+
+
+def test_same_seed_same_set_and_another_seed_other_patches(given):
+    real, settings = given
+    first, again = made(given), made(given)
+    assert first.digest == again.digest
+    other = gsdd(real, generator=generator_for(1, "set"), count=6, iterations=6, **settings)
+    assert other.digest != first.digest
+
+
+def test_resumed_equals_uninterrupted(given, tmp_path, monkeypatch):
+    whole = made(given)
+    checkpoint = Checkpoint(tmp_path / "gsdd", "key", 2)
+    with monkeypatch.context() as patch:
+        import srdistill.distill.gsdd as module
+
+        calls, real_gradients = [], module.code_gradients
+
+        def stops(*arguments):
+            calls.append(1)
+            if len(calls) == 4:
+                raise KeyboardInterrupt
+            return real_gradients(*arguments)
+
+        patch.setattr(module, "code_gradients", stops)
+        with pytest.raises(KeyboardInterrupt):
+            made(given, checkpoint=checkpoint)
+        assert checkpoint.path.exists()
+        patch.setattr(module, "code_gradients", real_gradients)
+
+        def never(*_, **__):
+            raise AssertionError("inverted again")
+
+        patch.setattr(module, "invert", never)
+        resumed = made(given, checkpoint=checkpoint)
+    assert resumed.digest == whole.digest and resumed.history == whole.history
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prior_and_network_stay_as_they_were(given):
+    _, settings = given
+    before = [weight.clone() for part in ("prior", "network") for weight in settings[part].state_dict().values()]
+    trainable = [weight.requires_grad for weight in settings["network"].parameters()]
+    made(given)
+    after = [weight for part in ("prior", "network") for weight in settings[part].state_dict().values()]
+    assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
+    assert [weight.requires_grad for weight in settings["network"].parameters()] == trainable
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"count": 7}, SelectionError, "7 images cannot be shared equally by 3 classes; ask for 6"),
+        ({"count": 3000}, SelectionError, "class 0 has .* patches, 1000 are asked of every class"),
+        ({"layer": "neck"}, ValueError, "RRDBNet has no layer 'neck'; it has: head, body, after_body"),
+        ({"size": 48}, ValueError, "patches of 32 px for a set of 48 px"),
+        ({"iterations": 0}, ValueError, "iterations and chunk must be 1 or more, got 0 and 16"),
+        ({"regulariser": -1.0}, ValueError, "must be finite and not negative, got 0.01 and -1.0"),
+        ({"lr": 1e38}, MatchingDiverged, "lower lr"),
+    ],
+)
+def test_bad_input_is_named(given, changed, error, message):
+    with pytest.raises(error, match=message):
+        made(given, **changed)
