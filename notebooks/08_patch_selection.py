@@ -102,7 +102,7 @@ figure
 # did not survive; this is our reading.
 
 # %%
-from srdistill.distill.label_free import label_free
+from srdistill.distill.dit_samples import dit_samples
 from srdistill.distill.random_patches import random_patches
 from srdistill.distill.selected_patches import selected_patches
 from srdistill.study.published import DISTILLED, RANDOM, SELECTED
@@ -110,12 +110,12 @@ from srdistill.study.published import DISTILLED, RANDOM, SELECTED
 rule = {name: value for name, value in study.plan.selection.items() if name != "features"}
 full = study.row(ORIGINAL)
 rows = [full]
-for count in study.plan.counts:
+for count in study.plan.selection_counts:
     rows += [
         study.row(f"{RANDOM}, {count}", random_patches, count=count),
         study.row(f"{SELECTED}, {count}", selected_patches, count=count, clusters=1, **rule),
-        study.row(f"Samples, not fine-tuned, {count}", label_free, **study.sampled(count, fine_tuned=False)),
-        study.row(f"{DISTILLED}, {count}", label_free, **study.sampled(count, fine_tuned=True)),
+        study.row(f"Samples, not fine-tuned, {count}", dit_samples, **study.sampled(count, fine_tuned=False)),
+        study.row(f"{DISTILLED}, {count}", dit_samples, **study.sampled(count, fine_tuned=True)),
     ]
 print(f"{len(pool)} patches of {pool.size} px; {study.diffusion.name} on codes of {study.generator.name}")
 
@@ -141,7 +141,7 @@ pd.DataFrame({"PSNR(y, U4 D4 y), dB": {
 }}).round(1)  # fmt: skip
 
 # %%
-losses = study.make_set(rows[4], seed=0).history
+losses = study.fine_tuned(0)[1]
 pd.DataFrame({name: {"first": curve[0], "last": curve[-1]} for name, curve in losses.items()}).round(3)
 
 # %% [markdown]
@@ -209,7 +209,7 @@ from srdistill.study.claims import claims_table, difference_claim
 filtering = "the PSNR-threshold filtering approach consistently outperforms naive random selection across all dataset sizes"
 complete = "our complete distillation framework achieves higher SSIM scores across all compression ratios"
 claims = []
-for count in study.plan.counts:
+for count in study.plan.selection_counts:
     claims += [
         difference_claim(study, scores, name=f"{name}-{count}", network=student, metric="ssim", unit="SSIM",
                          first=f"{first}, {count}", second=f"{second}, {count}", sentence=sentence, statement=statement,

@@ -6,15 +6,17 @@ import pytest
 import torch
 
 from srdistill.distill.candidates import SelectionError
-from srdistill.distill.label_free import label_free
+from srdistill.distill.dit_samples import dit_samples
+from srdistill.distill.gsdd import gsdd
 from srdistill.distill.random_patches import random_patches
 from srdistill.images.collections import CATALOGUE, UNIONS
 from srdistill.images.pictures import to_float
 from srdistill.networks import build_network
-from srdistill.study.label_free_plan import LABEL_FREE
+from srdistill.study.costs import STAGES, cost_figure, costs
+from srdistill.study.label_free_plan import LABEL_FREE, STUDENTS
 from srdistill.study.profiles import PROFILES
 from srdistill.study.study import ORIGINAL
-from srdistill.study.tables import long_table, notes
+from srdistill.study.tables import long_table, notes, wide_table
 from srdistill.training.adversarial_recipe import AdversarialRecipe
 from srdistill.weights import WeightsMissing
 
@@ -28,7 +30,8 @@ def test_every_profile_has_a_plan():
 
 
 def test_table_decides_whose_plan_is_used(smoke_study):
-    assert smoke_study(TABLE).plan is LABEL_FREE["smoke"]
+    for table, students in STUDENTS.items():
+        assert tuple(smoke_study(table).plan.networks) == students
     study = smoke_study("dietz_t1")
     assert study.plan is study.profile
 
@@ -42,16 +45,20 @@ def test_plans_fit_together(name, plan):
     assert plan.size <= (plan.train_side or plan.train_min_side) and plan.size % 4 == 0
     for student, sizes in plan.networks.items():
         recipe, sizes = plan.recipe(student, 4), dict(sizes)
-        assert isinstance(recipe, AdversarialRecipe) and recipe.patch <= plan.size and recipe.patch % 4 == 0
+        assert isinstance(recipe, AdversarialRecipe) == (student in STUDENTS["labelfree_t1"])
+        assert recipe.patch <= plan.size and recipe.patch % 4 == 0
         with torch.device("meta"):
-            build_network(sizes.pop("architecture"), 4, 0, **sizes)
+            build_network(sizes.pop("architecture", student), 4, 0, **sizes)
+    for counts in (plan.counts, plan.control_counts, plan.selection_counts):
+        assert counts and all(count % 7 == 0 for count in counts)
+    assert set(plan.control_counts) <= set(plan.counts)
     with pytest.raises(ValueError, match=f"no recipe for {STUDENT} x2; there are: {STUDENT} x4"):
-        plan.recipe(STUDENT, 2)
+        plan.of_table(TABLE).recipe(STUDENT, 2)
 
 
 def test_only_the_paper_departs_in_nothing():
-    assert LABEL_FREE["paper"].deviations(TABLE) == []
-    lines = LABEL_FREE["laptop"].deviations(TABLE)
+    assert all(LABEL_FREE["paper"].of_table(table).deviations(table) == [] for table in STUDENTS)
+    lines = LABEL_FREE["laptop"].of_table(TABLE).deviations(TABLE)
     assert "training pictures: photos (paper: ost)" in lines and "images in a set: 35 (paper: 140, 280, 420)" in lines
 
 
@@ -62,8 +69,8 @@ def test_patches_are_the_same_for_every_study_and_lie_below_the_limit(smoke_stud
 
 
 def sets(study, count=7):
-    rows = [study.row(f"Samples, {count}", label_free, **study.sampled(count, fine_tuned=False)),
-            study.row(f"Distilled, {count}", label_free, **study.sampled(count, fine_tuned=True))]  # fmt: skip
+    rows = [study.row(f"Samples, {count}", dit_samples, **study.sampled(count, fine_tuned=False)),
+            study.row(f"Distilled, {count}", dit_samples, **study.sampled(count, fine_tuned=True))]  # fmt: skip
     return rows, [study.make_set(row, 0) for row in rows]
 
 
@@ -71,10 +78,10 @@ def test_diffusion_model_is_trained_once_and_its_samples_start_from_the_same_noi
     study = smoke_study(TABLE)
     _, (plain, tuned) = sets(study)
     assert plain.images.shape == tuned.images.shape == (7, 3, 32, 32)
-    assert plain.method == "dit_samples" and tuned.method == "minimax_distilled"
+    assert tuned.settings["model"] == f"{plain.settings['model']}, fine-tuned"
     difference = (to_float(plain.images) - to_float(tuned.images)).abs().mean()
     assert 0 < difference < 0.1
-    assert {"noise", "representative", "diverse", "detail"} <= set(tuned.history)
+    assert {"noise", "representative", "diverse", "detail"} <= set(study.fine_tuned(0)[1])
 
     def never(*_, **__):
         raise AssertionError("computed again")
@@ -93,8 +100,9 @@ def test_other_seeds_are_other_sets_of_the_same_model(smoke_study):
 
 def test_patches_of_another_size_are_refused(smoke_study):
     study = smoke_study(TABLE)
+    network = build_network("RRDBNet", 4, 0, width=8, depth=1, growth=4)
     with pytest.raises(ValueError, match="patches of 32 px for a set of 48 px; select patches of 48 px"):
-        study.make_set(study.row("x", label_free, size=48, **study.sampled(7, fine_tuned=False)), 0)
+        study.make_set(study.row("x", gsdd, size=48, **study.gsdd(7, network)), 0)
 
 
 def test_adversarial_student_is_trained_scored_and_found_again(smoke_study):
@@ -108,8 +116,6 @@ def test_adversarial_student_is_trained_scored_and_found_again(smoke_study):
     assert {"L1 loss", "GAN loss"} <= set(losses)
     lines = notes(study, results, long_table(study, results))
     assert any("training recipes: Real-ESRGAN 1 + 2 x 2 crops" in line for line in lines)
-
-
 
 
 def test_another_gan_weight_is_another_cell(smoke_study):
@@ -134,3 +140,36 @@ def test_published_model_that_is_not_at_hand_is_named(smoke_study, monkeypatch):
     study.label_free = replace(study.label_free, pretraining={})
     with pytest.raises(WeightsMissing, match="facebook/DiT-XL-2-256"):
         _ = study.diffusion
+
+
+def test_gsdd_matches_in_the_features_of_a_trained_student(smoke_study):
+    study = smoke_study("labelfree_t1")
+    full = study.row(ORIGINAL)
+    network = study.trained(full, STUDENT, 0, scale=4)[0]
+    made = study.make_set(study.row("GSDD, 7", gsdd, **study.gsdd(7, network)), 0)
+    assert made.images.shape == (7, 3, 32, 32) and made.labels.tolist() == list(range(7))
+    assert made.settings["iterations"] == study.plan.gsdd["iterations"]
+
+
+@pytest.mark.parametrize("student", STUDENTS["labelfree_t2"])
+def test_every_student_of_the_second_table_is_trained_and_scored(smoke_study, student):
+    study = smoke_study("labelfree_t2")
+    rows = [study.row("Random patches, 7", random_patches, count=7)]
+    results = study.run(rows, [student], scale=4)
+    assert results.failures == [] and {"psnr", "psnr_y"} <= set(results.scores)
+    wide = wide_table(long_table(study, results), study.table)
+    assert {"PSNR", "PSNR-Y", "SSIM", "SSIM-Y"} == {column[1] for column in wide.columns if column[2] == "here"}
+
+
+def test_costs_are_those_that_the_store_keeps(smoke_study):
+    study = smoke_study("labelfree_t1")
+    rows = {"full": study.row(ORIGINAL), "ours": study.row("x", dit_samples, **study.sampled(7, fine_tuned=True))}
+    seconds = costs(study, rows, {"ours": 5.0}, STUDENT, 4)
+    assert list(seconds.columns) == list(STAGES)
+    assert seconds.loc["full", "fine-tuning"] == seconds.loc["full", "making the set"] == 0
+    assert seconds.loc["ours", "pre-training"] == 5.0 and (seconds.loc["ours"] > 0).all()
+    assert seconds.loc["ours", "fine-tuning"] == pytest.approx(study.fine_tuned(0)[2])
+    assert set(study.pretraining_seconds) == {"generator", "diffusion"} and min(study.pretraining_seconds.values()) > 0
+    axis = cost_figure(seconds).axes[0]
+    assert axis.get_xlabel() == "seconds" and len(axis.patches) == 2 * len(STAGES)
+    assert cost_figure(seconds * 1e5).axes[0].get_xlabel() == "hours"

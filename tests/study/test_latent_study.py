@@ -140,7 +140,7 @@ def test_another_generator_is_another_set(smoke_study):
     study = smoke_study("dietz_t4")
     first = study.set_entry(study.row("Inverted", gan_inversion, **study.inverting("highpass")), 0).key
     study.profile = replace(study.profile, prior_settings=study.profile.prior_settings | {"iterations": 11})
-    del study.generator
+    del study._generator
     assert study.set_entry(study.row("Inverted", gan_inversion, **study.inverting("highpass")), 0).key != first
 
 

@@ -8,15 +8,13 @@ import torch
 from tiny_dit import SIZE, encoded, real_patches, tiny_dit
 from tiny_prior import TinyPrior
 
-from srdistill.distill import diffusion_training
-from srdistill.distill import minimax_distilled as module
-from srdistill.distill.diffusion_sampling import SamplingError, sample_pictures, sample_set
+from srdistill.distill.diffusion_sampling import SamplingError, sample_pictures
 from srdistill.distill.distilled_set import DistilledSet
-from srdistill.distill.dit import DiTError
-from srdistill.distill.minimax_distilled import dit_samples, fine_tune, minimax_distilled, pretrain
+from srdistill.distill.dit import DiTError, load_dit
+from srdistill.distill.dit_samples import dit_samples
+from srdistill.distill.minimax_tuning import fine_tune, pretrain
 from srdistill.images.pictures import to_uint8
 from srdistill.seeds import generator_for
-from srdistill.training.checkpoint import Checkpoint
 
 PRETRAINING = {"architecture": {"width": 32, "depth": 2, "heads": 2}, "iterations": 40, "batch": 8, "lr": 2e-3, "ema": 0.8}
 FINE_TUNING = {"iterations": 6, "batch": 4, "ema": 0.5, "detail": 0.01}
@@ -110,23 +108,25 @@ def test_global_generator_is_left_alone(model, prior):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_set_has_equally_many_of_every_class_and_a_larger_one_begins_with_it(model, prior):
-    def make(count):
-        return sample_set(
-            model, prior, count=count, size=SIZE, generator=torch.Generator().manual_seed(0), names=("a", "b", "c"), **SAMPLING
-        )
+def rows(model, prior, **changes):
+    settings = {"count": 6, "size": SIZE, "generator": torch.Generator().manual_seed(0)} | SAMPLING | changes
+    return dit_samples(None, model=model, prior=prior, **settings)
 
-    small, large = make(3), make(6)
-    assert isinstance(small, DistilledSet) and small.names == ("a", "b", "c") and small.generator_bytes == 0
+
+def test_a_set_has_equally_many_of_every_class_and_a_larger_one_begins_with_it(model, prior):
+    small, large = rows(model, prior, count=3), rows(model, prior, count=6)
+    assert (
+        isinstance(small, DistilledSet)
+        and small.names == ("cluster 0", "cluster 1", "cluster 2")
+        and small.generator_bytes == 0
+    )
     assert small.labels.tolist() == [0, 1, 2] and large.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert (large.images[::2].int() - small.images.int()).abs().max() <= 1
     assert small.settings["steps"] == 5 and small.settings["repeated_in_fp32"] == 0
-    unnamed = sample_set(model, prior, count=3, size=SIZE, generator=torch.Generator().manual_seed(0), **SAMPLING)
-    assert unnamed.names == ("cluster 0", "cluster 1", "cluster 2")
     with pytest.raises(ValueError, match="7 pictures cannot be shared equally by 3 classes; ask for 6 or 9"):
-        make(7)
+        rows(model, prior, count=7)
     with pytest.raises(ValueError, match="2 pictures cannot be shared equally by 3 classes; ask for 3"):
-        make(2)
+        rows(model, prior, count=2)
 
 
 class FailsInHalf(TinyPrior):
@@ -226,47 +226,25 @@ def test_requests_that_cannot_be_met_are_named(model, prior):
         draw(model, prior, [0], steps=1001)
 
 
-def methods(patches, prior, method, **changes):
-    images, labels = patches
-    settings = {"pretraining": PRETRAINING | {"iterations": 6}, "sampling": SAMPLING} | changes
-    if method is minimax_distilled:
-        settings = {"fine_tuning": FINE_TUNING} | settings
-    return method(images, labels, count=6, generator=torch.Generator().manual_seed(0), prior=prior, **settings)
-
-
-@pytest.mark.parametrize("method", [dit_samples, minimax_distilled])
-def test_methods_give_a_set_that_can_be_saved_and_repeated(patches, prior, method, tmp_path):
-    made = methods(patches, prior, method)
-    assert made.images.shape == (6, 3, SIZE, SIZE) and made.method == method.__name__
-    assert made.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    made.save(tmp_path / "set")
-    loaded = DistilledSet.load(tmp_path / "set")
-    assert loaded.digest == made.digest and loaded.settings == made.settings and loaded.history == made.history
-    assert methods(patches, prior, method).digest == made.digest
-
-
-def test_the_two_rows_differ_by_the_fine_tuning_alone(patches, prior):
-    plain_row = methods(patches, prior, dit_samples)
-    barely = methods(patches, prior, minimax_distilled, fine_tuning=FINE_TUNING | {"lr": 0.0})
-    tuned = methods(patches, prior, minimax_distilled, fine_tuning=FINE_TUNING | {"lr": 0.01, "ema": 0.0})
-    assert torch.equal(barely.images, plain_row.images)
-    assert not torch.equal(tuned.images, plain_row.images)
-    assert set(tuned.history) == {"loss", "noise", "representative", "diverse", "detail"} and set(plain_row.history) == {
-        "loss",
-        "noise",
-    }
-
-
-def test_a_given_model_is_left_as_it_is(patches, prior, model):
+def test_the_two_rows_differ_by_the_fine_tuning_alone(pictures, prior, model):
     before = {name: weight.clone() for name, weight in model.weights().items()}
-    made = methods(patches, prior, minimax_distilled, model=model, pretraining=None)
-    assert made.settings["fine_tuning"]["rows"] == "null"
-    assert all(torch.equal(weight, before[name]) for name, weight in model.weights().items()) and set(before) == set(
-        model.weights()
-    )
-    for method in (dit_samples, minimax_distilled):
-        with pytest.raises(ValueError, match="a model is given: pretraining settings would have no effect"):
-            methods(patches, prior, method, model=model)
+    data, settings = encoded(pictures, prior), FINE_TUNING | {"rows": "keep", "prior": prior}
+    barely, _ = fine_tune(model, data, generator=generator_for(0, "set"), **settings, lr=0.0)
+    tuned, history = fine_tune(model, data, generator=generator_for(0, "set"), **settings | {"lr": 0.01, "ema": 0.0})
+    plain_row = rows(model, prior)
+    assert torch.equal(rows(barely, prior).images, plain_row.images)
+    assert not torch.equal(rows(tuned, prior).images, plain_row.images)
+    assert set(history) == {"loss", "noise", "representative", "diverse", "detail"}
+    assert tuned.name == f"{model.name}, fine-tuned" and plain_row.settings["model"] == model.name
+    # The model that was given is left as it is.
+    assert set(before) == set(model.weights())
+    assert all(torch.equal(weight, before[name]) for name, weight in model.weights().items())
+
+
+def test_fine_tuned_model_is_the_same_when_loaded(pictures, prior, model, tmp_path):
+    tuned, _ = fine_tune(model, encoded(pictures, prior), generator=generator_for(0, "set"), rows="keep", iterations=2)
+    tuned.save(tmp_path / "tuned")
+    assert rows(load_dit(tmp_path / "tuned"), prior).digest == rows(tuned, prior).digest
 
 
 def test_label_rows_start_from_the_null_label_unless_they_are_kept(pictures, prior, model):
@@ -277,34 +255,6 @@ def test_label_rows_start_from_the_null_label_unless_they_are_kept(pictures, pri
     assert torch.equal(kept.label_table, model.label_table)
 
 
-@pytest.mark.parametrize("stage", ["pretraining", "fine-tuning"])
-def test_a_resumed_method_equals_an_uninterrupted_one(patches, prior, stage, tmp_path, monkeypatch):
-    whole = methods(patches, prior, minimax_distilled)
-    checkpoint, loops = Checkpoint(tmp_path / "set.pt", "me", every=2), []
-
-    def bar(items, label, total=None, initial=0):
-        loops.append(label.split()[0])
-        for item in items:
-            if label.startswith(stage) and item == 5:
-                raise KeyboardInterrupt
-            yield item
-
-    with monkeypatch.context() as patch:
-        patch.setattr(diffusion_training, "bar", bar)
-        with pytest.raises(KeyboardInterrupt):
-            methods(patches, prior, minimax_distilled, checkpoint=checkpoint)
-    assert list(tmp_path.iterdir())
-    stage = "nothing"
-    with monkeypatch.context() as patch:
-        patch.setattr(diffusion_training, "bar", bar)
-        resumed = methods(patches, prior, minimax_distilled, checkpoint=checkpoint)
-    assert torch.equal(resumed.images, whole.images) and resumed.history == whole.history
-    assert not list(tmp_path.iterdir())
-    # A finished pretraining is not repeated.
-    assert loops.count("pretraining") == (1 if loops[1] == "fine-tuning" else 2)
-
-
-def test_a_fine_tuning_without_length_is_an_error(patches, prior):
+def test_a_fine_tuning_without_length_is_an_error(pictures, prior, model):
     with pytest.raises(TypeError, match="iterations"):
-        methods(patches, prior, minimax_distilled, fine_tuning={})
-    assert module.fine_tune is fine_tune
+        fine_tune(model, encoded(pictures, prior), generator=generator_for(0, "set"))

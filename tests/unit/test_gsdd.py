@@ -70,9 +70,7 @@ def test_distance_falls_and_is_the_one_of_the_definition(given):
 
 def test_gradient_is_that_of_the_whole_class_at_once(given):
     once, in_parts = made(given, count=9, chunk=9), made(given, count=9, chunk=2)
-    assert torch.allclose(
-        torch.tensor(once.history["distance"]), torch.tensor(in_parts.history["distance"]), rtol=1e-3
-    )
+    assert torch.allclose(torch.tensor(once.history["distance"]), torch.tensor(in_parts.history["distance"]), rtol=1e-3)
     assert (once.images.int() - in_parts.images.int()).abs().max() <= 1
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from srdistill.distill.distilled_set import DistilledSet
 from srdistill.distill.dit import LatentDiT
 from srdistill.distill.noise_schedule import sampling_scheduler
 from srdistill.images.pictures import to_uint8
@@ -22,47 +21,6 @@ from srdistill.seeds import generator_for
 
 class SamplingError(RuntimeError):
     """Sampling or decoding gave no pictures; the message says what to change."""
-
-
-def sample_set(
-    model: LatentDiT,
-    prior: Prior,
-    *,
-    count: int,
-    size: int,
-    generator: torch.Generator,
-    names: tuple[str, ...] = (),
-    method: str = "dit_samples",
-    settings: dict | None = None,
-    history: dict[str, list[float]] | None = None,
-    device: torch.device | str = "cpu",
-    **sampling,
-) -> DistilledSet:
-    """``count`` pictures of ``size`` px, as many of every class of the model, in the order of the classes.
-
-    ``names``: of the classes, by default ``cluster 0``, ...; ``method``, ``settings``, ``history``: recorded in the set.
-    ``sampling``: what ``sample_pictures`` takes. The pictures are what is kept, so nothing else is needed to rebuild
-    them.
-
-    Raises:
-        What ``sample_pictures`` raises; ValueError too if the classes do not divide ``count``.
-    """
-    if count < 1 or count % model.classes:
-        below = count - count % model.classes
-        raise ValueError(
-            f"{count} pictures cannot be shared equally by {model.classes} classes; ask for "
-            f"{f'{below} or ' if below > 0 else ''}{max(below, 0) + model.classes}"
-        )
-    labels = torch.arange(model.classes).repeat_interleave(count // model.classes)
-    images, made = sample_pictures(model, prior, labels, size=size, generator=generator, device=device, **sampling)
-    return DistilledSet(
-        images,
-        labels,
-        tuple(names) or tuple(f"cluster {index}" for index in range(model.classes)),
-        method,
-        {"count": count, "size": size, "model": model.name, "prior": prior.name, **(settings or {}), **made},
-        history or {},
-    )
 
 
 @torch.no_grad()

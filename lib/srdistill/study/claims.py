@@ -112,17 +112,20 @@ def difference_claim(
     unit: str = "dB",
     printed_first: tuple[str, str] | None = None,
     printed_second: tuple[str, str] | None = None,
+    printed_metric: str = "",
 ) -> Claim:
     """A claim on row ``first`` minus row ``second`` for one student, seed by seed, on the study's first test set.
 
     ``values``: from ``tables.per_seed``. ``printed_first``, ``printed_second``: (table, row) of the same two in print,
     where they stand in another table or under another label than here. A row that no paper prints leaves that side open.
+    ``printed_metric``: the metric's name in print if it differs: a paper's own LPIPS, of an unnamed backbone, decides about
+    the paper's own sentence.
     """
     testset = next(iter(study.tests))
     ours = values[(values.metric == metric) & (values.testset == testset)]
     gaps = _by_seed(ours, first, network) - _by_seed(ours, second, network)
     theirs = [
-        _in_print(*(place or (study.table, row)), network, metric)
+        _in_print(*(place or (study.table, row)), network, printed_metric or metric)
         for place, row in ((printed_first, first), (printed_second, second))
     ]
     return Claim(

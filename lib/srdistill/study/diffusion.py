@@ -1,4 +1,4 @@
-"""The diffusion model of a study before fine-tuning: trained on its patches and kept in the store, or published weights."""
+"""The diffusion models of a study, kept in the store: before fine-tuning (or published weights), and after it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ import torch
 
 from srdistill.distill.dit import LatentDiT, load_dit, pretrained_dit
 from srdistill.distill.encoded_patches import encode_patches
-from srdistill.distill.minimax_distilled import pretrain
+from srdistill.distill.minimax_tuning import fine_tune, pretrain
 from srdistill.distill.patch_pool import PatchPool
 from srdistill.priors.prior import Prior
 from srdistill.seeds import generator_for
@@ -23,13 +23,14 @@ def build_diffusion(
     store: Store,
     device: torch.device,
     checkpoint: Callable[[str, dict], Checkpoint],
-) -> LatentDiT:
-    """DiT-XL/2 if ``pretraining`` is empty, else a small one trained with these settings on the patches' codes.
+) -> tuple[LatentDiT, float]:
+    """DiT-XL/2 if ``pretraining`` is empty, else a small one trained with these settings on the patches' codes, and the
+    seconds that this took.
 
     Raises WeightsMissing if DiT-XL/2 is neither at hand nor to be fetched; what ``pretrain`` raises.
     """
     if not pretraining:
-        return pretrained_dit(download=True).to(device)
+        return pretrained_dit(download=True).to(device), 0.0
     images = patches.images()
     spec = {
         "code": code_digest(pretrain),
@@ -48,4 +49,41 @@ def build_diffusion(
         )  # fmt: skip
         return {"history": history}, lambda path: model.save(Path(path))
 
-    return load_dit(store.fetch("diffusion", spec, make).tensors).to(device)
+    entry = store.fetch("diffusion", spec, make)
+    return load_dit(entry.tensors).to(device), entry.seconds
+
+
+def fine_tuned_diffusion(
+    model: LatentDiT,
+    settings: dict,
+    patches: PatchPool,
+    prior: Prior,
+    seed: int,
+    store: Store,
+    device: torch.device,
+    checkpoint: Callable[[str, dict], Checkpoint],
+) -> tuple[LatentDiT, dict[str, list[float]], float]:
+    """``model`` fine-tuned with ``settings`` of ``fine_tune``; its losses; the seconds. Raises what ``fine_tune`` raises."""
+    images = patches.images()
+    spec = {
+        "code": code_digest(fine_tune),
+        "settings": plain(settings),
+        "model": plain(model),
+        "patches": plain(images),
+        "labels": plain(patches.label),
+        "prior": plain(prior),
+        "seed": seed,
+        "device": device.type,
+    }
+
+    def make():
+        data = encode_patches(prior, images, patches.label, device=device)
+        given = {"prior": prior} if settings.get("detail") else {}
+        tuned, history = fine_tune(
+            model, data, generator=generator_for(seed, "set"), device=device, checkpoint=checkpoint("fine-tuned", spec),
+            **given, **settings,
+        )  # fmt: skip
+        return {"history": history}, lambda path: tuned.save(Path(path))
+
+    entry = store.fetch("fine-tuned", spec, make)
+    return load_dit(entry.tensors).to(device), entry.value["history"], entry.seconds

@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from srdistill.images.metrics import psnr
@@ -157,6 +158,7 @@ def score_plot(values: pd.DataFrame, metric: str, testset: str, rows: Sequence[s
         axis.set(title=network, xlabel=xlabel)
         axis.set_yticks(range(len(rows)), rows, fontsize=8)
         axis.tick_params(axis="x", labelsize=8)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.set_ylim(len(rows) - 0.5, -0.5)
     return figure
 

@@ -49,8 +49,10 @@ def build_generator(
     store: Store,
     device: torch.device,
     checkpoint: Callable[[str, dict], Checkpoint],
-) -> Prior:
-    """The prior ``kind`` on ``device``. ``settings``: of ``train_autoencoder``, or of the loader.
+) -> tuple[Prior, float]:
+    """The prior ``kind`` on ``device``, and the seconds that training it took (0: it came trained).
+
+    ``settings``: of ``train_autoencoder``, or of the loader.
 
     The trained one depends on nothing but the pictures and its settings, and is the same for all seeds of a study.
 
@@ -58,7 +60,7 @@ def build_generator(
         ValueError: unknown kind. WeightsMissing, PriorError: pretrained weights that are not there, or cannot be used.
     """
     if kind in _LOADERS:
-        return _LOADERS[kind](**settings).to(device)
+        return _LOADERS[kind](**settings).to(device), 0.0
     if kind != TRAINED:
         raise ValueError(f"unknown generator {kind!r}; there are: {', '.join([TRAINED, *_LOADERS])}")
     spec = {
@@ -74,4 +76,5 @@ def build_generator(
         )
         return {"history": made.history}, lambda path: made.save(Path(path))
 
-    return load_autoencoder(store.fetch("priors", spec, make).tensors).to(device)
+    entry = store.fetch("priors", spec, make)
+    return load_autoencoder(entry.tensors).to(device), entry.seconds

@@ -3,7 +3,15 @@
 from dataclasses import dataclass, field, replace
 
 from srdistill.study.plan import TestSet, departures, recipe_for
-from srdistill.training.adversarial_recipe import REAL_ESRGAN, AdversarialRecipe
+from srdistill.training.adversarial_recipe import REAL_ESRGAN, REAL_SR, AdversarialRecipe
+from srdistill.training.recipe import Recipe
+
+# The students of each table; the third names none, but its numbers are Real-ESRGAN's.
+STUDENTS = {
+    "labelfree_t1": ("Real-ESRGAN", "RealSR"),
+    "labelfree_t2": ("EDSR", "RCAN", "SRFormer", "HiT-SR"),
+    "labelfree_t3": ("Real-ESRGAN",),
+}
 
 
 @dataclass(frozen=True)
@@ -15,28 +23,40 @@ class LabelFreePlan:
     train_min_side: int = field(metadata={"about": "training pictures smaller than this are left out, px"})
     tests: tuple[TestSet, ...] = field(metadata={"about": "test sets"})
     networks: dict[str, dict] = field(metadata={"about": "students"})
-    recipes_x4: dict[str, AdversarialRecipe] = field(metadata={"about": "training recipes"})
+    recipes_x4: dict[str, AdversarialRecipe | Recipe] = field(metadata={"about": "training recipes"})
     size: int = field(metadata={"about": "side of the patches, px"})
     selection: dict = field(metadata={"about": "selection of patches"})
-    counts: tuple[int, ...] = field(metadata={"about": "images in a set"})
+    counts: tuple[int, ...] = field(metadata={"about": "images in a set", "tables": ("labelfree_t1", "labelfree_t2")})
+    control_counts: tuple[int, ...] = field(
+        metadata={"about": "images in random and undistilled sets", "tables": ("labelfree_t1", "labelfree_t2")}
+    )
+    selection_counts: tuple[int, ...] = field(metadata={"about": "images in a set", "tables": ("labelfree_t3",)})
     prior: str = field(metadata={"about": "autoencoder of the diffusion model"})
     prior_settings: dict = field(metadata={"about": "settings of the autoencoder"})
     pretraining: dict = field(metadata={"about": "diffusion model, trained from scratch (empty: DiT-XL/2)"})
     fine_tuning: dict = field(metadata={"about": "fine-tuning"})
     sampling: dict = field(metadata={"about": "sampling"})
+    gsdd: dict = field(metadata={"about": "GSDD", "tables": ("labelfree_t1",)})
 
     @property
     def crop(self) -> int:
         """The smallest side that a training picture may have."""
         return self.size
 
-    def recipe(self, network: str, scale: int) -> AdversarialRecipe:
+    def of_table(self, table: str) -> "LabelFreePlan":
+        """The same plan with the students of one table only."""
+        chosen = {name: getattr(self, name) for name in ("networks", "recipes_x4")}
+        return replace(self, **{
+            name: {student: entries[student] for student in STUDENTS[table]} for name, entries in chosen.items()
+        })  # fmt: skip
+
+    def recipe(self, network: str, scale: int) -> AdversarialRecipe | Recipe:
         """How a student is trained; raises ValueError for a network or scale without a recipe."""
         return recipe_for(network, scale, {4: self.recipes_x4})
 
     def deviations(self, table: str = "") -> list[str]:
         """How this plan departs from the paper's, one sentence per field."""
-        return departures(self, _PAPER, table)
+        return departures(self, _PAPER.of_table(table) if table else _PAPER, table)
 
 
 # The weight of the high-frequency term is lost; on a small model this one brings samples near the detail of the patches.
@@ -46,78 +66,140 @@ _PAPER = LabelFreePlan(
     train_side=0,
     train_min_side=256,
     tests=(TestSet("ost300", "ost300"),),
-    networks={"Real-ESRGAN": {"architecture": "RRDBNet"}},
-    # From a random start: the published one starts from weights that have seen OST. About an hour, as the paper's.
-    recipes_x4={"Real-ESRGAN": replace(REAL_ESRGAN, iterations=10_000, warm_up=10_000, batch=12)},
+    networks={
+        "Real-ESRGAN": {"architecture": "RRDBNet"},
+        "RealSR": {"architecture": "RRDBNet"},
+        # The papers' own sizes; the text names EDSR without one, so this is the large one of its paper.
+        "EDSR": {"width": 256, "depth": 32, "residual_scale": 0.1},
+        "RCAN": {},
+        "SRFormer": {},
+        "HiT-SR": {"architecture": "HiTSR"},
+    },
+    # From a random start: the published ones start from weights that have seen OST. About an hour each, as the paper's.
+    recipes_x4={
+        "Real-ESRGAN": replace(REAL_ESRGAN, iterations=10_000, warm_up=10_000, batch=12),
+        "RealSR": replace(REAL_SR, iterations=20_000, warm_up=20_000),
+        "EDSR": Recipe(50_000, 16, 192, lr=1e-4, schedule="cosine"),
+        "RCAN": Recipe(30_000, 16, 192, lr=1e-4, schedule="cosine"),
+        "SRFormer": Recipe(30_000, 32, 256, lr=5e-4, schedule="cosine"),
+        "HiT-SR": Recipe(20_000, 32, 256, lr=5e-4, schedule="cosine"),
+    },
     size=256,
     selection={"threshold": 23.0, "stride": 256, "features": "clip"},
-    counts=(140, 280, 420),
+    counts=(7, 35, 70, 140, 280, 420),
+    control_counts=(7, 35, 70, 140, 280, 420),
+    selection_counts=(140, 280, 420),
     prior="sd_vae",
     prior_settings={},
     pretraining={},
     # 70 epochs of some four thousand patches.
     fine_tuning={"iterations": 35_000, "detail": _DETAIL, "crop": 16},
     sampling={"guidance": 4.0, "guided_channels": 3},
+    gsdd={"iterations": 2000, "inversion": {"iterations": 1000}},
 )
 _GPU = LabelFreePlan(
     train="sr291",
     train_side=0,
     train_min_side=128,
     tests=(TestSet("set14", "set14"), TestSet("div2k_crops", "div2k_crops512/test16")),
-    networks={"Real-ESRGAN": {"architecture": "RRDBNet", "depth": 8}},
+    networks={
+        "Real-ESRGAN": {"architecture": "RRDBNet", "depth": 8}, "RealSR": {"architecture": "RRDBNet", "depth": 8},
+        "EDSR": {"width": 64, "depth": 16}, "RCAN": {"groups": 5, "depth": 5}, "SRFormer": {},
+        "HiT-SR": {"architecture": "HiTSR"},
+    },
     recipes_x4={
         "Real-ESRGAN": replace(REAL_ESRGAN, iterations=600, warm_up=600, batch=16, patch=128, perceptual="alex",
-                               precision="bf16", channels_last=True)
+                               precision="bf16", channels_last=True),
+        "RealSR": replace(REAL_SR, iterations=600, warm_up=600, milestones=(), perceptual="alex", precision="bf16",
+                          channels_last=True),
+        "EDSR": Recipe(2000, 16, 128, lr=2e-4, schedule="cosine", precision="bf16", channels_last=True),
+        "RCAN": Recipe(1500, 16, 128, lr=2e-4, schedule="cosine", precision="bf16", channels_last=True),
+        "SRFormer": Recipe(1000, 16, 128, lr=5e-4, schedule="cosine", precision="bf16"),
+        "HiT-SR": Recipe(800, 16, 128, lr=5e-4, schedule="cosine", precision="bf16"),
     },
     size=128,
     selection={"threshold": 23.0, "stride": 32, "features": "mobilenet"},
-    counts=(140,),
+    counts=(7, 35, 140),
+    control_counts=(140,),
+    selection_counts=(140,),
     prior="taef2",
     prior_settings={},
     pretraining={"iterations": 6000, "batch": 32, "lr": 1e-3, "ema": 0.999, "precision": "bf16",
                  "architecture": {"width": 384, "depth": 12, "heads": 6}},
     fine_tuning={"iterations": 1000, "detail": _DETAIL, "ema": 0.99},
     sampling={"guidance": 1.5},
+    gsdd={"iterations": 500, "inversion": {"iterations": 300}},
 )  # fmt: skip
 _LAPTOP = LabelFreePlan(
     train="photos",
     train_side=512,
     train_min_side=0,
     tests=(TestSet("photos", "photos", side=252),),
-    networks={"Real-ESRGAN": {"architecture": "RRDBNet", "width": 16, "depth": 1, "growth": 8, "over_bicubic": True}},
-    # No perceptual loss: it needs weights that have to be fetched.
+    networks={
+        "Real-ESRGAN": {"architecture": "RRDBNet", "width": 16, "depth": 1, "growth": 8, "over_bicubic": True},
+        "RealSR": {"architecture": "RRDBNet", "width": 16, "depth": 1, "growth": 8, "over_bicubic": True},
+        "EDSR": {"width": 16, "depth": 2, "over_bicubic": True},
+        "RCAN": {"width": 16, "groups": 1, "depth": 3, "reduction": 4, "over_bicubic": True},
+        "SRFormer": {"width": 16, "depths": (2,), "heads": 2, "window": 8, "over_bicubic": True},
+        "HiT-SR": {"architecture": "HiTSR", "width": 16, "groups": 1, "heads": 2, "base": 4, "windows": (4, 8),
+                   "over_bicubic": True},
+    },
+    # No perceptual loss: it needs weights that have to be fetched. In RealSR, where it outweighs L1 by a hundred, L1 with
+    # its weight takes its place.
     recipes_x4={
-        "Real-ESRGAN": replace(REAL_ESRGAN, iterations=75, warm_up=75, batch=4, patch=32, lr=2e-3, warm_up_lr=3e-3, ema=0.9,
-                               perceptual_weight=0.0, discriminator_sizes={"width": 4}, channels_last=True)
+        "Real-ESRGAN": replace(REAL_ESRGAN, iterations=75, warm_up=200, batch=8, patch=32, lr=1e-3, warm_up_lr=3e-3, ema=0.9,
+                               perceptual_weight=0.0, discriminator_sizes={"width": 4}, channels_last=True),
+        "RealSR": replace(REAL_SR, iterations=75, warm_up=200, batch=8, patch=32, lr=2e-4, warm_up_lr=1.5e-3, ema=0.9,
+                          milestones=(), l1_weight=1.0, perceptual_weight=0.0,
+                          discriminator_sizes={"width": 8, "stages": 3}, channels_last=True),
+        "EDSR": Recipe(300, 8, 32, lr=3e-3, schedule="cosine", channels_last=True),
+        "RCAN": Recipe(250, 8, 32, lr=3e-3, schedule="cosine", channels_last=True),
+        "SRFormer": Recipe(250, 8, 32, lr=1e-3, schedule="cosine"),
+        "HiT-SR": Recipe(250, 8, 32, lr=5e-4, schedule="cosine"),
     },
     size=64,
     # 23 dB would leave three pictures out altogether; the paper says that its threshold is the median.
     selection={"quantile": 0.5, "stride": 32, "features": "hog"},
-    counts=(35,),
+    counts=(7, 35),
+    control_counts=(35,),
+    selection_counts=(35,),
     prior="autoencoder",
     prior_settings={"iterations": 3000},
     pretraining={"iterations": 1500, "batch": 8, "lr": 4e-3, "ema": 0.98, "schedule": "cosine", "warm_up": 50,
                  "architecture": {"width": 96, "depth": 2, "heads": 3}},
-    fine_tuning={"iterations": 300, "detail": _DETAIL, "ema": 0.98},
+    fine_tuning={"iterations": 200, "detail": _DETAIL, "ema": 0.98},
     sampling={"guidance": 1.5},
+    gsdd={"iterations": 40, "lr": 0.02, "inversion": {"iterations": 30, "lr": 0.05}},
 )  # fmt: skip
 _SMOKE = LabelFreePlan(
     train="photos",
     train_side=96,
     train_min_side=0,
     tests=(TestSet("photos", "photos", side=60),),
-    networks={"Real-ESRGAN": {"architecture": "RRDBNet", "width": 8, "depth": 1, "growth": 4}},
+    networks={
+        "Real-ESRGAN": {"architecture": "RRDBNet", "width": 8, "depth": 1, "growth": 4},
+        "RealSR": {"architecture": "RRDBNet", "width": 8, "depth": 1, "growth": 4},
+        "EDSR": {"width": 8, "depth": 1}, "RCAN": {"width": 8, "groups": 1, "depth": 1, "reduction": 4},
+        "SRFormer": {"width": 8, "depths": (1,), "heads": 1, "window": 4},
+        "HiT-SR": {"architecture": "HiTSR", "width": 8, "groups": 1, "heads": 1, "base": 2, "windows": (2, 4)},
+    },
     recipes_x4={
         "Real-ESRGAN": replace(REAL_ESRGAN, iterations=2, warm_up=1, batch=2, patch=24, perceptual_weight=0.0,
-                               discriminator_sizes={"width": 4})
+                               discriminator_sizes={"width": 4}),
+        "RealSR": replace(REAL_SR, iterations=2, warm_up=1, batch=2, patch=24, perceptual_weight=0.0,
+                          discriminator_sizes={"width": 4, "stages": 2}),
+        "EDSR": Recipe(2, 2, 24), "RCAN": Recipe(2, 2, 24), "SRFormer": Recipe(2, 2, 24), "HiT-SR": Recipe(2, 2, 24),
     },
     size=32,
     selection={"quantile": 0.9, "stride": 16, "features": "hog"},
     counts=(7,),
+    control_counts=(7,),
+    selection_counts=(7,),
     prior="autoencoder",
     prior_settings={"iterations": 10, "width": 8, "patch": 16},
     pretraining={"iterations": 2, "batch": 4, "architecture": {"width": 24, "depth": 2, "heads": 1}},
     fine_tuning={"iterations": 2, "batch": 4, "detail": _DETAIL},
     sampling={"guidance": 1.5, "steps": 3},
+    gsdd={"iterations": 2, "inversion": {"iterations": 2}},
 )  # fmt: skip
 LABEL_FREE = {"smoke": _SMOKE, "laptop": _LAPTOP, "gpu": _GPU, "paper": _PAPER}

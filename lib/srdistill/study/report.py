@@ -23,7 +23,7 @@ _TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 def _table(profile: str, name: str) -> dict:
     """What the template needs of one table."""
-    wide = wide_table(read_table(TABLES / profile / f"{name}.csv"))
+    wide = wide_table(read_table(TABLES / profile / f"{name}.csv"), name)
     text = (TABLES / profile / f"{name}.md").read_text().splitlines()
     figures = []
     for path in sorted((TABLES / profile / "figures").glob(f"{name}_*.png")):

@@ -28,9 +28,7 @@ def save_frame(study: Study, frame: pd.DataFrame, name: str, title: str) -> list
     return [f"{name}.csv", f"{name}.md"]
 
 
-def save_table(
-    study: Study, results: Results, long: pd.DataFrame, title: str, claims: Sequence[Claim] = ()
-) -> list[str]:
+def save_table(study: Study, results: Results, long: pd.DataFrame, title: str, claims: Sequence[Claim] = ()) -> list[str]:
     """Write CSV, sizes, Markdown, LaTeX, claims and provenance; return the file names.
 
     Raises:
@@ -42,7 +40,7 @@ def save_table(
             f"{len(results.failures)} part(s) of {study.table} failed; the others are stored, so only these run again:\n"
             f"{listed}"
         )
-    wide, lines = wide_table(long), notes(study, results, long)
+    wide, lines = wide_table(long, study.table), notes(study, results, long)
     sizes = sizes_frame(study, results.rows)
     body = "\n".join(f"- {line}" for line in lines)
     caption = f"{title} ({study.profile.name} profile)"

@@ -79,7 +79,7 @@ class Store:
                 return entry
             start = time.monotonic()
             value, write = make()
-            seconds = time.monotonic() - start
+            seconds = round(time.monotonic() - start, 3)
             self._put(path, spec, value, write, seconds)
             found = self.get(kind, spec)
             return Entry(found.key, found.value, found.tensors, seconds, fresh=True)
@@ -87,7 +87,7 @@ class Store:
             lock.release()
 
     def _put(self, path: Path, spec: dict, value: dict, write: Callable[[Path], None] | None, seconds: float) -> None:
-        body = {"spec": spec, "value": value, "tensors": "", "seconds": round(seconds, 3)}
+        body = {"spec": spec, "value": value, "tensors": "", "seconds": seconds}
         if write is not None:
             tensors = path.with_suffix(".safetensors")
             with atomic_path(tensors) as temporary:

@@ -29,7 +29,7 @@ from srdistill.networks import ARCHITECTURES, build_network
 from srdistill.priors.prior import Prior
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
-from srdistill.study.diffusion import build_diffusion
+from srdistill.study.diffusion import build_diffusion, fine_tuned_diffusion
 from srdistill.study.generators import build_generator
 from srdistill.study.identity import code_digest, key_of, plain
 from srdistill.study.label_free_plan import LABEL_FREE, LabelFreePlan
@@ -51,10 +51,18 @@ class CellsFailed(RuntimeError):
 
 
 @dataclass(frozen=True)
+class PerSeed:
+    """A setting that differs from seed to seed, a model that was fine-tuned with it, say, and the ``seconds`` it took."""
+
+    make: Callable[[int], object]
+    seconds: Callable[[int], float]
+
+
+@dataclass(frozen=True)
 class Row:
     """A way to make a training set: a method and its settings, or the pictures themselves (``method`` None).
 
-    A setting that is itself a row stands for that row's set of the same seed.
+    A setting that is itself a row stands for that row's set of the same seed, and a ``PerSeed`` for what it makes of the seed.
     """
 
     label: str
@@ -104,13 +112,17 @@ class Study:
     @property
     def plan(self) -> Profile | LabelFreePlan:
         """What the table's own paper needs of the profile."""
-        return self.label_free if self.table.startswith("labelfree") else self.profile
+        return self.label_free.of_table(self.table) if self.table.startswith("labelfree") else self.profile
 
     @cached_property
-    def generator(self) -> Prior:
-        """The generator of latent space that the plan names; trained, or loaded, when first asked for."""
+    def _generator(self) -> tuple[Prior, float]:
         plan = self.plan
         return build_generator(plan.prior, plan.prior_settings, self.train, self.store, self.device, self._checkpoint)
+
+    @property
+    def generator(self) -> Prior:
+        """The generator of latent space that the plan names; trained, or loaded, when first asked for."""
+        return self._generator[0]
 
     @cached_property
     def patches(self) -> PatchPool:
@@ -120,10 +132,25 @@ class Study:
         )
 
     @cached_property
+    def _diffusion(self) -> tuple[LatentDiT, float]:
+        return build_diffusion(self.plan.pretraining, self.patches, self.generator, self.store, self.device, self._checkpoint)
+
+    @property
     def diffusion(self) -> LatentDiT:
         """The diffusion model before fine-tuning, the same for all seeds: trained on the patches, or DiT-XL/2."""
-        return build_diffusion(
-            self.plan.pretraining, self.patches, self.generator, self.store, self.device, self._checkpoint
+        return self._diffusion[0]
+
+    @property
+    def pretraining_seconds(self) -> dict[str, float]:
+        """What training the ``generator`` and the ``diffusion`` model from scratch took; 0 for published ones."""
+        return {"generator": self._generator[1], "diffusion": self._diffusion[1]}
+
+    def fine_tuned(self, seed: int) -> tuple[LatentDiT, dict[str, list[float]], float]:
+        """The diffusion model fine-tuned with this seed, the losses of that, and the seconds it took."""
+        # A model that was trained on these classes knows them already; DiT-XL/2 knows others.
+        settings = ({"rows": "keep"} if self.plan.pretraining else {}) | self.plan.fine_tuning
+        return fine_tuned_diffusion(
+            self.diffusion, settings, self.patches, self.generator, seed, self.store, self.device, self._checkpoint
         )
 
     def _load_lpips(self) -> tuple[Lpips | None, str]:
@@ -182,20 +209,25 @@ class Study:
         } | p.latent | settings  # fmt: skip
 
     def sampled(self, count: int, fine_tuned: bool) -> dict:
-        """The plan's settings of ``label_free`` for ``count`` pictures."""
+        """The settings of ``dit_samples`` for ``count`` pictures, of the diffusion model as it is or fine-tuned."""
+        return {
+            "count": count,
+            "model": PerSeed(lambda seed: self.fine_tuned(seed)[0], lambda seed: self.fine_tuned(seed)[2])
+            if fine_tuned
+            else self.diffusion,
+            "prior": self.generator,
+            "training": {"pretraining": self.plan.pretraining} | ({"fine_tuning": self.plan.fine_tuning} if fine_tuned else {}),
+        } | self.plan.sampling
+
+    def gsdd(self, count: int, network: nn.Module) -> dict:
+        """The plan's settings of ``gsdd`` for ``count`` pictures, matched in the features of a trained ``network``."""
         return {
             "count": count,
             "patches": self.patches.images(),
             "labels": self.patches.label,
             "prior": self.generator,
-            "model": self.diffusion,
-            "fine_tuning": self._fine_tuning() if fine_tuned else None,
-            "sampling": self.plan.sampling,
-        }
-
-    def _fine_tuning(self) -> dict:
-        # A model that was trained on these classes knows them already; DiT-XL/2 knows others.
-        return ({"rows": "keep"} if self.plan.pretraining else {}) | self.plan.fine_tuning
+            "network": network,
+        } | self.plan.gsdd
 
     def make_set(self, row: Row, seed: int) -> DistilledSet:
         """The row's training set for this seed, from the store if it is there."""
@@ -206,9 +238,7 @@ class Study:
         if row.method is None:
             raise ValueError(f"{row.label}: the original pictures are not a distilled set; see Study.train")
         accepted = inspect.signature(row.method).parameters
-        settings = {"size": self.plan.size} | {
-            name: self.make_set(value, seed) if isinstance(value, Row) else value for name, value in row.settings.items()
-        }
+        settings = {"size": self.plan.size} | {name: self._of_seed(value, seed) for name, value in row.settings.items()}
         spec = {
             "method": getattr(row.method, "__qualname__", repr(row.method)),
             "code": code_digest(row.method),
@@ -235,6 +265,11 @@ class Study:
         if entry.fresh:
             self.distilled.append(f"{row.label}, seed {seed}")
         return entry
+
+    def _of_seed(self, setting, seed: int):
+        if isinstance(setting, Row):
+            return self.make_set(setting, seed)
+        return setting.make(seed) if isinstance(setting, PerSeed) else setting
 
     def _checkpoint(self, kind: str, spec: dict) -> Checkpoint:
         path = self.store.path(kind, spec, ".checkpoint")

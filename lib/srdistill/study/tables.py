@@ -15,13 +15,16 @@ NOT_RUN = "not run here"
 # A full-data gain over bicubic below this says that the schedule was too short to divide by it.
 _SMALLEST_GAIN_DB = 0.02
 _TITLES = {
-    "psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lpips_alex": "LPIPS-alex", "lpips_vgg": "LPIPS-vgg",
-    "lpips_squeeze": "LPIPS-squeeze", GAIN: "gain %", "psnr_y": "PSNR-Y", "ssim_y": "SSIM-Y",
+    "psnr": "PSNR", "psnr_y": "PSNR-Y", "ssim": "SSIM", "ssim_y": "SSIM-Y", "lpips": "LPIPS", "lpips_alex": "LPIPS-alex",
+    "lpips_vgg": "LPIPS-vgg", "lpips_squeeze": "LPIPS-squeeze", GAIN: "gain %",
 }  # fmt: skip
 _TESTSETS = {"set5": "Set5", "set14": "Set14", "div2k": "DIV2K", "ost300": "OST300", "photos": "photographs",
              "own": "own pictures", "div2k_crops": "DIV2K crops"}  # fmt: skip
 _DECIMALS = {"psnr": 2, "psnr_y": 2, GAIN: 0}
 _SHOWN = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "lpips_squeeze", GAIN)
+# Whose printed numbers seem to mix colour and luma: these tables show both.
+_LUMA_TOO = ("labelfree_t2",)
+_SHOWN_LUMA = ("psnr", "psnr_y", "ssim", "ssim_y")
 
 
 def per_seed(study: Study, results: Results) -> pd.DataFrame:
@@ -76,15 +79,19 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values={"mean": [""], "std": [""], "published": [""]})
 
 
-def wide_table(long: pd.DataFrame) -> pd.DataFrame:
-    """What a person reads: one line per row and network; ours as mean ± std, the printed numbers beside."""
+def wide_table(long: pd.DataFrame, table: str = "") -> pd.DataFrame:
+    """What a person reads: one line per row and network; ours as mean ± std, the printed numbers beside.
+
+    ``table``: the name of the printed table, which decides whether scores of luma are shown.
+    """
+    shown = _SHOWN_LUMA if table in _LUMA_TOO else _SHOWN
     cells: dict[tuple, dict] = {}
     columns: dict[tuple, None] = {}
     for line in long.itertuples():
         key = (line.row, "" if line.network == "bicubic" else line.network)
         here, printed = (_TESTSETS.get(line.testset, line.testset), _TITLES[line.metric], "here"), None
         printed = (*here[:2], "printed")
-        if line.n and line.metric in _SHOWN:
+        if line.n and line.metric in shown:
             columns[here] = None
             cells.setdefault(key, {})[here] = _ours(line) + ("†" if line.note else "")
         if not math.isnan(line.published):
