@@ -74,6 +74,13 @@ def test_gradient_is_that_of_the_whole_class_at_once(given):
     assert (once.images.int() - in_parts.images.int()).abs().max() <= 1
 
 
+def test_looking_at_few_real_patches_is_close_to_looking_at_all(given):
+    whole, some = made(given), made(given, most_real=40)
+    assert not torch.equal(whole.images, some.images)
+    assert some.history["distance"][0] == pytest.approx(whole.history["distance"][0], rel=0.5)
+    assert made(given, most_real=100_000).digest == whole.digest
+
+
 def test_regulariser_keeps_codes_near_their_inversions(given):
     free, held = made(given, iterations=20, lr=0.05, regulariser=0.0), made(given, iterations=20, lr=0.05, regulariser=100.0)
     assert held.history["regulariser"][-1] < 0.3 * free.history["regulariser"][-1]
@@ -127,6 +134,14 @@ def test_prior_and_network_stay_as_they_were(given):
     assert [weight.requires_grad for weight in settings["network"].parameters()] == trainable
 
 
+def test_layer_that_the_network_does_not_use_is_named(given):
+    _, settings = given
+    network = build_network("RRDBNet", 4, 0, width=8, depth=1, growth=4)
+    network.add_module("idle", torch.nn.Conv2d(8, 8, 1))
+    with pytest.raises(ValueError, match="RRDBNet does not use its layer 'idle'"):
+        made(given, network=network, layer="idle")
+
+
 @pytest.mark.parametrize(
     ("changed", "error", "message"),
     [
@@ -134,7 +149,7 @@ def test_prior_and_network_stay_as_they_were(given):
         ({"count": 3000}, SelectionError, "class 0 has .* patches, 1000 are asked of every class"),
         ({"layer": "neck"}, ValueError, "RRDBNet has no layer 'neck'; it has: head, body, after_body"),
         ({"size": 48}, ValueError, "patches of 32 px for a set of 48 px"),
-        ({"iterations": 0}, ValueError, "iterations and chunk must be 1 or more, got 0 and 16"),
+        ({"iterations": 0}, ValueError, "iterations and chunk must be 1 or more and most_real not negative, got 0, 16 and 0"),
         ({"regulariser": -1.0}, ValueError, "must be finite and not negative, got 0.01 and -1.0"),
         ({"lr": 1e38}, MatchingDiverged, "lower lr"),
     ],

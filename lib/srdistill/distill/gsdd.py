@@ -56,6 +56,7 @@ def gsdd(
     iterations: int = 200,
     lr: float = 0.01,
     regulariser: float = 0.1,
+    most_real: int = 0,
     inversion: dict | None = None,
     chunk: int = 16,
     device: torch.device | str = "cpu",
@@ -72,6 +73,7 @@ def gsdd(
             feature space.
         iterations, lr: Adam steps (betas 0.5 and 0.999) on all codes, in units of the codes.
         regulariser: weight of the mean squared distance to the inverted codes, in units of their variance.
+        most_real: how many patches of a class are looked at, drawn once; 0: all of them.
         chunk: images at a time in generator and network; memory grows with it, results do not change but for rounding.
 
     History, before each step: ``distance``, the mean over classes and channels of squared differences of mean and standard
@@ -81,8 +83,10 @@ def gsdd(
         SelectionError: classes that do not divide ``count``, or with fewer patches than are asked. MatchingDiverged: NaN.
         ValueError: impossible settings, or a layer that the network has not. What ``invert`` raises.
     """
-    if iterations < 1 or chunk < 1:
-        raise ValueError(f"iterations and chunk must be 1 or more, got {iterations} and {chunk}")
+    if iterations < 1 or chunk < 1 or most_real < 0:
+        raise ValueError(
+            f"iterations and chunk must be 1 or more and most_real not negative, got {iterations}, {chunk} and {most_real}"
+        )
     if not (0 <= lr < math.inf and 0 <= regulariser < math.inf):
         raise ValueError(f"lr and regulariser must be finite and not negative, got {lr} and {regulariser}")
     check_patches(patches, labels)
@@ -114,7 +118,8 @@ def gsdd(
         stepper.load_state_dict(state.optimizer)
 
     with frozen(prior), frozen(network):
-        targets, spread = features.of_classes(patches, labels, classes, chunk)
+        seen = _some(labels, most_real, generator) if most_real else slice(None)
+        targets, spread = features.of_classes(patches[seen], labels[seen], classes, chunk)
         matcher = _Matcher(features, targets, spread, ipc, chunk)
         for k in bar(range(state.step, iterations), "matching features", total=iterations, initial=state.step):
             values, gradient, _ = code_gradients(prior, codes.detach(), matcher, ipc, chunk)
@@ -165,6 +170,27 @@ def _start(labels: Tensor, classes: int, count: int, generator: torch.Generator)
     return torch.cat(chosen)
 
 
+def _some(labels: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Indices of at most ``most`` patches of every class."""
+    chosen = []
+    for index in range(int(labels.max()) + 1):
+        members = (labels == index).nonzero().flatten()
+        draw = generator_for(generator.initial_seed(), "gsdd real", index)
+        chosen.append(members[torch.randperm(len(members), generator=draw)[:most]])
+    return torch.cat(chosen)
+
+
+class _Reached(Exception):
+    """The wanted layer has been computed; the rest of the network, which works at four times the side, is not needed."""
+
+    def __init__(self, output: Tensor):
+        self.output = output
+
+
+def _stop(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+    raise _Reached(output)
+
+
 class _Features:
     """What a layer of a network makes of images: first and second moments of its channels."""
 
@@ -173,32 +199,34 @@ class _Features:
         if not layer or layer not in modules:
             known = ", ".join(name for name, _ in network.named_children())
             raise ValueError(f"{type(network).__name__} has no layer {layer!r}; it has: {known}, and what is inside them")
-        self.network, self.module = network, modules[layer]
+        self.network, self.layer, self.module = network, layer, modules[layer]
 
     def __call__(self, images: Tensor) -> Tensor:
         """Float images (N, 3, H, W) in [0, 1] to features (N, channels, positions); differentiable."""
-        seen = []
-        handle = self.module.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        handle = self.module.register_forward_hook(_stop)
         try:
             self.network(images)
+        except _Reached as reached:
+            return reached.output.flatten(2)
         finally:
             handle.remove()
-        return seen[0].flatten(2)
+        raise ValueError(f"{type(self.network).__name__} does not use its layer {self.layer!r}; name another")
+
+    def moments(self, images: Tensor) -> tuple[Tensor, int]:
+        """Sums of values and squares over images and positions, (2, channels), double, and how many; differentiable."""
+        found = self(images).double()
+        return torch.stack([found.sum((0, 2)), found.square().sum((0, 2))]), found.shape[0] * found.shape[2]
 
     @torch.no_grad()
-    def moments(self, images: Tensor, chunk: int) -> Tensor:
-        """Mean and mean square over images and positions, (2, channels), in double precision."""
-        total, count = 0, 0
-        for part in images.split(chunk):
-            found = self(to_float(part) if part.dtype == torch.uint8 else part).double()
-            total = total + torch.stack([found.sum((0, 2)), found.square().sum((0, 2))])
-            count += found.shape[0] * found.shape[2]
-        return total / count
+    def means(self, images: Tensor, chunk: int) -> Tensor:
+        """Means of the values and of their squares (2, channels), ``chunk`` images at a time."""
+        parts = [self.moments(to_float(p) if p.dtype == torch.uint8 else p) for p in images.split(chunk)]
+        return sum(total for total, _ in parts) / sum(count for _, count in parts)
 
     def of_classes(self, patches: Tensor, labels: Tensor, classes: int, chunk: int) -> tuple[Tensor, Tensor]:
         """Mean and deviation by class (classes, 2, channels), and every channel's deviation over all patches (channels,)."""
         device = next(self.network.parameters()).device
-        moments = torch.stack([self.moments(patches[labels == index].to(device), chunk) for index in range(classes)])
+        moments = torch.stack([self.means(patches[labels == index].to(device), chunk) for index in range(classes)])
         share = torch.bincount(labels, minlength=classes).to(device).double() / len(labels)
         whole = (moments * share[:, None, None]).sum(0)
         spread = (whole[1] - whole[0].square()).clamp(min=_SMALLEST_SPREAD**2).sqrt()
@@ -224,16 +252,23 @@ class _Matcher:
         """``images``: (c * ipc, 3, H, W), those of the ``classes``; returns (c,) and the shape of ``images``."""
         values, gradients = [], []
         for own, target in zip(images.split(self.ipc), self.targets[classes], strict=True):
-            # A class's distance is a function of two moments, and those are sums over images: the graph is held for one
-            # chunk at a time, however many images a class has.
-            moments = self.features.moments(own, self.chunk).requires_grad_()
-            value = ((_statistics(moments) - target) / self.spread).square().mean()
-            (slope,) = torch.autograd.grad(value, moments)
-            for part in own.split(self.chunk):
-                leaf = part.detach().requires_grad_()
-                found = self.features(leaf)
-                total = torch.stack([found.sum((0, 2)), found.square().sum((0, 2))])
-                share = slope.to(total) / (self.ipc * found.shape[2])
-                gradients += torch.autograd.grad((share * total).sum(), leaf)
+            if self.ipc <= self.chunk:
+                leaf = own.detach().requires_grad_()
+                total, count = self.features.moments(leaf)
+                value = self._distance(total / count, target)
+                gradients += torch.autograd.grad(value, leaf)
+            else:
+                # The distance is a function of two sums over images: with its slope in them, the images' gradients need the
+                # graph of one chunk at a time only.
+                means = self.features.means(own, self.chunk).requires_grad_()
+                value = self._distance(means, target)
+                (slope,) = torch.autograd.grad(value, means)
+                for part in own.split(self.chunk):
+                    leaf = part.detach().requires_grad_()
+                    total, count = self.features.moments(leaf)
+                    gradients += torch.autograd.grad((slope * total).sum() / (count / len(part) * self.ipc), leaf)
             values.append(value.detach())
         return torch.stack(values), torch.cat(gradients)
+
+    def _distance(self, means: Tensor, target: Tensor) -> Tensor:
+        return ((_statistics(means) - target) / self.spread).square().mean()

@@ -164,12 +164,12 @@ _LAPTOP = LabelFreePlan(
     control_counts=(35,),
     selection_counts=(35,),
     prior="autoencoder",
-    prior_settings={"iterations": 3000},
+    prior_settings={"iterations": 2500},
     pretraining={"iterations": 1500, "batch": 8, "lr": 4e-3, "ema": 0.98, "schedule": "cosine", "warm_up": 50,
                  "architecture": {"width": 96, "depth": 2, "heads": 3}},
-    fine_tuning={"iterations": 200, "detail": _DETAIL, "ema": 0.98},
+    fine_tuning={"iterations": 150, "detail": _DETAIL, "ema": 0.98},
     sampling={"guidance": 1.5},
-    gsdd={"iterations": 40, "lr": 0.02, "inversion": {"iterations": 30, "lr": 0.05}},
+    gsdd={"iterations": 15, "lr": 0.02, "most_real": 32, "inversion": {"iterations": 15, "lr": 0.05}},
 )  # fmt: skip
 _SMOKE = LabelFreePlan(
     train="photos",
