@@ -147,15 +147,15 @@ _LAPTOP = LabelFreePlan(
     # No perceptual loss: it needs weights that have to be fetched. In RealSR, where it outweighs L1 by a hundred, L1 with
     # its weight takes its place.
     recipes_x4={
-        "Real-ESRGAN": replace(REAL_ESRGAN, iterations=75, warm_up=200, batch=8, patch=32, lr=1e-3, warm_up_lr=3e-3, ema=0.9,
+        "Real-ESRGAN": replace(REAL_ESRGAN, iterations=75, warm_up=175, batch=8, patch=32, lr=1e-3, warm_up_lr=3e-3, ema=0.9,
                                perceptual_weight=0.0, discriminator_sizes={"width": 4}, channels_last=True),
-        "RealSR": replace(REAL_SR, iterations=75, warm_up=200, batch=8, patch=32, lr=2e-4, warm_up_lr=1.5e-3, ema=0.9,
+        "RealSR": replace(REAL_SR, iterations=75, warm_up=175, batch=8, patch=32, lr=2e-4, warm_up_lr=1.5e-3, ema=0.9,
                           milestones=(), l1_weight=1.0, perceptual_weight=0.0,
                           discriminator_sizes={"width": 8, "stages": 3}, channels_last=True),
-        "EDSR": Recipe(300, 8, 32, lr=3e-3, schedule="cosine", channels_last=True),
-        "RCAN": Recipe(250, 8, 32, lr=3e-3, schedule="cosine", channels_last=True),
-        "SRFormer": Recipe(250, 8, 32, lr=1e-3, schedule="cosine"),
-        "HiT-SR": Recipe(250, 8, 32, lr=5e-4, schedule="cosine"),
+        "EDSR": Recipe(250, 8, 32, lr=3e-3, schedule="cosine", channels_last=True),
+        "RCAN": Recipe(200, 8, 32, lr=3e-3, schedule="cosine", channels_last=True),
+        "SRFormer": Recipe(200, 8, 32, lr=1e-3, schedule="cosine"),
+        "HiT-SR": Recipe(200, 8, 32, lr=5e-4, schedule="cosine"),
     },
     size=64,
     # 23 dB would leave three pictures out altogether; the paper says that its threshold is the median.
@@ -164,8 +164,8 @@ _LAPTOP = LabelFreePlan(
     control_counts=(35,),
     selection_counts=(35,),
     prior="autoencoder",
-    prior_settings={"iterations": 2500},
-    pretraining={"iterations": 1500, "batch": 8, "lr": 4e-3, "ema": 0.98, "schedule": "cosine", "warm_up": 50,
+    prior_settings={"iterations": 2000},
+    pretraining={"iterations": 1300, "batch": 8, "lr": 4e-3, "ema": 0.98, "schedule": "cosine", "warm_up": 50,
                  "architecture": {"width": 96, "depth": 2, "heads": 3}},
     fine_tuning={"iterations": 150, "detail": _DETAIL, "ema": 0.98},
     sampling={"guidance": 1.5},

@@ -68,9 +68,11 @@ def long_table(study: Study, results: Results) -> pd.DataFrame:
         for row, network in zip(both.row, both.network, strict=True)
     ]
     both["n"] = both["n"].fillna(0).astype(int)
-    order = {label: index for index, label in enumerate([BICUBIC, *(row.label for row in results.rows)])}
+    # Rows that are not run here follow in the order of print.
+    labels = dict.fromkeys([BICUBIC, *(row.label for row in results.rows), *printed.row])
+    order = {label: index for index, label in enumerate(labels)}
     networks = {name: index for index, name in enumerate(["bicubic", *results.networks])}
-    both = both.assign(_row=both.row.map(order).fillna(99), _network=both.network.map(networks).fillna(99))
+    both = both.assign(_row=both.row.map(order), _network=both.network.map(networks).fillna(99))
     return both.sort_values(["_row", "_network"], kind="stable").drop(columns=["_row", "_network"]).reset_index(drop=True)
 
 
