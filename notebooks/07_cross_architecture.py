@@ -216,14 +216,15 @@ claims_table(claims)
 #   0.24 dB *above* full data. But random crops do it as well: the distilled set leads by 0.02 dB for EDSR and RCAN (for RCAN
 #   clear of zero), and by 0.12 and 0.19 dB, with intervals that hold zero, for the transformers.
 # * In the paper's own table the headline holds for SRFormer alone; the other three lose 0.5 to 1.0 dB.
-# * **Fine-tuning costs rather than helps**: samples of the same model without it are 0.02 dB better for EDSR and RCAN, clear of
-#   zero, and equal for the transformers.
+# * **Fine-tuning costs rather than helps**: samples of the same model without it are 0.02 dB better for EDSR and RCAN, clear
+#   of zero, and equal for the transformers.
 # * 7 images are as good as 35 for the transformers, to 0.01 dB.
 # * Why would textures without any object in them train networks as well as photographs? Networks this small, trained for 200
-#   steps, learn little more than to undo the blur of the downscaling, and that can be learned from anything with edges. It says
-#   nothing about networks of a million parameters.
-# * The full-data rows of SRFormer and HiT-SR are the lowest of theirs: much of a photograph is smooth, and in 200 steps they see
-#   little else. An upper bound that has not been trained to its end makes every small set look good, as in the printed table.
+#   steps, learn little more than to undo the blur of the downscaling, and that can be learned from anything with edges. It
+#   says nothing about networks of a million parameters.
+# * The full-data rows of SRFormer and HiT-SR are the lowest of theirs: much of a photograph is smooth, and in 200 steps they
+#   see little else. An upper bound that has not been trained to its end makes every small set look good, as in the printed
+#   table.
 # * Colour and luma are 1.4 dB apart on these pictures, about the 1.3 dB between the two halves of the printed table.
 
 # %%
