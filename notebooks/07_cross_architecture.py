@@ -220,11 +220,11 @@ claims_table(claims)
 #   of zero, and equal for the transformers.
 # * 7 images are as good as 35 for the transformers, to 0.01 dB.
 # * Why would textures without any object in them train networks as well as photographs? Networks this small, trained for 200
-#   steps, learn little more than to undo the blur of the downscaling, and that can be learned from anything with edges. It
-#   says nothing about networks of a million parameters.
+#   steps, probably learn little more than to undo the blur of the downscaling, and that can be learned from anything with
+#   edges. It says nothing about networks of a million parameters.
 # * The full-data rows of SRFormer and HiT-SR are the lowest of theirs: much of a photograph is smooth, and in 200 steps they
-#   see little else. An upper bound that has not been trained to its end makes every small set look good, as in the printed
-#   table.
+#   see few detailed crops. An upper bound that has not been trained to its end makes every small set look good, as in the
+#   printed table.
 # * Colour and luma are 1.4 dB apart on these pictures, about the 1.3 dB between the two halves of the printed table.
 
 # %%
