@@ -8,9 +8,10 @@ from srdistill.distill.distilled_set import DistilledSet
 from srdistill.distill.gradient_matching import gradient_matching
 from srdistill.distill.noise import noise
 from srdistill.files import DiskError
+from srdistill.study.cells import CellsFailed
 from srdistill.study.describe import describe, sizes_table
 from srdistill.study.save import save_figure, save_table
-from srdistill.study.study import BICUBIC, ORIGINAL, CellsFailed
+from srdistill.study.study import BICUBIC, ORIGINAL
 from srdistill.study.tables import long_table
 
 NOISE = "Noise, IPC=1, undistilled"

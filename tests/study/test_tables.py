@@ -4,9 +4,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from srdistill.study.cells import Results, Row
 from srdistill.study.profiles import get_profile
 from srdistill.study.published import published
-from srdistill.study.study import BICUBIC, ORIGINAL, Results, Row
+from srdistill.study.study import BICUBIC, ORIGINAL, Study
 from srdistill.study.tables import GAIN, long_table, notes, per_seed, show, to_latex, to_markdown, wide_table
 
 NOISE = "Syn. IPC=1"
@@ -34,7 +35,7 @@ def fake_study():
     """What the tables read of a study; ``lpips`` is its backbone's name or nothing."""
 
     def make(table="dietz_t1", lpips=""):
-        return SimpleNamespace(
+        made = SimpleNamespace(
             table=table,
             profile=get_profile("smoke"), plan=get_profile("smoke"),
             seeds=[0, 1],
@@ -43,6 +44,9 @@ def fake_study():
             lpips=object() if lpips else None,
             lpips_note=f"LPIPS-{lpips}" if lpips else "LPIPS-alex: no backbone weights; put it under /somewhere",
         )
+        # The true one, on the fake: it reads no more than what stands above.
+        made.footnotes = Study.footnotes.__get__(made)
+        return made
 
     return make
 

@@ -140,8 +140,8 @@ class DistilledSet:
         except (SafetensorError, TypeError, KeyError, ValueError) as error:
             raise SetError(f"{path}: not a distilled set, or damaged ({error})") from error
 
-    def export(self, folder: str | Path) -> Path:
-        """Write the images as PNG files that any trainer reads, with a README that says how they were made.
+    def export(self, folder: str | Path, use: str = "") -> Path:
+        """Write the images as PNG files that any trainer reads, with a README that says how they were made, and their ``use``.
 
         Images of an earlier export into the same folder are removed: they would join the training set.
         """
@@ -155,11 +155,10 @@ class DistilledSet:
         settings = "\n".join(f"- {name}: {value}" for name, value in sorted(self.settings.items()))
         write_text(
             folder / "README.md",
-            f"# A distilled training set for super-resolution\n\n"
-            f"{len(self)} HR images of {self.images.shape[-1]} x {self.images.shape[-2]} px from "
-            f"{len(set(self.labels.tolist()))} source pictures ({sizes.pixels:,} pixels, "
-            f"{sizes.lossless_bytes:,} bytes as PNG). File names: index, source picture.\n"
-            f"LR images are made by the trainer, by bicubic downscaling.\n\n"
+            f"# A distilled training set\n\n"
+            f"{len(self)} images of {self.images.shape[-1]} x {self.images.shape[-2]} px from "
+            f"{len(set(self.labels.tolist()))} source pictures or classes ({sizes.pixels:,} pixels, "
+            f"{sizes.lossless_bytes:,} bytes as PNG). File names: index, source picture or class.\n{use}\n\n"
             f"Method: {self.method}\n\n{settings}\n",
         )
         return folder

@@ -7,7 +7,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from srdistill.study.study import PerSeed, Row, Study
+from srdistill.study.cells import PerSeed, Row
+from srdistill.study.study import Study
 
 STAGES = ("pre-training", "fine-tuning", "making the set", "training the student")
 

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from srdistill.distill.distilled_set import sizes_of
+from srdistill.study.cells import Cells, Row
 from srdistill.study.provenance import provenance
-from srdistill.study.study import Row, Study
 
 
 def readable(frame: pd.DataFrame) -> Styler:
@@ -17,7 +16,7 @@ def readable(frame: pd.DataFrame) -> Styler:
     )
 
 
-def describe(study: Study) -> Styler:
+def describe(study: Cells) -> Styler:
     """Profile, pictures, students and machine of this run, one line each."""
     origin = provenance()
     machine, software = origin["machine"], origin["software"]
@@ -27,10 +26,8 @@ def describe(study: Study) -> Styler:
     )
     lines = {
         "profile": f"{study.profile.name} ({study.profile.where}), {len(study.seeds)} seed(s)",
-        "training pictures": f"{study.train.origin}: {len(study.train)} pictures, {study.train.pixels:,} pixels",
-        "test pictures": "; ".join(f"{name}: {len(p)}" for name, p in study.tests.items()),
         "students": students,
-        "LPIPS": study.lpips_note.split(";")[0],
+        **study.about(),
         "machine": f"{machine['processor']}, {machine['threads']} threads" + f", {machine.get('gpu', 'no GPU')}",
         "versions": ", ".join(f"{name} {software[name]}" for name in ("python", "torch", "numpy")),
         "commit": software["commit"][:12] + (" with uncommitted changes" if software["uncommitted_code"] else ""),
@@ -45,10 +42,9 @@ _SIZES = {
 ORIGINALS = "training pictures"
 
 
-def sizes_frame(study: Study, rows: Sequence[Row]) -> pd.DataFrame:
+def sizes_frame(study: Cells, rows: Sequence[Row]) -> pd.DataFrame:
     """The four sizes of each row's set (seed 0) and of the training pictures; index: labels, columns: ``_SIZES``."""
-    found = {ORIGINALS: sizes_of(study.train.images)}
-    found |= {row.label: study.make_set(row, 0).sizes for row in rows if row.method is not None}
+    found = {ORIGINALS: study.sizes(None)} | {row.label: study.sizes(row) for row in rows if row.method is not None}
     return pd.DataFrame({label: vars(sizes) for label, sizes in found.items()}).T.rename(columns=_SIZES)
 
 
@@ -65,6 +61,6 @@ def shares(sizes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(text, index=sizes.index)
 
 
-def sizes_table(study: Study, rows: Sequence[Row]) -> Styler:
+def sizes_table(study: Cells, rows: Sequence[Row]) -> Styler:
     """The four sizes of the rows' sets as a notebook shows them."""
     return readable(shares(sizes_frame(study, rows)))

@@ -15,10 +15,10 @@ from srdistill.distill.distilled_set import DistilledSet, SetError
 from srdistill.files import write_text
 from srdistill.progress import bar
 from srdistill.study.board import table_title
+from srdistill.study.cells import Cells, Row
 from srdistill.study.paths import BUILD, store_root
 from srdistill.study.profiles import get_profile
 from srdistill.study.provenance import provenance
-from srdistill.study.study import Row, Study
 
 
 class NothingToExport(ValueError):
@@ -29,15 +29,15 @@ def _listing(label: str, table: str) -> Path:
     return store_root() / "tables" / label / f"{table}.json"
 
 
-def record_sets(study: Study, rows: list[Row]) -> None:
+def record_sets(study: Cells, rows: list[Row]) -> None:
     """Note which entries of the store hold the sets of a finished table, for ``export_table``."""
     sets = [
-        {"row": row.label, "seed": seed, "entry": study.set_entry(row, seed).key}
+        {"row": f"{row.label}{where}", "seed": seed, "entry": entry.key}
         for row in rows
         if row.method is not None
-        for seed in study.seeds
+        for where, seed, entry in study.set_entries(row)
     ]
-    origin = {"pictures": study.train.origin, "commit": provenance()["software"]["commit"][:12]}
+    origin = {"pictures": study.origin, "use": study.use, "commit": provenance()["software"]["commit"][:12]}
     write_text(_listing(study.label, study.table), json.dumps({"sets": sets} | origin, indent=1) + "\n")
 
 
@@ -66,16 +66,15 @@ def export_table(table: str, profile: str = "", data: str = "", to: Path | None 
     lines = []
     for item in bar(record["sets"], f"exporting {table}"):
         made = _load(item)
-        place = made.export(folder / _slug(item["row"]) / f"seed{item['seed']}")
+        place = made.export(folder / _slug(item["row"]) / f"seed{item['seed']}", record["use"])
         where, side = place.relative_to(folder), " x ".join(str(side) for side in made.images.shape[:1:-1])
         lines.append(f"| {item['row']} | {item['seed']} | `{where}` | {len(made)} | {side} | {made.method} |")
     table_lines = "\n".join(["| training set | seed | folder | images | px | method |", "|---|---|---|---|---|---|", *lines])
     write_text(
         folder / "README.md",
         f"# {table_title(table)}: the distilled sets\n\n"
-        f"HR training images for super-resolution, made from {record['pictures']} in profile {label} (commit "
-        f"{record['commit']}). LR images are made by the trainer, by bicubic downscaling. The README in each folder "
-        f"says how its set was made.\n\n{table_lines}\n",
+        f"Made from {record['pictures']} in profile {label} (commit {record['commit']}). {record['use']} The README in each "
+        f"folder says how its set was made.\n\n{table_lines}\n",
     )
     return folder
 

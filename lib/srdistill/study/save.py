@@ -7,28 +7,28 @@ import matplotlib.figure
 import pandas as pd
 
 from srdistill.files import atomic_path, write_text
+from srdistill.study.cells import Cells, CellsFailed, Results
 from srdistill.study.claims import Claim
 from srdistill.study.describe import shares, sizes_frame
 from srdistill.study.export import record_sets
 from srdistill.study.provenance import provenance
-from srdistill.study.study import CellsFailed, Results, Study
 from srdistill.study.tables import notes, to_latex, to_markdown, wide_table
 
 
-def save_figure(study: Study, figure: matplotlib.figure.Figure, name: str) -> None:
+def save_figure(study: Cells, figure: matplotlib.figure.Figure, name: str) -> None:
     """Write a figure as PNG beside the tables."""
     with atomic_path(study.output / "figures" / f"{study.table}_{name}.png") as temporary:
         figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight")
 
 
-def save_frame(study: Study, frame: pd.DataFrame, name: str, title: str) -> list[str]:
+def save_frame(study: Cells, frame: pd.DataFrame, name: str, title: str) -> list[str]:
     """Write a plain table of facts as CSV and Markdown; return the file names."""
     write_text(study.output / f"{name}.csv", frame.to_csv(index=False))
     write_text(study.output / f"{name}.md", f"### {title}\n\n{frame.to_markdown(index=False)}\n")
     return [f"{name}.csv", f"{name}.md"]
 
 
-def save_table(study: Study, results: Results, long: pd.DataFrame, title: str, claims: Sequence[Claim] = ()) -> list[str]:
+def save_table(study: Cells, results: Results, long: pd.DataFrame, title: str, claims: Sequence[Claim] = ()) -> list[str]:
     """Write CSV, sizes, Markdown, LaTeX, claims and provenance; return the file names.
 
     Raises:
@@ -48,7 +48,7 @@ def save_table(study: Study, results: Results, long: pd.DataFrame, title: str, c
         "table": study.table,
         "profile": study.profile.name,
         "seeds": study.seeds,
-        "pictures": {"train": study.train.digest} | {name: p.digest for name, p in study.tests.items()},
+        "pictures": study.digests,
         "lpips": study.lpips_note if study.lpips else "",
     }
     files = {

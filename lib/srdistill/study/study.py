@@ -1,22 +1,15 @@
-"""One notebook's run: pictures, rows, cells from the store or computed, scores.
+"""One notebook's run on super-resolution: pictures, training sets, students, scores."""
 
-A *row* of a table is a way to make a training set. A *cell* is one row, one student network and one seed: the set is made,
-the network trained on it, the test pictures scored. Sets, networks and scores are stored separately, by everything that
-they depend on, so whatever two tables share is computed once and an interrupted run goes on where it stopped.
-"""
-
-import inspect
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
-import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from srdistill.distill.distilled_set import DistilledSet, SetError
+from srdistill.distill.distilled_set import DistilledSet, Sizes, sizes_of
 from srdistill.distill.dit import LatentDiT
 from srdistill.distill.patch_pool import PatchPool
 from srdistill.distill.pseudo_labels import pseudo_labelled_patches
@@ -29,16 +22,15 @@ from srdistill.networks import ARCHITECTURES, build_network
 from srdistill.priors.prior import Prior
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
+from srdistill.study.cells import Cells, PerSeed, Results, Row
 from srdistill.study.diffusion import build_diffusion, fine_tuned_diffusion
 from srdistill.study.generators import build_generator
-from srdistill.study.identity import code_digest, key_of, plain
+from srdistill.study.identity import code_digest, plain
 from srdistill.study.label_free_plan import LABEL_FREE, LabelFreePlan
-from srdistill.study.paths import output_root, store_root
-from srdistill.study.profiles import Profile, get_profile
-from srdistill.study.store import Entry, Store
+from srdistill.study.profiles import Profile
+from srdistill.study.store import Entry
 from srdistill.training.adversarial import train_adversarial
 from srdistill.training.adversarial_recipe import AdversarialRecipe
-from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.evaluate import collapsed, evaluate, super_resolve
 from srdistill.training.sr import train
 
@@ -46,68 +38,21 @@ BICUBIC = "Bicubic"
 ORIGINAL = "Baseline (original)"
 
 
-class CellsFailed(RuntimeError):
-    """Some cells of the table could not be computed; the rest is stored."""
+class Study(Cells):
+    """The pictures, the profile and the store of one notebook on super-resolution.
 
-
-@dataclass(frozen=True)
-class PerSeed:
-    """A setting that differs from seed to seed, a model that was fine-tuned with it, say, and the ``seconds`` it took."""
-
-    make: Callable[[int], object]
-    seconds: Callable[[int], float]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A way to make a training set: a method and its settings, or the pictures themselves (``method`` None).
-
-    A setting that is itself a row stands for that row's set of the same seed, and a ``PerSeed`` for what it makes of the seed.
+    ``table``, ``profile``, ``seeds``: see ``Cells``. ``data``: a folder of one's own training pictures, with test pictures in
+    its subfolder ``test`` if there is one.
     """
 
-    label: str
-    method: Callable[..., DistilledSet] | None = None
-    settings: dict = field(default_factory=dict)
-
-
-@dataclass
-class Results:
-    """What a run gave. ``scores``: one line per row, network, seed, test set and picture. ``failures``: what did not."""
-
-    rows: list[Row]
-    networks: list[str]
-    scale: int
-    scores: pd.DataFrame
-    failures: list[str]
-    computed: int
-    seconds: float
-
-
-class Study:
-    """The pictures, the profile and the store of one notebook.
-
-    ``table``: the printed table it reproduces (``dietz_t1``). ``profile``, ``seeds``, ``data``: the notebook's parameters;
-    0 seeds and empty strings mean the profile's own. ``data``: a folder of one's own training pictures, with test
-    pictures in its subfolder ``test`` if there is one.
-    """
+    # What the images of an exported set are good for.
+    use = "HR training images for super-resolution. LR images are made by the trainer, by bicubic downscaling."
 
     def __init__(self, table: str, profile: str = "", seeds: int = 0, data: str = ""):
-        self.table = table
-        self.profile: Profile = get_profile(profile)
-        if seeds < 0 or seeds != int(seeds):
-            raise ValueError(f"seeds must be a whole number, 1 or more (0: the profile's own), got {seeds}")
-        self.seeds = list(range(int(seeds) or self.profile.seeds))
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        # Two runs are to agree bit for bit; cuDNN's search for the fastest kernel is what mostly prevents it.
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
-        self.store = Store(store_root())
+        super().__init__(table, profile, seeds, data)
         self.label_free: LabelFreePlan = LABEL_FREE[self.profile.name]
         self.train, self.tests = _load_pictures(self.plan, data)
-        self.label = self.profile.name if not data else f"own-{Path(data).name}"
-        self.output = output_root(self.label)
         self.lpips, self.lpips_note = self._load_lpips()
-        self.distilled: list[str] = []  # the sets that were not in the store
 
     @property
     def plan(self) -> Profile | LabelFreePlan:
@@ -161,10 +106,6 @@ class Study:
         return model, f"{model.name} (backbone weights {model.digest[:8]})"
 
     # --- from a row to a training set -------------------------------------------------------------------------
-
-    def row(self, label: str, method: Callable[..., DistilledSet] | None = None, **settings) -> Row:
-        """A row of the table. ``method`` gets the training pictures, ``size``, a generator, and ``settings``."""
-        return Row(label, method, settings)
 
     def matching(self, ipc: int, **settings) -> dict:
         """The profile's settings of ``gradient_matching`` for this IPC; keyword arguments replace or add.
@@ -237,43 +178,51 @@ class Study:
         """Where the store keeps the row's training set for this seed; made if it is not there."""
         if row.method is None:
             raise ValueError(f"{row.label}: the original pictures are not a distilled set; see Study.train")
-        accepted = inspect.signature(row.method).parameters
         settings = {"size": self.plan.size} | {name: self._of_seed(value, seed) for name, value in row.settings.items()}
-        spec = {
-            "method": getattr(row.method, "__qualname__", repr(row.method)),
-            "code": code_digest(row.method),
-            "settings": plain(settings),
-            "pictures": self.train.digest,
-            "seed": seed,
-            "device": self.device.type,
+        return self._fetch_set(row, self.train, settings, seed)
+
+    def set_entries(self, row: Row) -> list[tuple[str, int, Entry]]:
+        """The row's sets: nothing more to say of them, seed, entry."""
+        return [("", seed, self.set_entry(row, seed)) for seed in self.seeds]
+
+    def sizes(self, row: Row | None) -> Sizes:
+        """The four sizes of the row's set of seed 0; None: of the training pictures."""
+        return sizes_of(self.train.images) if row is None else self.make_set(row, 0).sizes
+
+    def about(self) -> dict[str, str]:
+        """The run in a few lines, for ``describe``."""
+        return {
+            "training pictures": f"{self.train.origin}: {len(self.train)} pictures, {self.train.pixels:,} pixels",
+            "test pictures": "; ".join(f"{name}: {len(p)}" for name, p in self.tests.items()),
+            "LPIPS": self.lpips_note.split(";")[0],
         }
 
-        def make():
-            given = dict(settings)
-            if "device" in accepted:
-                given["device"] = self.device
-            if "checkpoint" in accepted:
-                given["checkpoint"] = self._checkpoint("sets", spec)
-            made = row.method(self.train, generator=generator_for(seed, "set"), **given)
-            if not isinstance(made, DistilledSet):
-                raise TypeError(f"{row.label}: the method returned a {type(made).__name__}; it must return a DistilledSet")
-            if not len(made):
-                raise SetError(f"{row.label}: the method returned a set without images")
-            return {"digest": made.digest}, made.save
+    def footnotes(self, results: Results) -> list[str]:
+        """What has to stand under a table of this study."""
+        sizes = ", ".join(f"{name} ({len(p)})" for name, p in self.tests.items())
+        return [
+            f"Profile {self.profile.name}: trained on {self.train.origin} ({len(self.train)} pictures), tested on {sizes}, "
+            f"x{results.scale}, {len(self.seeds)} seed(s). PSNR in dB and SSIM in RGB, {results.scale} px shaved, 8-bit "
+            "outputs; mean ± standard deviation over seeds.",
+            "gain %: (PSNR - bicubic) / (full data - bicubic); empty where full data is not above bicubic.",
+            # Only the first half of the message: the rest names folders of this machine.
+            self.lpips_note if self.lpips else f"LPIPS is empty: {self.lpips_note.split(';')[0]}",
+        ]
 
-        entry = self.store.fetch("sets", spec, make)
-        if entry.fresh:
-            self.distilled.append(f"{row.label}, seed {seed}")
-        return entry
+    @property
+    def origin(self) -> str:
+        """Where the training pictures are from."""
+        return self.train.origin
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Hashes of the training pictures and of every test set."""
+        return {"train": self.train.digest} | {name: p.digest for name, p in self.tests.items()}
 
     def _of_seed(self, setting, seed: int):
         if isinstance(setting, Row):
             return self.make_set(setting, seed)
         return setting.make(seed) if isinstance(setting, PerSeed) else setting
-
-    def _checkpoint(self, kind: str, spec: dict) -> Checkpoint:
-        path = self.store.path(kind, spec, ".checkpoint")
-        return Checkpoint(path, key_of(spec), self.profile.checkpoint_every)
 
     # --- from a training set to scores ------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from srdistill.study.cells import Cells, Results
 from srdistill.study.published import printed_rows
-from srdistill.study.study import BICUBIC, ORIGINAL, Results, Study
+from srdistill.study.study import BICUBIC, ORIGINAL
 
 # Ours carry their backbone in the name; the printed LPIPS does not say its own (most likely VGG), so the two never meet.
 GAIN = "recovered_gain"
@@ -27,7 +28,7 @@ _LUMA_TOO = ("labelfree_t2",)
 _SHOWN_LUMA = ("psnr", "psnr_y", "ssim", "ssim_y")
 
 
-def per_seed(study: Study, results: Results) -> pd.DataFrame:
+def per_seed(study: Cells, results: Results) -> pd.DataFrame:
     """Means over the pictures of a test set: ``row, network, seed, testset, metric, value``, recovered gain included."""
     scores = results.scores
     metrics = [name for name in ("psnr", "ssim", "psnr_y", "ssim_y", "lpips") if name in scores]
@@ -52,7 +53,7 @@ def _recovered_gain(long: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(long.columns)).astype({"value": float})
 
 
-def long_table(study: Study, results: Results) -> pd.DataFrame:
+def long_table(study: Cells, results: Results) -> pd.DataFrame:
     """The table as it is stored: ``row, network, testset, metric, mean, std, n, published, status, note``.
 
     Every printed number has its line, run here or not; ``n`` counts seeds, ``std`` is over seeds (empty for one).
@@ -125,27 +126,15 @@ def _ours(line) -> str:
     return text if math.isnan(line.std) else f"{text} ± {_number(line.std, line.metric)}"
 
 
-def notes(study: Study, results: Results, long: pd.DataFrame) -> list[str]:
+def notes(study: Cells, results: Results, long: pd.DataFrame) -> list[str]:
     """What has to stand under the table."""
-    sizes = ", ".join(f"{name} ({len(p)})" for name, p in study.tests.items())
-    lines = [
-        f"Profile {study.profile.name}: trained on {study.train.origin} ({len(study.train)} pictures), tested on {sizes}, "
-        f"x{results.scale}, {len(study.seeds)} seed(s). PSNR in dB and SSIM in RGB, {results.scale} px shaved, 8-bit "
-        "outputs; mean ± standard deviation over seeds.",
-        "gain %: (PSNR - bicubic) / (full data - bicubic); empty where full data is not above bicubic.",
-        study.lpips_note if study.lpips else f"LPIPS is empty: {_without_paths(study.lpips_note)}",
-    ]
+    lines = study.footnotes(results)
     if (long.note != "").any():
         lines.append("† collapsed: within 0.01 dB of bicubic on every test set, so the number says nothing about the data.")
     if (long.status == "doubtful").any():
         lines.append("? printed number read from a damaged source.")
     lines += [f"Differs from the paper in {line}." for line in study.plan.deviations(study.table)]
     return lines + [f"Failed: {failure}" for failure in results.failures]
-
-
-def _without_paths(text: str) -> str:
-    """Only the first half of the message: the rest names folders of this machine."""
-    return text.split(";")[0]
 
 
 def to_markdown(wide: pd.DataFrame) -> str:
