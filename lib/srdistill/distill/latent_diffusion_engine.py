@@ -107,7 +107,7 @@ class LatentDiffusionEngine:
         return torch.stack([torch.randn(shape, generator=one) for one in draws]).to(self.device)
 
     def _step_back(self, noisy: Tensor, labels: Tensor, draws: list[torch.Generator], index: int) -> Tensor:
-        """From the noise of step ``index`` to that of the next: DDIM, equation 12; ancestral with eta = 1 (Song et al. 2021)."""
+        """From the noise of step ``index`` to that of the next: DDIM, equation 12; ancestral: eta = 1 (Song et al. 2021)."""
         noise = self._predicted_noise(noisy, labels, self.times[index])
         here, there = self.abar[index], self.abar[index + 1]
         clean = ((noisy - (1 - here) ** 0.5 * noise) / here**0.5).clamp(-self.clip, self.clip)
