@@ -89,9 +89,7 @@ def test_class_and_size(engine, patches):
     other = engine.denoise(None, (labels + 1) % 3, seeds(6), rho=1.0, size=SIZE)
     assert not torch.equal(alone, other)
     whole = expand(engine, images, labels, seeds(6), rho=0.8, size=SIZE)
-    assert torch.equal(
-        expand(engine, images, labels, seeds(6), rho=0.8, size=12), to_uint8(resize(to_float(whole), (12, 12)))
-    )
+    assert torch.equal(expand(engine, images, labels, seeds(6), rho=0.8, size=12), to_uint8(resize(to_float(whole), (12, 12))))
     assert engine.denoise(None, labels[:0], [], rho=1.0, size=12).shape == (0, 3, 12, 12)
 
 
