@@ -4,10 +4,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.distill.coreset_patches import coreset_patches
+from srdistill.distill.coreset_patches import MEAN_COLOUR, coreset_patches, padded
+from srdistill.distill.dit import new_dit
+from srdistill.distill.engine import expand
+from srdistill.distill.expanded_source import ExpandedSource, soft_labels
+from srdistill.distill.expansion import Expansion
+from srdistill.distill.latent_diffusion_engine import LatentDiffusionEngine
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resized_crops import draw_boxes, resized_crops
+from srdistill.priors.autoencoder import train_autoencoder
+from srdistill.seeds import generator_for
 
 CLASSES, SIDE = 7, 64
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -65,9 +72,6 @@ def test_native_scoring(ratio, teacher, data):
 
 def plain_selection(teacher, images, labels, scoring):
     """One crop at a time."""
-    from srdistill.distill.coreset_patches import padded
-    from srdistill.seeds import generator_for
-
     boxes = draw_boxes(5 * len(images), SIDE, generator_for(0, "coreset crops")).tolist()
     kept = []
     for label in range(CLASSES):
@@ -77,7 +81,7 @@ def plain_selection(teacher, images, labels, scoring):
             for top, left, height, width in boxes[5 * index : 5 * index + 5]:
                 crop = to_float(images[index : index + 1, :, top : top + height, left : left + width]).to(DEVICE)
                 patch = F.interpolate(crop, (32, 32), mode="bilinear", antialias=True).mul(255).round() / 255
-                shown = padded(patch, SIDE, (0.485, 0.456, 0.406)) if scoring == "padded" else patch
+                shown = padded(patch, SIDE, MEAN_COLOUR) if scoring == "padded" else patch
                 loss = F.cross_entropy(teacher(shown), torch.tensor([label], device=DEVICE))
                 scored.append((float(loss), patch[0].mul(255).round().byte().cpu()))
             best.append(min(scored, key=lambda pair: pair[0]))
@@ -99,3 +103,48 @@ def test_crops_together(ratio, data):
 
     assert (plain() - resized_crops(images, boxes, 32)).abs().max() < 1e-5
     ratio(plain, lambda: resized_crops(images, boxes, 32))
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """A diffusion transformer on the codes of an autoencoder, both as good as untrained: their time does not depend on that."""
+    pictures = photos("train").center_crop(256)
+    prior = train_autoencoder(pictures, generator=torch.Generator().manual_seed(0), factor=4, channels=8, iterations=10)
+    model = new_dit(
+        channels=8, side=16, classes=CLASSES, generator=torch.Generator().manual_seed(0), width=128, depth=4, heads=4
+    )
+    return LatentDiffusionEngine(model, prior, working_size=SIDE, device=DEVICE)
+
+
+@pytest.fixture(scope="module")
+def patches(data):
+    """28 patches of 32 px."""
+    return data[0][::2, :, ::2, ::2].contiguous(), data[1][::2]
+
+
+def test_expansion_together(ratio, engine, patches):
+    """28 patches to 64 px at rho 0.8, 16 at a time against one by one."""
+
+    def make(batch):
+        return expand(engine, *patches, list(range(28)), rho=0.8, size=SIDE, batch=batch)
+
+    assert (make(1).int() - make(16).int()).abs().max() <= 1
+    ratio(lambda: make(1), lambda: make(16), rounds=3)
+
+
+def test_labels_in_the_same_pass(ratio, engine, teacher, patches):
+    """An epoch's pictures and labels at once, against a pass that makes and labels and a second that makes them to train on."""
+    source = ExpandedSource(
+        engine, teacher, *patches, classes=CLASSES, size=SIDE, seed=0, expansion=Expansion(rho=0.8), device=DEVICE
+    )
+
+    def separately():
+        def make():
+            return expand(engine, *patches, source.seeds(0), rho=0.8, size=SIDE)
+
+        labels = soft_labels(teacher, make(), CLASSES, DEVICE)
+        return make(), labels
+
+    for a, b in zip(source(0), separately(), strict=True):
+        assert (a.float() - b.float()).abs().max() <= 1e-2 * (1 if a.is_floating_point() else 100)
+    ratio(separately, lambda: source(0), rounds=3)

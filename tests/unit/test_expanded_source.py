@@ -1,4 +1,4 @@
-"""Every epoch's pictures and soft labels: made and labelled in one pass, the same for the same epoch, and their plain controls."""
+"""Every epoch's pictures and soft labels, made and labelled in one pass; the same for the same epoch; their plain controls."""
 
 import math
 import threading
