@@ -11,7 +11,14 @@ from tiny_prior import TinyPrior
 from tiny_teacher import TinyTeacher, photo_classes
 
 from srdistill.distill.engine import EngineError, expand, interpolated
-from srdistill.distill.expanded_source import ExpandedSource, PlainSource, random_views, shuffled_cells, soft_labels
+from srdistill.distill.expanded_source import (
+    ExpandedSource,
+    PlainSource,
+    random_views,
+    shuffled_cells,
+    soft_label_bytes,
+    soft_labels,
+)
 from srdistill.distill.expansion import ABLATION, Expansion
 from srdistill.distill.label_drift import label_drift
 from srdistill.distill.latent_diffusion_engine import LatentDiffusionEngine
@@ -218,6 +225,13 @@ def test_an_error_in_the_thread_is_raised_where_its_epoch_is_asked_for(teacher, 
             ahead(1)
     with pytest.raises(ValueError, match="epochs must be 1 or more, got 0"):
         MadeAhead(lambda epoch: None, 0)
+
+
+def test_soft_labels_are_counted(engine, teacher, patches):
+    logits = [source(engine, teacher, patches)(epoch)[1] for epoch in range(2)]
+    assert soft_label_bytes(9, 3, 2) == sum(part.numel() * part.element_size() for part in logits)
+    # IPC 10 of ImageNet-1k in 300 epochs with four patches for a picture: 24 GB.
+    assert soft_label_bytes(10 * 4 * 1000, 1000, 300) == 24_000_000_000
 
 
 def test_drift_of_labels(teacher, train_photos):

@@ -20,7 +20,7 @@ from srdistill.seeds import derive_seed, generator_for
 
 Source = Callable[[int], tuple[Tensor, Tensor]]
 # The sides of crops as torchvision draws them by default.
-_RATIO = (3 / 4, 4 / 3)
+RATIO = (3 / 4, 4 / 3)
 
 
 class ExpandedSource:
@@ -167,12 +167,17 @@ def soft_labels(
     return half
 
 
+def soft_label_bytes(pictures: int, classes: int, epochs: int) -> int:
+    """What the float16 labels of ``pictures`` per epoch take that a student is sent; the paper does not count them."""
+    return 2 * pictures * classes * epochs
+
+
 def random_views(size: int, lowest: float = 0.5) -> Callable[[Tensor, torch.Generator], Tensor]:
     """Random resized crops of at least ``lowest`` of the area, and random flips: float (N, 3, H, H) to (N, 3, size, size)."""
     draw_boxes(0, size, torch.Generator(), scale=(lowest, 1.0))  # refuses impossible shares
 
     def view(images: Tensor, generator: torch.Generator) -> Tensor:
-        boxes = draw_boxes(len(images), images.shape[-1], generator, scale=(lowest, 1.0), ratio=_RATIO)
+        boxes = draw_boxes(len(images), images.shape[-1], generator, scale=(lowest, 1.0), ratio=RATIO)
         flipped = torch.rand(len(images), generator=generator) < 0.5
         crops = resized_crops(images, boxes, size)
         return torch.where(flipped.to(crops.device)[:, None, None, None], crops.flip(-1), crops)

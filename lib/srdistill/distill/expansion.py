@@ -1,6 +1,6 @@
 """What is done to a patch in every epoch: the rows of the coreset paper's ablation (table 4)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from srdistill.distill.latent_mixup import MIXES
 from srdistill.distill.strength import StrengthError, denoising_steps
@@ -20,7 +20,7 @@ class Expansion:
     anchored: bool = True
     fresh: bool = True
     mixup: tuple[float, float] | None = None
-    mix: str = field(default="linear")
+    mix: str = "linear"
 
     def __post_init__(self):
         denoising_steps(1000, self.rho)

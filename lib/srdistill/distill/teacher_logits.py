@@ -29,7 +29,7 @@ def teacher_logits(
     try:
         for part in images.split(batch):
             part = part.to(device)
-            found.append(_asked(teacher, to_float(part) if part.dtype == torch.uint8 else part, classes).float().cpu())
+            found.append(ask_teacher(teacher, to_float(part) if part.dtype == torch.uint8 else part, classes).float().cpu())
     finally:
         teacher.train(training)
     logits = torch.cat(found) if found else torch.empty(0, classes)
@@ -42,17 +42,18 @@ def teacher_logits(
     return logits
 
 
-def _asked(teacher: nn.Module, images: Tensor, classes: int) -> Tensor:
+def ask_teacher(teacher: nn.Module, images: Tensor, classes: int) -> Tensor:
+    """Logits of float images, with a graph. Raises TeacherError for another number of classes or a size it cannot read."""
     try:
         logits = teacher(images)
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError):
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
             raise
         # A head for one size says no more than that two matrices do not fit.
         raise TeacherError(
             f"the teacher cannot read pictures of {images.shape[-2]} x {images.shape[-1]} px "
             f"({' '.join(str(error).split())[:120]}); "
-            "use one with global pooling, or pictures of the size that it was trained on (scoring='padded')"
+            "use one with global pooling, or pictures of the size that it was trained on (for patches: scoring='padded')"
         ) from error
     if logits.shape != (len(images), classes):
         raise TeacherError(
