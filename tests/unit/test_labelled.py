@@ -238,6 +238,8 @@ def test_any_folder_has_its_classes_by_name(folders):
     (folders / "empty").mkdir()
     with pytest.raises(LabelError, match="holds no class folders"):
         read_class_folders(folders / "empty", size=8)
+    with pytest.raises(CollectionError, match="nowhere: no such folder; give a folder that holds one folder"):
+        read_class_folders(folders / "nowhere", size=8)
 
 
 def test_names_of_the_subsets_are_those_of_imagenet():

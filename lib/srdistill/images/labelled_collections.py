@@ -111,6 +111,8 @@ def read_class_folders(
     Pictures may also lie one folder deeper, in ``images``, as in Tiny-ImageNet. Raises as ``load_labelled``.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise CollectionError(f"{folder}: no such folder; give a folder that holds one folder of pictures per class")
     name = name or folder.name
     there = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if classes is None:
