@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.distill.coreset_patches import MEAN_COLOUR, coreset_patches, padded
+from srdistill.distill.coreset_patches import coreset_patches, padded
 from srdistill.distill.dit import new_dit
 from srdistill.distill.engine import expand
 from srdistill.distill.expanded_source import ExpandedSource, soft_labels
@@ -13,6 +13,7 @@ from srdistill.distill.latent_diffusion_engine import LatentDiffusionEngine
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resized_crops import draw_boxes, resized_crops
+from srdistill.networks.classifiers import IMAGENET_MEAN
 from srdistill.priors.autoencoder import train_autoencoder
 from srdistill.seeds import generator_for
 
@@ -81,7 +82,7 @@ def plain_selection(teacher, images, labels, scoring):
             for top, left, height, width in boxes[5 * index : 5 * index + 5]:
                 crop = to_float(images[index : index + 1, :, top : top + height, left : left + width]).to(DEVICE)
                 patch = F.interpolate(crop, (32, 32), mode="bilinear", antialias=True).mul(255).round() / 255
-                shown = padded(patch, SIDE, MEAN_COLOUR) if scoring == "padded" else patch
+                shown = padded(patch, SIDE, IMAGENET_MEAN) if scoring == "padded" else patch
                 loss = F.cross_entropy(teacher(shown), torch.tensor([label], device=DEVICE))
                 scored.append((float(loss), patch[0].mul(255).round().byte().cpu()))
             best.append(min(scored, key=lambda pair: pair[0]))

@@ -12,12 +12,13 @@ from torch import nn
 
 from srdistill.distill.candidates import SelectionError
 from srdistill.distill.collages import collages
-from srdistill.distill.coreset_patches import MEAN_COLOUR, coreset_patches, random_coreset
+from srdistill.distill.coreset_patches import coreset_patches, random_coreset
 from srdistill.distill.distilled_set import SetError
 from srdistill.distill.random_crops import random_crops
 from srdistill.distill.teacher_logits import TeacherError, teacher_logits
 from srdistill.images.pictures import PictureError
 from srdistill.images.resized_crops import draw_boxes
+from srdistill.networks.classifiers import IMAGENET_MEAN, build_classifier
 from srdistill.seeds import generator_for
 
 
@@ -59,7 +60,7 @@ def test_is_the_plain_loop_over_crops(data, teacher, scoring, factor, batch):
                 patch = F.interpolate(crop, (size, size), mode="bilinear", antialias=True).mul(255).round()
                 shown = patch / 255
                 if scoring == "padded":
-                    canvas = torch.tensor(MEAN_COLOUR).view(1, 3, 1, 1).repeat(1, 1, SIZE, SIZE)
+                    canvas = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1).repeat(1, 1, SIZE, SIZE)
                     at = (SIZE - size) // 2
                     canvas[..., at : at + size, at : at + size] = shown
                     shown = canvas
@@ -159,10 +160,11 @@ def test_a_teacher_that_does_not_fit_is_named(data):
     broken.head.bias.data[1] = math.nan
     with pytest.raises(TeacherError, match="NaN or infinity for 108 of 108 pictures, first picture 0"):
         select(data, broken)
-    fixed = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 3))
-    with pytest.raises(TeacherError, match="cannot read pictures of 16 x 16 px.*scoring='padded'"):
-        select(data, fixed)
-    assert len(select(data, fixed, scoring="padded")) == 24
+    fixed = build_classifier("ConvNet", classes=NAMES, size=SIZE, seed=0, width=8)
+    for one in (fixed, nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 3))):
+        with pytest.raises(TeacherError, match="cannot read pictures of 16 x 16 px.*scoring='padded'"):
+            select(data, one)
+        assert len(select(data, one, scoring="padded")) == 24
 
 
 def test_a_teacher_is_left_in_its_mode(data):

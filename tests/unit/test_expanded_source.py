@@ -8,17 +8,11 @@ import pytest
 import torch
 from tiny_dit import SIZE, tiny_dit
 from tiny_prior import TinyPrior
-from tiny_teacher import TinyTeacher, photo_classes
+from tiny_teacher import NAMES, TinyTeacher, photo_classes, trained_teacher
 
+from srdistill.distill.coreset_patches import coreset_patches
 from srdistill.distill.engine import EngineError, expand, interpolated
-from srdistill.distill.expanded_source import (
-    ExpandedSource,
-    PlainSource,
-    random_views,
-    shuffled_cells,
-    soft_label_bytes,
-    soft_labels,
-)
+from srdistill.distill.expanded_source import ExpandedSource, PlainSource, soft_labels
 from srdistill.distill.expansion import ABLATION, Expansion
 from srdistill.distill.label_drift import label_drift
 from srdistill.distill.latent_diffusion_engine import LatentDiffusionEngine
@@ -27,6 +21,11 @@ from srdistill.distill.made_ahead import MadeAhead
 from srdistill.distill.strength import StrengthError
 from srdistill.distill.teacher_logits import TeacherError
 from srdistill.images.pictures import PictureError, to_float, to_uint8
+from srdistill.networks.classifiers import build_classifier
+from srdistill.seeds import generator_for
+from srdistill.training.augmentation import augment
+from srdistill.training.classification import train_student
+from srdistill.training.classification_recipe import ClassificationRecipe
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +96,7 @@ def test_mixup_mixes_clean_latents_of_one_class(engine, teacher, patches, how):
 
 
 def test_views_are_labelled_as_they_are_seen(engine, teacher, patches):
-    images, logits = source(engine, teacher, patches, augment=random_views(SIZE, 0.5))(0)
+    images, logits = source(engine, teacher, patches, views=ClassificationRecipe(1, cutmix=False))(0)
     assert not torch.equal(images, source(engine, teacher, patches)(0)[0])
     assert torch.allclose(logits.float(), teacher(to_float(images)), atol=2e-3)
 
@@ -162,35 +161,30 @@ def test_interpolated_patches_are_the_plain_control(teacher, patches):
 
 def test_collages_are_shuffled_cropped_and_labelled(teacher, train_photos):
     images, labels = photo_classes(train_photos, 2)
-    plain = PlainSource(teacher, images, labels, classes=3, size=32, seed=0, factor=2, crop=0.5)
+    views = ClassificationRecipe(1, collage=2, crop_scale=(0.5, 1.0))
+    plain = PlainSource(teacher, images, labels, classes=3, size=32, seed=0, views=views)
     made, logits = plain(1)
+    expected = augment(to_float(images), views, generator_for(0, "plain views", 1, 0)).images
+    assert torch.equal(made, to_uint8(expected))
     assert torch.equal(made, plain(1)[0]) and not torch.equal(made, plain(0)[0])
     assert torch.allclose(logits.float(), teacher(to_float(made)), atol=2e-3)
-    with pytest.raises(ValueError, match="cells in a row of pictures of 32 px, got 0"):
-        PlainSource(teacher, images, labels, classes=3, size=32, seed=0, factor=0)
-    with pytest.raises(PictureError, match="shares of the area"):
-        PlainSource(teacher, images, labels, classes=3, size=32, seed=0, crop=2)
 
 
-@pytest.mark.parametrize("factor", [2, 3])
-def test_shuffling_moves_whole_cells(train_photos, factor):
-    images, _ = photo_classes(train_photos, 4)
-    shuffled = shuffled_cells(images, factor, torch.Generator().manual_seed(1))
-    cell, orders = 32 // factor, set()
-
-    def cells(image):
-        return [
-            image[:, y * cell : (y + 1) * cell, x * cell : (x + 1) * cell].numpy().tobytes()
-            for y in range(factor)
-            for x in range(factor)
-        ]
-
-    for before, after in zip(images, shuffled, strict=True):
-        assert sorted(cells(before)) == sorted(cells(after))
-        orders.add(tuple(cells(before).index(one) for one in cells(after)))
-        if 32 % factor:
-            assert torch.equal(before[:, factor * cell :], after[:, factor * cell :])
-    assert len(orders) > 3
+def test_a_student_trains_on_sources(engine, train_photos):
+    """Selection, expansion and training fit together."""
+    images, labels = photo_classes(train_photos, 12)
+    teacher = trained_teacher(images, labels)
+    chosen = coreset_patches(
+        images, labels, NAMES, teacher=teacher, ipc=1, factor=2, generator=torch.Generator().manual_seed(0)
+    )
+    made = ExpandedSource(
+        engine, teacher, chosen.images, chosen.labels, classes=3, size=16, seed=0, expansion=Expansion(rho=0.2)
+    )
+    student = build_classifier("ConvNet", classes=NAMES, size=16, seed=0, depth=2, width=8)
+    history = train_student(
+        student, made, ClassificationRecipe(15, batch=12, lr=1e-2, temperature=2), generator=torch.Generator().manual_seed(0)
+    )
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
 
 
 def test_made_ahead_is_the_same_and_does_not_wait(engine, teacher, patches):
@@ -225,13 +219,6 @@ def test_an_error_in_the_thread_is_raised_where_its_epoch_is_asked_for(teacher, 
             ahead(1)
     with pytest.raises(ValueError, match="epochs must be 1 or more, got 0"):
         MadeAhead(lambda epoch: None, 0)
-
-
-def test_soft_labels_are_counted(engine, teacher, patches):
-    logits = [source(engine, teacher, patches)(epoch)[1] for epoch in range(2)]
-    assert soft_label_bytes(9, 3, 2) == sum(part.numel() * part.element_size() for part in logits)
-    # IPC 10 of ImageNet-1k in 300 epochs with four patches for a picture: 24 GB.
-    assert soft_label_bytes(10 * 4 * 1000, 1000, 300) == 24_000_000_000
 
 
 def test_drift_of_labels(teacher, train_photos):

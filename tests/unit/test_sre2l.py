@@ -9,11 +9,11 @@ from tiny_teacher import NAMES, TinyTeacher, photo_classes, trained_teacher
 from torch import nn
 
 from srdistill.distill import sre2l as module
-from srdistill.distill.coreset_patches import MEAN_COLOUR
-from srdistill.distill.sre2l import SPREAD, sre2l
+from srdistill.distill.sre2l import sre2l
 from srdistill.distill.teacher_logits import TeacherError
 from srdistill.images.pictures import PictureError, to_float
 from srdistill.images.resized_crops import draw_boxes
+from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD
 from srdistill.seeds import generator_for
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import TrainingDiverged
@@ -44,7 +44,7 @@ def distances(teacher, images):
 
 
 def test_is_the_plain_loop(teacher):
-    mean, spread = (torch.tensor(values).view(3, 1, 1) for values in (MEAN_COLOUR, SPREAD))
+    mean, spread = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     expected = []
     for number in range(2):
         pixels = torch.randn(3, 3, SIZE, SIZE, generator=generator_for(3, "SRe2L start", number)).requires_grad_()
@@ -75,7 +75,7 @@ def test_the_loss_falls_and_statistics_come_closer(teacher):
     found = recover(teacher, ipc=1, iterations=150)
     assert found.history["loss"][-1] < 0.7 * found.history["loss"][0]
     start = torch.randn(3, 3, SIZE, SIZE, generator=generator_for(3, "SRe2L start", 0))
-    noise = (start * torch.tensor(SPREAD).view(3, 1, 1) + torch.tensor(MEAN_COLOUR).view(3, 1, 1)).clamp(0, 1)
+    noise = (start * torch.tensor(IMAGENET_STD).view(3, 1, 1) + torch.tensor(IMAGENET_MEAN).view(3, 1, 1)).clamp(0, 1)
     with torch.no_grad():
         before, after = (sum(distances(teacher, images)) for images in (noise, to_float(found.images)))
         assert float(after) < 0.5 * float(before)

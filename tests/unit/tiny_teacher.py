@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from srdistill.distill.coreset_patches import MEAN_COLOUR
+from srdistill.networks.classifiers import IMAGENET_MEAN
 
 SIZE, NAMES = 32, ("astronaut", "flower", "motorcycle_left")
 
@@ -13,7 +13,7 @@ class TinyTeacher(nn.Module):
 
     def __init__(self, classes: int = 3, seed: int = 0):
         super().__init__()
-        self.register_buffer("mean", torch.tensor(MEAN_COLOUR).view(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
         self.body = nn.Sequential(
             nn.Conv2d(3, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU()
         )

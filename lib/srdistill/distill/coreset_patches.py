@@ -12,12 +12,11 @@ from srdistill.distill.teacher_logits import teacher_logits
 from srdistill.distill.windows import check_ipc
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.images.resized_crops import draw_boxes, resized_crops
+from srdistill.networks.classifiers import IMAGENET_MEAN
 from srdistill.progress import bar
 from srdistill.seeds import generator_for
 
 SCORINGS = ("native", "padded")
-# The mean colour of ImageNet in [0, 1], which most teachers subtract: zero after normalisation.
-MEAN_COLOUR = (0.485, 0.456, 0.406)
 
 
 def coreset_patches(
@@ -32,7 +31,7 @@ def coreset_patches(
     crops: int = 5,
     pool: int | None = None,
     scoring: str = "native",
-    padding: tuple[float, float, float] = MEAN_COLOUR,
+    padding: tuple[float, float, float] = IMAGENET_MEAN,
     scale: tuple[float, float] = (0.08, 1.0),
     batch: int = 64,
     device: torch.device | str = "cpu",
@@ -50,7 +49,8 @@ def coreset_patches(
         crops: P of the paper; 5 in RDED's scripts. pool: that many random pictures of each class (300 in RDED's scripts); None:
             all.
         scoring: ``native``: the teacher sees the patch alone. ``padded``: in the middle of S x S px of ``padding``, as
-            published; RDED pads with zeros after normalisation, which is the mean that the teacher subtracts.
+            published; RDED pads with zeros after normalisation, which is the mean that the teacher subtracts;
+            by default ImageNet's.
         scale: range of a crop's share of the picture's area. batch: pictures at a time.
 
     Labels are classes; ``settings["loss"]`` is the mean cross entropy of the kept patches.

@@ -4,8 +4,6 @@ A source is called with an epoch and returns that epoch's pictures and the teach
 same. Nothing is kept from one epoch to the next.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -15,12 +13,9 @@ from srdistill.distill.latent_mixup import draw_partners, mix_latents
 from srdistill.distill.strength import denoising_steps
 from srdistill.distill.teacher_logits import TeacherError, teacher_logits
 from srdistill.images.pictures import PictureError, to_float, to_uint8
-from srdistill.images.resized_crops import draw_boxes, resized_crops
 from srdistill.seeds import derive_seed, generator_for
-
-Source = Callable[[int], tuple[Tensor, Tensor]]
-# The sides of crops as torchvision draws them by default.
-RATIO = (3 / 4, 4 / 3)
+from srdistill.training.augmentation import augment
+from srdistill.training.classification_recipe import ClassificationRecipe
 
 
 class ExpandedSource:
@@ -31,9 +26,9 @@ class ExpandedSource:
         patches, labels: ``uint8`` (N, 3, h, h) and their classes (N,).
         size: side of the pictures. seed: one number for all seeds of all patches and epochs.
         expansion: what is done to a patch, e.g. ``ABLATION["superres+aug"]``.
-        augment: done to a batch of float pictures before it is labelled, with the batch's generator, e.g.
-            ``random_views(size)``; None: the pictures as they are, which is what the paper describes.
-        batch: pictures at a time; they do not depend on it but for rounding. augment's draws do.
+        views: whose augmentation is done before labelling, so that labels are of what a student sees; it is then trained
+            without one. None: labels are of the pictures as they are made, which is what the paper describes.
+        batch: pictures at a time; they do not depend on it but for rounding. Views do.
 
     Raises:
         PictureError: no patches, or of the wrong kind. StrengthError: rho leaves the engine no step. When called, what the
@@ -51,7 +46,7 @@ class ExpandedSource:
         size: int,
         seed: int,
         expansion: Expansion,
-        augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+        views: ClassificationRecipe | None = None,
         batch: int = 16,
         device: torch.device | str = "cpu",
     ):
@@ -59,7 +54,7 @@ class ExpandedSource:
         denoising_steps(engine.steps, expansion.rho)
         self.engine, self.teacher, self.patches, self.labels = engine, teacher, patches, labels
         self.classes, self.size, self.seed, self.expansion = classes, size, seed, expansion
-        self.augment, self.batch, self.device = augment, batch, torch.device(device)
+        self.views, self.batch, self.device = views, batch, torch.device(device)
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -89,24 +84,21 @@ class ExpandedSource:
             labels = self.labels[part]
             made = self.engine.denoise(latents, labels, seeds[part], rho=plan.rho, size=self.size)
             made = checked(self.engine, made, labels, self.size)
-            if self.augment is not None:
-                made = to_uint8(self.augment(to_float(made), generator_for(self.seed, "expanded views", epoch, first)))
+            made = _viewed(made, self.views, generator_for(self.seed, "expanded views", epoch, first))
             pictures.append(made)
             logits.append(soft_labels(self.teacher, made, self.classes, self.device))
         return torch.cat(pictures), torch.cat(logits)
 
 
 class PlainSource:
-    """The same without diffusion: pictures as they are or interpolated, shuffled and cropped at random, and labelled.
+    """The same without diffusion: pictures as they are, or interpolated patches, which show what diffusion adds.
 
-    RDED's collages are trained on with ``factor`` and ``crop`` (LINs-lab/RDED, validation/); interpolated patches, which show
-    what diffusion adds, without.
+    RDED's collages are trained on with ``views``: a recipe with ``collage`` cells in a row, ``crop_scale`` (1 / collage, 1) and
+    CutMix. Labelling views here once an epoch is what ``train_student`` with a teacher does batch by batch.
 
     Args:
         images, labels: ``uint8`` (N, 3, h, h), enlarged or shrunk to ``size`` where they have another, and classes (N,).
-        factor: cells in a row of a collage, which are shuffled in every epoch; 1: none.
-        crop: lowest share of the area of a random resized crop, with a flip: 1 / factor in RDED. None: neither.
-        The others as in ``ExpandedSource``.
+        interpolation: see ``interpolated``. The others as in ``ExpandedSource``.
     """
 
     def __init__(
@@ -118,18 +110,14 @@ class PlainSource:
         classes: int,
         size: int,
         seed: int,
-        factor: int = 1,
-        crop: float | None = None,
+        views: ClassificationRecipe | None = None,
         interpolation: str = "bicubic",
         batch: int = 64,
         device: torch.device | str = "cpu",
     ):
         _check_source(images, labels, classes, size, batch)
-        if factor < 1 or factor > size:
-            raise ValueError(f"factor is the number of cells in a row of pictures of {size} px, got {factor}")
         self.teacher, self.labels, self.classes, self.size, self.seed = teacher, labels, classes, size, seed
-        self.factor, self.batch, self.device = factor, batch, torch.device(device)
-        self.view = random_views(size, crop) if crop is not None else None
+        self.views, self.batch, self.device = views, batch, torch.device(device)
         self.images = images if images.shape[-1] == size else to_uint8(interpolated(images, size, interpolation))
 
     def __len__(self) -> int:
@@ -138,17 +126,16 @@ class PlainSource:
     @torch.no_grad()
     def __call__(self, epoch: int) -> tuple[Tensor, Tensor]:
         """Pictures ``uint8`` (N, 3, size, size) and logits float16 (N, classes), both on the CPU."""
-        pictures = self.images
-        if self.factor > 1:
-            pictures = shuffled_cells(pictures, self.factor, generator_for(self.seed, "collage cells", epoch))
-        made = []
-        for first in range(0, len(self), self.batch):
-            part = pictures[first : first + self.batch]
-            if self.view is not None:
-                part = to_uint8(self.view(to_float(part), generator_for(self.seed, "plain views", epoch, first)))
-            made.append(part)
-        pictures = torch.cat(made)
+        parts = [
+            _viewed(part, self.views, generator_for(self.seed, "plain views", epoch, number))
+            for number, part in enumerate(self.images.split(self.batch))
+        ]
+        pictures = torch.cat(parts)
         return pictures, soft_labels(self.teacher, pictures, self.classes, self.device, self.batch)
+
+
+def _viewed(pictures: Tensor, recipe: ClassificationRecipe | None, draws: torch.Generator) -> Tensor:
+    return pictures if recipe is None else to_uint8(augment(to_float(pictures), recipe, draws).images)
 
 
 def soft_labels(
@@ -165,40 +152,6 @@ def soft_labels(
             f"the teacher's logits reach {float(logits.abs().max()):.3g}, more than float16 holds; scale its head"
         )
     return half
-
-
-def soft_label_bytes(pictures: int, classes: int, epochs: int) -> int:
-    """What the float16 labels of ``pictures`` per epoch take that a student is sent; the paper does not count them."""
-    return 2 * pictures * classes * epochs
-
-
-def random_views(size: int, lowest: float = 0.5) -> Callable[[Tensor, torch.Generator], Tensor]:
-    """Random resized crops of at least ``lowest`` of the area, and random flips: float (N, 3, H, H) to (N, 3, size, size)."""
-    draw_boxes(0, size, torch.Generator(), scale=(lowest, 1.0))  # refuses impossible shares
-
-    def view(images: Tensor, generator: torch.Generator) -> Tensor:
-        boxes = draw_boxes(len(images), images.shape[-1], generator, scale=(lowest, 1.0), ratio=RATIO)
-        flipped = torch.rand(len(images), generator=generator) < 0.5
-        crops = resized_crops(images, boxes, size)
-        return torch.where(flipped.to(crops.device)[:, None, None, None], crops.flip(-1), crops)
-
-    return view
-
-
-def shuffled_cells(images: Tensor, factor: int, generator: torch.Generator) -> Tensor:
-    """The factor x factor cells of each picture (N, C, H, H) in a new order, of its own for every picture.
-
-    Where ``factor`` does not divide H the pixels that are left over, below and right, stay where they are.
-    """
-    cell = images.shape[-1] // factor
-    inner = cell * factor
-    parts = images[..., :inner, :inner].unflatten(-2, (factor, cell)).unflatten(-1, (factor, cell))
-    cells = parts.movedim((2, 4), (1, 2)).flatten(1, 2)  # (N, factor^2, C, cell, cell)
-    order = torch.rand(len(images), factor**2, generator=generator).argsort(1).to(images.device)
-    cells = cells[torch.arange(len(images), device=images.device)[:, None], order].unflatten(1, (factor, factor))
-    result = images.clone()
-    result[..., :inner, :inner] = cells.movedim((1, 2), (2, 4)).flatten(-2).flatten(-3, -2)
-    return result
 
 
 def _check_source(patches: Tensor, labels: Tensor, classes: int, size: int, batch: int) -> None:

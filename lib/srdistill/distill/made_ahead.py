@@ -4,7 +4,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from torch import Tensor
 
-from srdistill.distill.expanded_source import Source
+from srdistill.training.soft_labels import Source
 
 
 class MadeAhead:
@@ -35,7 +35,7 @@ class MadeAhead:
         self._next = None
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def __call__(self, epoch: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, epoch: int) -> tuple[Tensor, Tensor | None]:
         """What ``source(epoch)`` returns. The first epoch, and one out of turn, is waited for."""
         if self._next is None or self._next[0] != epoch:
             # In the same thread, after whatever it is at: an engine need not stand two callers at a time.

@@ -11,20 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from srdistill.distill.coreset_patches import MEAN_COLOUR
 from srdistill.distill.distilled_set import DistilledSet
-from srdistill.distill.expanded_source import RATIO
 from srdistill.distill.rendering import frozen
 from srdistill.distill.teacher_logits import TeacherError, ask_teacher
 from srdistill.distill.windows import check_ipc
 from srdistill.images.pictures import to_uint8
 from srdistill.images.resized_crops import draw_boxes
+from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD
 from srdistill.progress import bar
 from srdistill.seeds import generator_for
+from srdistill.training.augmentation import RATIO
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import LossMeter, TrainingDiverged, set_rate
-
-SPREAD = (0.229, 0.224, 0.225)
 
 
 def sre2l(
@@ -40,8 +38,8 @@ def sre2l(
     first_layer: float = 10.0,
     lowest: float = 0.08,
     batch: int = 100,
-    mean: tuple[float, float, float] = MEAN_COLOUR,
-    spread: tuple[float, float, float] = SPREAD,
+    mean: tuple[float, float, float] = IMAGENET_MEAN,
+    spread: tuple[float, float, float] = IMAGENET_STD,
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
 ) -> DistilledSet:

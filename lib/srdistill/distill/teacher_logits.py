@@ -46,10 +46,10 @@ def ask_teacher(teacher: nn.Module, images: Tensor, classes: int) -> Tensor:
     """Logits of float images, with a graph. Raises TeacherError for another number of classes or a size it cannot read."""
     try:
         logits = teacher(images)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
             raise
-        # A head for one size says no more than that two matrices do not fit.
+        # A head for one size may say no more than that two matrices do not fit.
         raise TeacherError(
             f"the teacher cannot read pictures of {images.shape[-2]} x {images.shape[-1]} px "
             f"({' '.join(str(error).split())[:120]}); "
