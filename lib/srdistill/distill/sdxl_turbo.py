@@ -180,7 +180,7 @@ def load_pipeline(path: str | Path | None = None, *, download: bool = False, dty
         }  # fmt: skip
     try:
         return StableDiffusionXLImg2ImgPipeline.from_pretrained(
-            **source, variant="fp16" if half else None, torch_dtype=dtype, use_safetensors=True, add_watermarker=False,
+            **source, variant="fp16" if half else None, dtype=dtype, use_safetensors=True, add_watermarker=False,
             low_cpu_mem_usage=False,
         )  # fmt: skip
     except OSError as error:
