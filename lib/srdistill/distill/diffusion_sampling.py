@@ -72,7 +72,7 @@ def sample_pictures(
     prior.to(device).eval()
     draws = [generator_for(seed, "sample", *which) for which in _numbered(labels.tolist())]
     done, images = [], []
-    with _named_memory(f"sampling {batch} pictures at a time", "batch", batch):
+    with named_memory(f"sampling {batch} pictures at a time", "batch", batch):
         parts = list(range(0, len(labels), batch))
         for first in bar(parts, f"sampling {len(labels)} pictures, {batch} at a time"):
             chosen = slice(first, first + batch)
@@ -87,8 +87,8 @@ def sample_pictures(
             f"{int(labels[bad[0]])}); "
             f"lower the guidance ({guidance:g}), or train the model longer or with a lower rate"
         )
-    decoder = _Decoder(prior)
-    with _named_memory(f"decoding {decode_batch} pictures of {size} px at a time", "decode_batch", decode_batch):
+    decoder = Decoder(prior)
+    with named_memory(f"decoding {decode_batch} pictures of {size} px at a time", "decode_batch", decode_batch):
         for part in latents.split(decode_batch):
             images.append(decoder(model.to_codes(part.to(device)), sum(map(len, images))))
     made = {
@@ -129,8 +129,9 @@ def _sample(model, labels, draws, steps, guidance, guided_channels, sampler) -> 
     return latents
 
 
-class _Decoder:
-    """Decodes, and looks whether half precision got through."""
+class Decoder:
+    """From codes of a prior to ``uint8`` pictures, on the CPU. Pictures that half precision lost (NaN, infinity or all black)
+    are decoded once more in float32 and counted in ``repeated``; ``first`` is the number of the first one, for messages."""
 
     def __init__(self, prior: Prior):
         self.prior, self.dtype = prior, next(prior.parameters()).dtype
@@ -155,7 +156,8 @@ class _Decoder:
 
 
 @contextmanager
-def _named_memory(work: str, argument: str, value: int) -> Iterator[None]:
+def named_memory(work: str, argument: str, value: int) -> Iterator[None]:
+    """Turn running out of memory into a SamplingError that names the ``argument`` to lower."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

@@ -55,15 +55,28 @@ def load_sd_vae(variant: str = "ema", path: str | Path | None = None, *, downloa
     if variant not in SD_VAE:
         raise ValueError(f"unknown variant {variant!r} of Stable Diffusion's autoencoder; there are: {', '.join(SD_VAE)}")
     model = SD_VAE[variant].load(path, download)
+    try:
+        return autoencoder_kl(model, f"SD VAE ({variant})")
+    except PriorError as error:
+        raise PriorError(f"{path}: {error}; give {variant!r}'s own") from None
+
+
+def autoencoder_kl(model: nn.Module, name: str) -> AutoencoderPrior:
+    """diffusers' ``AutoencoderKL`` as a prior that shares its weights: Stable Diffusion's, or SDXL's.
+
+    Raises PriorError if it has no quantisation layers, or means and spreads of its own for every channel.
+    """
     config = model.config
     if model.quant_conv is None or model.post_quant_conv is None:
+        raise PriorError(f"{name}: an autoencoder without quantisation layers is not Stable Diffusion 1's or XL's")
+    if getattr(config, "latents_mean", None) is not None:
         raise PriorError(
-            f"{path}: an autoencoder without quantisation layers is not Stable Diffusion 1's; give {variant!r}'s own"
+            f"{name}: an autoencoder that normalises its codes channel by channel is not Stable Diffusion 1's or XL's"
         )
     return AutoencoderPrior(
         nn.Sequential(model.encoder, model.quant_conv, _Mean(config.scaling_factor)),
         nn.Sequential(_Divide(config.scaling_factor), model.post_quant_conv, model.decoder),
-        name=f"SD VAE ({variant})",
+        name=name,
         channels=config.latent_channels,
         factor=2 ** (len(config.block_out_channels) - 1),
         signed=True,

@@ -1,0 +1,226 @@
+"""The training loop of classifiers: a teacher on hard labels, a student on pictures that are made anew every epoch.
+
+Batch b of epoch e draws from its own generator, so a run that is resumed from a checkpoint equals an uninterrupted one
+bit for bit. Students follow RDED's evaluation (validation/main.py), which the coreset paper builds on.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from srdistill.images.labelled import LabelledPictures
+from srdistill.images.pictures import to_float
+from srdistill.networks.classifiers import Classifier
+from srdistill.progress import bar
+from srdistill.seeds import generator_for
+from srdistill.training.accuracy import accuracy
+from srdistill.training.augmentation import augment
+from srdistill.training.checkpoint import Checkpoint
+from srdistill.training.classification_recipe import ClassificationRecipe
+from srdistill.training.loop import TrainingDiverged, require_finite_weights, set_rate
+from srdistill.training.soft_labels import Source
+
+__all__ = ["TrainingDiverged", "soft_label_loss", "train_classifier", "train_student"]
+
+# RDED tests every ten epochs of the last fifth of a training and reports the best.
+TEST_EVERY = 10
+TEST_SHARE = 0.2
+
+
+def train_classifier(
+    network: Classifier,
+    data: LabelledPictures,
+    recipe: ClassificationRecipe,
+    *,
+    generator: torch.Generator,
+    test: LabelledPictures | None = None,
+    device: torch.device | str = "cpu",
+    checkpoint: Checkpoint | None = None,
+    label: str = "classifier",
+) -> dict[str, list[float]]:
+    """Train ``network`` in place on pictures with their own labels, by cross entropy; it ends in eval mode.
+
+    A teacher's recipe is usually one without CutMix and with ``full cosine``.
+
+    Args, returns, raises: as ``train_student``. ValueError also: the classes are not the network's.
+    """
+    if data.classes != network.classes:
+        raise ValueError(
+            f"{label}: the classes of {data.name} are not the network's, or in another order; "
+            "build the network with classes=data.classes"
+        )
+    images, labels = data.images.to(device), data.labels.to(device)
+    return train_student(
+        network, lambda epoch: (images, labels), recipe, generator=generator, test=test, device=device,
+        checkpoint=checkpoint, label=label,
+    )  # fmt: skip
+
+
+def train_student(
+    network: Classifier,
+    source: Source,
+    recipe: ClassificationRecipe,
+    *,
+    generator: torch.Generator,
+    teacher: Classifier | None = None,
+    test: LabelledPictures | None = None,
+    device: torch.device | str = "cpu",
+    checkpoint: Checkpoint | None = None,
+    label: str = "student",
+) -> dict[str, list[float]]:
+    """Train ``network`` in place on ``source(epoch)``; it ends in eval mode.
+
+    Labels are, in this order: what ``teacher`` says of the augmented batch (RDED); else the source's soft labels, logits
+    for the pictures before augmentation (the coreset paper), or its hard labels. The source's labels are mixed by area
+    where CutMix mixes pictures; cropping and flipping leave them as they are. Soft labels enter by ``soft_label_loss`` at
+    the recipe's temperature, hard ones by cross entropy.
+
+    Args:
+        source: called once for each epoch, from 0; gives pictures ``uint8``, or float in [0, 1], (N, 3, S, S), and labels
+            (see ``soft_labels.Source``).
+        generator: only its ``initial_seed()`` counts.
+        teacher: put on ``device`` and into eval mode; its classes must be the network's.
+        test: pictures to test on every ten epochs of the last fifth, and after the last epoch.
+        checkpoint: saved after epochs, ``every`` counts them.
+
+    Returns:
+        ``loss``: the mean of each epoch. With ``test``: ``tested epochs`` (counted from 1) and ``accuracy``, in percent. The
+        last accuracy is the result; the largest is what others report, chosen on the test pictures.
+
+    Raises:
+        TrainingDiverged: a loss or weight became NaN or infinite. ValueError: pictures or labels that do not fit the network.
+    """
+    if teacher is not None and teacher.classes != network.classes:
+        raise ValueError(f"{label}: the teacher's classes are not the student's, or in another order")
+    seed, device = generator.initial_seed(), torch.device(device)
+    memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    network.to(device, memory_format=memory_format)
+    if teacher is not None:
+        teacher.to(device).eval()
+    optimizer = _adamw(network, recipe)
+    history: dict[str, list[float]] = {"loss": []}
+    if test is not None:
+        history |= {"tested epochs": [], "accuracy": []}
+    remedy = f"lower the learning rate ({recipe.lr})"
+    first = 0
+    state = checkpoint.load() if checkpoint else None
+    if state is not None:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        first, history = state["epoch"], state["history"]
+
+    for epoch in bar(range(first, recipe.epochs), label, total=recipe.epochs, initial=first):
+        images, labels = source(epoch)
+        targets = _targets(labels, images, network, recipe, teacher, label)
+        network.train()
+        set_rate(optimizer, recipe.learning_rate(epoch))
+        order = torch.randperm(len(images), generator=generator_for(seed, "order", epoch))
+        losses = []
+        for number, index in enumerate(order.tensor_split(math.ceil(len(images) / recipe.batch))):
+            index = index.to(images.device)
+            real = images[index].to(device)
+            real = to_float(real) if real.dtype == torch.uint8 else real.float()
+            batch = augment(real, recipe, generator_for(seed, "augmentation", epoch, number))
+            seen = batch.images.contiguous(memory_format=memory_format)
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                logits = network(seen).float()
+                if teacher is not None:
+                    with torch.no_grad():
+                        wanted = F.softmax(teacher(seen).float() / recipe.temperature, 1)
+            if teacher is None:
+                wanted = batch.mix(targets[index.to(targets.device)].to(device))
+            soft = teacher is not None or labels.is_floating_point()
+            loss = soft_label_loss(logits, wanted, recipe.temperature) if soft else F.cross_entropy(logits, wanted)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        mean = torch.stack(losses).mean().item()
+        if not math.isfinite(mean):
+            raise TrainingDiverged(f"{label}: the loss became {mean} in epoch {epoch + 1}; {remedy}")
+        history["loss"].append(mean)
+        if test is not None and _tested(epoch, recipe.epochs):
+            history["tested epochs"].append(epoch + 1)
+            history["accuracy"].append(accuracy(network, test, device=device))
+        if checkpoint and checkpoint.due(epoch + 1) and epoch + 1 < recipe.epochs:
+            checkpoint.save(
+                {
+                    "epoch": epoch + 1,
+                    "network": network.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "history": history,
+                }
+            )
+    require_finite_weights(network, label, remedy)
+    if checkpoint:
+        checkpoint.clear()
+    network.eval()
+    return history
+
+
+def soft_label_loss(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """KL(wanted || softmax(logits / T)), mean over the batch, without the factor T^2 of Hinton et al. 2015, as RDED.
+
+    ``logits``: (N, K). ``wanted``: probabilities (N, K), the teacher's at the same temperature.
+    """
+    return F.kl_div(F.log_softmax(logits / temperature, 1), wanted, reduction="batchmean")
+
+
+def _tested(epoch: int, epochs: int) -> bool:
+    return epoch + 1 == epochs or (epoch + 1 > (1 - TEST_SHARE) * epochs and (epoch + 1) % TEST_EVERY == 0)
+
+
+def _adamw(network: Classifier, recipe: ClassificationRecipe) -> torch.optim.AdamW:
+    weights = list(network.parameters())
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas)
+
+
+def _targets(
+    labels: Tensor | None,
+    images: Tensor,
+    network: Classifier,
+    recipe: ClassificationRecipe,
+    teacher: Classifier | None,
+    name: str,
+) -> Tensor | None:
+    """Class probabilities (N, K) from the source's labels, after checking an epoch; None where the teacher labels."""
+    size, count, classes = network.size, len(images), len(network.classes)
+    if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size) or not count:
+        raise ValueError(f"{name}: the network takes pictures (N, 3, {size}, {size}), the source gave {tuple(images.shape)}")
+    if images.dtype != torch.uint8 and not (images.is_floating_point() and _in_range(images)):
+        raise ValueError(
+            f"{name}: pictures are uint8, or float in [0, 1], the source gave {images.dtype} {_range(images)}; "
+            "do not normalise them: the network does"
+        )
+    if labels is None or teacher is not None:
+        if teacher is None:
+            raise ValueError(f"{name}: the source gave no labels and there is no teacher; give one of them")
+        if labels is not None and labels.is_floating_point():
+            raise ValueError(f"{name}: both soft labels and a teacher; leave one of them out")
+        return None
+    if labels.dtype == torch.int64 and labels.shape == (count,):
+        if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+            raise ValueError(f"{name}: labels must lie in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}")
+        return F.one_hot(labels, classes).float()
+    if labels.is_floating_point() and labels.shape == (count, classes):
+        return F.softmax(labels.float() / recipe.temperature, 1)
+    raise ValueError(
+        f"{name}: {count} pictures of {classes} classes need int64 labels ({count},) or float logits ({count}, {classes}), "
+        f"got {labels.dtype} {tuple(labels.shape)}"
+    )
+
+
+def _in_range(images: Tensor) -> bool:
+    # What a decoder makes may reach a little beyond; normalised pictures reach beyond -1.
+    return bool(((images > -0.5) & (images < 1.5)).all())
+
+
+def _range(images: Tensor) -> Sequence[float]:
+    return [round(float(images.min()), 3), round(float(images.max()), 3)]
