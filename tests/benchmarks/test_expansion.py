@@ -10,6 +10,7 @@ from srdistill.distill.engine import expand
 from srdistill.distill.expanded_source import ExpandedSource, soft_labels
 from srdistill.distill.expansion import Expansion
 from srdistill.distill.latent_diffusion_engine import LatentDiffusionEngine
+from srdistill.images.labelled import LabelledPictures
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resized_crops import draw_boxes, resized_crops
@@ -61,8 +62,8 @@ def test_native_scoring(ratio, teacher, data):
 
     def select(scoring):
         return coreset_patches(
-            *data, names, teacher=teacher, ipc=1, factor=2, generator=torch.Generator().manual_seed(0), scoring=scoring,
-            device=DEVICE,
+            LabelledPictures(*data, names), teacher=teacher, ipc=1, factor=2, scoring=scoring, device=DEVICE,
+            generator=torch.Generator().manual_seed(0),
         )  # fmt: skip
 
     for scoring in ("native", "padded"):

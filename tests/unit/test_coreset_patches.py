@@ -16,6 +16,7 @@ from srdistill.distill.coreset_patches import coreset_patches, random_coreset
 from srdistill.distill.distilled_set import SetError
 from srdistill.distill.random_crops import random_crops
 from srdistill.distill.teacher_logits import TeacherError, teacher_logits
+from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError
 from srdistill.images.resized_crops import draw_boxes
 from srdistill.networks.classifiers import IMAGENET_MEAN, build_classifier
@@ -38,7 +39,11 @@ def teacher(data):
 
 def select(data, teacher, **settings):
     settings = {"ipc": 2, "factor": 2, "crops": 3, "generator": generator()} | settings
-    return coreset_patches(*data, NAMES, teacher=teacher, **settings)
+    return coreset_patches(LabelledPictures(*data, NAMES), teacher=teacher, **settings)
+
+
+def collage(patches, **settings):
+    return collages(None, patches=patches, generator=generator(), **settings)
 
 
 @pytest.mark.parametrize("scoring", ["native", "padded"])
@@ -87,7 +92,8 @@ def test_what_is_kept_and_recorded(data, teacher):
 
 
 def test_random_patches_have_the_same_budget_and_come_from_different_pictures(data, teacher):
-    control, found = random_coreset(*data, NAMES, ipc=2, factor=2, generator=generator()), select(data, teacher)
+    control = random_coreset(LabelledPictures(*data, NAMES), ipc=2, factor=2, generator=generator())
+    found = select(data, teacher)
     assert control.images.shape == found.images.shape and torch.equal(control.labels, found.labels)
     assert control.settings["ipc"] == 2 and len({image.numpy().tobytes() for image in control.images}) == 24
     loss = F.cross_entropy(teacher_logits(teacher, control.images, classes=3), control.labels)
@@ -98,7 +104,7 @@ def test_random_patches_have_the_same_budget_and_come_from_different_pictures(da
 def test_collages_spread_the_ranks_over_the_pictures(data, teacher, factor, size):
     patches = select(data, teacher, ipc=2 if factor == 2 else 1, factor=factor)
     ipc = patches.settings["ipc"]
-    made = collages(patches, size=size)
+    made = collage(patches, size=size)
     assert made.images.shape == (3 * ipc, 3, size, size) and made.labels.tolist() == [c for c in range(3) for _ in range(ipc)]
     edges = np.cumsum([0] + [size // factor + (index < size % factor) for index in range(factor)])
     for label in range(3):
@@ -115,19 +121,19 @@ def test_collages_spread_the_ranks_over_the_pictures(data, teacher, factor, size
 
 def test_collages_are_stored_as_jpeg_if_asked(data, teacher, tmp_path):
     patches = select(data, teacher)
-    plain, stored = collages(patches, size=32), collages(patches, size=32, jpeg=75)
+    plain, stored = collage(patches, size=32), collage(patches, size=32, jpeg=75)
     Image.fromarray(plain.images[1].permute(1, 2, 0).numpy()).save(tmp_path / "one.jpg")  # 75 is Pillow's own
     assert np.array_equal(np.array(Image.open(tmp_path / "one.jpg")), stored.images[1].permute(1, 2, 0).numpy())
     assert not torch.equal(plain.images, stored.images) and stored.settings["jpeg"] == 75
     with pytest.raises(ValueError, match="1 to 95, got 100"):
-        collages(patches, size=32, jpeg=100)
+        collage(patches, size=32, jpeg=100)
     with pytest.raises(ValueError, match="pictures of 1 px have no 2 cells"):
-        collages(patches, size=1)
+        collage(patches, size=1)
 
 
 def test_collages_of_other_sets_are_refused(pictures):
     with pytest.raises(SetError, match="made by 'random_crops' has no factor; give that of coreset_patches"):
-        collages(random_crops(pictures, ipc=1, size=8, generator=generator()), size=16)
+        collage(random_crops(pictures, ipc=1, size=8, generator=generator()), size=16)
 
 
 def test_too_few_pictures_are_named(data, teacher):
@@ -136,9 +142,10 @@ def test_too_few_pictures_are_named(data, teacher):
     with pytest.raises(SelectionError, match="factor squared is 16 patches.*only 12 pictures"):
         select(data, teacher, ipc=4)
     with pytest.raises(SelectionError, match="has 12 pictures, fewer than the 16"):
-        random_coreset(*data, NAMES, ipc=4, factor=2, generator=generator())
+        random_coreset(LabelledPictures(*data, NAMES), ipc=4, factor=2, generator=generator())
     with pytest.raises(SelectionError, match="class 'cat' has 0 pictures"):
-        coreset_patches(*data, (*NAMES, "cat"), teacher=TinyTeacher(4), ipc=1, factor=1, pool=1, generator=generator())
+        more = LabelledPictures(*data, (*NAMES, "cat"))
+        coreset_patches(more, teacher=TinyTeacher(4), ipc=1, factor=1, pool=1, generator=generator())
 
 
 def test_impossible_settings_are_refused(data, teacher):
@@ -171,18 +178,3 @@ def test_a_teacher_is_left_in_its_mode(data):
     teacher = TinyTeacher().train()
     select(data, teacher)
     assert teacher.training
-
-
-def test_pictures_of_the_wrong_kind_are_refused(data, teacher):
-    images, labels = data
-    bad = images / 255.0
-    bad[3, 0, 0, 0] = math.nan
-    for wrong, marks, message in [
-        (bad, labels, "picture 3 holds NaN or infinity"),
-        (images / 255.0, labels, "square uint8 .* got torch.float32"),
-        (images[..., :20], labels, r"square uint8 \(N, 3, S, S\), got torch.uint8 \(36, 3, 32, 20\)"),
-        (images, labels[:5], r"36 images need 36 integer labels, got torch.int64 \(5,\)"),
-        (images, labels + 1, "labels lie in 1..3, but there are 3 class names"),
-    ]:
-        with pytest.raises(PictureError, match=message):
-            coreset_patches(wrong, marks, NAMES, teacher=teacher, ipc=1, factor=2, generator=generator())

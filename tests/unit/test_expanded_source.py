@@ -20,6 +20,7 @@ from srdistill.distill.latent_mixup import draw_partners, mix_latents
 from srdistill.distill.made_ahead import MadeAhead
 from srdistill.distill.strength import StrengthError
 from srdistill.distill.teacher_logits import TeacherError
+from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.networks.classifiers import build_classifier
 from srdistill.seeds import generator_for
@@ -174,9 +175,8 @@ def test_a_student_trains_on_sources(engine, train_photos):
     """Selection, expansion and training fit together."""
     images, labels = photo_classes(train_photos, 12)
     teacher = trained_teacher(images, labels)
-    chosen = coreset_patches(
-        images, labels, NAMES, teacher=teacher, ipc=1, factor=2, generator=torch.Generator().manual_seed(0)
-    )
+    real = LabelledPictures(images, labels, NAMES)
+    chosen = coreset_patches(real, teacher=teacher, ipc=1, factor=2, generator=torch.Generator().manual_seed(0))
     made = ExpandedSource(
         engine, teacher, chosen.images, chosen.labels, classes=3, size=16, seed=0, expansion=Expansion(rho=0.2)
     )

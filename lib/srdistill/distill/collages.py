@@ -9,17 +9,21 @@ from PIL import Image
 from torch import Tensor
 
 from srdistill.distill.distilled_set import DistilledSet, SetError
+from srdistill.images.labelled import LabelledPictures
 
 
-def collages(patches: DistilledSet, *, size: int, jpeg: int | None = None) -> DistilledSet:
+def collages(
+    real: LabelledPictures, *, patches: DistilledSet, size: int, generator: torch.Generator, jpeg: int | None = None
+) -> DistilledSet:
     """``ipc`` pictures of ``size`` px for every class, each of factor x factor patches of the class.
 
     Cell k of picture i, row by row, gets the patch of rank k * ipc + i, so that the best patches are spread over all pictures
     (LINs-lab/RDED, synthesize/utils.py). Where ``factor`` does not divide ``size`` the first rows and columns of cells are one
     pixel longer.
 
-    ``patches``: what ``coreset_patches`` or ``random_coreset`` returned. ``jpeg``: quality in which the pictures are stored and
-    read again; the published code stores them as JPEG at Pillow's own quality, 75. None: as they are.
+    ``real`` is not looked at and nothing is drawn: ``patches`` is what ``coreset_patches`` or
+    ``random_coreset`` returned. ``jpeg``: quality in which the pictures are stored and read again; the published code stores
+    them as JPEG at Pillow's own quality, 75. None: as they are.
 
     Raises:
         SetError: no such set of patches. ValueError: impossible quality.

@@ -10,6 +10,7 @@ from srdistill.distill.candidates import SelectionError
 from srdistill.distill.distilled_set import DistilledSet
 from srdistill.distill.teacher_logits import teacher_logits
 from srdistill.distill.windows import check_ipc
+from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.images.resized_crops import draw_boxes, resized_crops
 from srdistill.networks.classifiers import IMAGENET_MEAN
@@ -20,9 +21,7 @@ SCORINGS = ("native", "padded")
 
 
 def coreset_patches(
-    images: Tensor,
-    labels: Tensor,
-    names: tuple[str, ...],
+    real: LabelledPictures,
     *,
     teacher: nn.Module,
     ipc: int,
@@ -43,7 +42,6 @@ def coreset_patches(
     protocol notes, section 6.1; LINs-lab/RDED, synthesize/utils.py).
 
     Args:
-        images, labels: ``uint8`` (N, 3, S, S) and int64 (N,). names: of the classes.
         teacher: from float images in [0, 1] to logits (N, classes), normalising inside.
         factor: r of the paper; 2 for all of its tables but 3 and figure 5, there 2 to 8.
         crops: P of the paper; 5 in RDED's scripts. pool: that many random pictures of each class (300 in RDED's scripts); None:
@@ -56,16 +54,17 @@ def coreset_patches(
     Labels are classes; ``settings["loss"]`` is the mean cross entropy of the kept patches.
 
     Raises:
-        PictureError: pictures of the wrong kind, or smaller than ``factor``. SelectionError: a class has fewer pictures than
+        PictureError: pictures smaller than ``factor``. SelectionError: a class has fewer pictures than
         ``pool`` or than ``ipc * factor**2``; unknown scoring. TeacherError: it does not fit, or gives NaN.
     """
     if scoring not in SCORINGS:
         raise SelectionError(f"unknown scoring {scoring!r}; there are: {', '.join(SCORINGS)}")
     if crops < 1 or batch < 1:
         raise SelectionError(f"crops and batch must be 1 or more, got {crops} and {batch}")
-    size = _patch_size(images, labels, names, ipc, factor)
-    chosen = _drawn(labels, names, pool, ipc * factor**2, generator)
-    side = images.shape[-1]
+    images, labels, names = real.images, real.labels, real.classes
+    size = _patch_size(real, ipc, factor)
+    chosen = _drawn(real, pool, ipc * factor**2, generator)
+    side = real.size
     boxes = draw_boxes(len(chosen) * crops, side, generator_for(generator.initial_seed(), "coreset crops"), scale=scale)
     best, losses = [], []
     for first in bar(range(0, len(chosen), batch), f"scoring {crops} crops of each of {len(chosen)} pictures"):
@@ -85,9 +84,7 @@ def coreset_patches(
 
 
 def random_coreset(
-    images: Tensor,
-    labels: Tensor,
-    names: tuple[str, ...],
+    real: LabelledPictures,
     *,
     ipc: int,
     factor: int,
@@ -98,14 +95,13 @@ def random_coreset(
 
     The control that the paper lacks. Raises what ``coreset_patches`` raises for the same pictures.
     """
-    size = _patch_size(images, labels, names, ipc, factor)
+    size = _patch_size(real, ipc, factor)
     count = ipc * factor**2
-    chosen = _drawn(labels, names, count, count, generator)
-    boxes = draw_boxes(
-        len(chosen), images.shape[-1], generator_for(generator.initial_seed(), "random coreset crops"), scale=scale
-    )
-    patches = torch.cat([_cut(images[i], b, size, "cpu") for i, b in zip(chosen.split(64), boxes.split(64), strict=True)])
-    return _made(patches, labels[chosen], names, "random_coreset", ipc, factor, size, {"scale": list(scale)})
+    chosen = _drawn(real, count, count, generator)
+    boxes = draw_boxes(len(chosen), real.size, generator_for(generator.initial_seed(), "random coreset crops"), scale=scale)
+    parts = zip(chosen.split(64), boxes.split(64), strict=True)
+    patches = torch.cat([_cut(real.images[index], part, size, "cpu") for index, part in parts])
+    return _made(patches, real.labels[chosen], real.classes, "random_coreset", ipc, factor, size, {"scale": list(scale)})
 
 
 def padded(patches: Tensor, side: int, colour: tuple[float, float, float]) -> Tensor:
@@ -116,42 +112,23 @@ def padded(patches: Tensor, side: int, colour: tuple[float, float, float]) -> Te
     return F.pad(patches - background, (before, after, before, after)) + background
 
 
-def check_classified(images: Tensor, labels: Tensor, names: tuple[str, ...]) -> None:
-    """Raise PictureError unless ``images`` are ``uint8`` (N, 3, S, S) and ``labels`` integers (N,), classes in ``names``."""
-    if images.is_floating_point() and not bool(torch.isfinite(images).all()):
-        bad = int((~torch.isfinite(images)).flatten(1).any(1).nonzero()[0])
-        raise PictureError(f"picture {bad} holds NaN or infinity; leave it out or read it again (images are uint8)")
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
-        raise PictureError(
-            f"images are square uint8 (N, 3, S, S), got {images.dtype} {tuple(images.shape)}; convert floats with to_uint8"
-        )
-    if labels.shape != images.shape[:1] or labels.is_floating_point() or labels.dtype == torch.bool:
-        raise PictureError(f"{len(images)} images need {len(images)} integer labels, got {labels.dtype} {tuple(labels.shape)}")
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(names):
-        raise PictureError(
-            f"labels lie in {int(labels.min())}..{int(labels.max())}, but there are {len(names)} class names; give a name for "
-            "every class, numbered from 0"
-        )
-
-
-def _patch_size(images: Tensor, labels: Tensor, names: tuple[str, ...], ipc: int, factor: int) -> int:
-    check_classified(images, labels, names)
+def _patch_size(real: LabelledPictures, ipc: int, factor: int) -> int:
     check_ipc(ipc)
     if factor < 1:
         raise SelectionError(f"factor must be 1 or more, got {factor}; 2 keeps patches of half the side")
-    size = images.shape[-1] // factor
+    size = real.size // factor
     if size < 1:
         raise PictureError(
-            f"factor {factor} leaves no pixel of pictures of {images.shape[-1]} px; use a smaller factor or larger pictures"
+            f"factor {factor} leaves no pixel of pictures of {real.size} px; use a smaller factor or larger pictures"
         )
     return size
 
 
-def _drawn(labels: Tensor, names: tuple[str, ...], pool: int | None, needed: int, generator: torch.Generator) -> Tensor:
+def _drawn(real: LabelledPictures, pool: int | None, needed: int, generator: torch.Generator) -> Tensor:
     """Indices of the pictures that are looked at, class after class."""
     chosen = []
-    for label, name in enumerate(names):
-        members = (labels == label).nonzero().flatten()
+    for label, name in enumerate(real.classes):
+        members = (real.labels == label).nonzero().flatten()
         asked = len(members) if pool is None else pool
         if len(members) < asked:
             raise SelectionError(

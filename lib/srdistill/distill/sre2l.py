@@ -15,6 +15,7 @@ from srdistill.distill.distilled_set import DistilledSet
 from srdistill.distill.rendering import frozen
 from srdistill.distill.teacher_logits import TeacherError, ask_teacher
 from srdistill.distill.windows import check_ipc
+from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_uint8
 from srdistill.images.resized_crops import draw_boxes
 from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD
@@ -26,7 +27,7 @@ from srdistill.training.loop import LossMeter, TrainingDiverged, set_rate
 
 
 def sre2l(
-    names: tuple[str, ...],
+    real: LabelledPictures,
     *,
     teacher: nn.Module,
     ipc: int,
@@ -43,7 +44,9 @@ def sre2l(
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
 ) -> DistilledSet:
-    """``ipc`` pictures of ``size`` px for each class, recovered from a teacher with BatchNorm; no real picture is looked at.
+    """``ipc`` pictures of ``size`` px for each class, recovered from a teacher with BatchNorm.
+
+    Of ``real`` only the classes count, which must be the teacher's, in its order: no real picture is looked at.
 
     Adam (betas 0.5 and 0.9, rate ``lr`` falling to zero as a cosine) on pictures that start as noise of the teacher's mean and
     spread; in every step the teacher sees one random resized crop and flip of the batch. The loss is its cross entropy plus
@@ -51,7 +54,6 @@ def sre2l(
     to the valid range after every step (VILA-Lab/SRe2L, SRe2L/recover).
 
     Args:
-        names: of the teacher's classes, in its order.
         teacher: from float images in [0, 1] to logits (N, classes), normalising inside; never changed.
         first_layer: weight of the first BatchNorm layer among the others. lowest: share of the area that a crop has at least.
         batch: pictures at a time, one of each class as far as they go: the statistics are those of such a batch.
@@ -69,8 +71,7 @@ def sre2l(
         raise ValueError(f"size, iterations and batch must be 1 or more, got {size}, {iterations} and {batch}")
     if not (0 < lr < math.inf and 0 <= statistics < math.inf and 0 <= first_layer < math.inf):
         raise ValueError(f"lr must be above 0, statistics and first_layer 0 or more, got {lr}, {statistics} and {first_layer}")
-    if not names:
-        raise ValueError("no class names; give those of the teacher's classes")
+    names = real.classes
     draw_boxes(0, size, torch.Generator(), scale=(lowest, 1.0), ratio=RATIO)  # refuses an impossible share
     device, seed = torch.device(device), generator.initial_seed()
     layers = [module for module in teacher.modules() if isinstance(module, nn.BatchNorm2d) and module.track_running_stats]
