@@ -115,8 +115,18 @@ def test_cells_of_a_collage_change_places_by_rows_and_columns(images):
     real = shuffle_cells(images, 2, generator())
     pieces = {tuple(images[0, :, y : y + 16, x : x + 16].flatten().tolist()) for y in (0, 16) for x in (0, 16)}
     assert {tuple(real[0, :, y : y + 16, x : x + 16].flatten().tolist()) for y in (0, 16) for x in (0, 16)} == pieces
-    with pytest.raises(ValueError, match="collage of 3 x 3 cells cannot be 32 px"):
-        shuffle_cells(images, 3, generator())
+    with pytest.raises(ValueError, match="collage of 33 x 33 cells cannot be 32 px"):
+        shuffle_cells(images, 33, generator())
+
+
+def test_cells_of_different_length_change_places_whole(images):
+    # 32 px in three cells: 11, 11 and 10 px.
+    shuffled, edges = shuffle_cells(images, 3, generator()), (0, 11, 22, 32)
+    orders = torch.rand(2, len(images), 3, generator=generator()).argsort(-1)
+    for image, made, rows, columns in zip(images, shuffled, *orders.tolist(), strict=True):
+        plain = torch.cat([image[:, edges[k] : edges[k + 1]] for k in rows], 1)
+        plain = torch.cat([plain[:, :, edges[k] : edges[k + 1]] for k in columns], 2)
+        assert torch.equal(made, plain)
 
 
 def test_augmentation_depends_on_its_generator_alone(images):

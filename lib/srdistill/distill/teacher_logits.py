@@ -4,10 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from srdistill.images.pictures import to_float
-
-
-class TeacherError(ValueError):
-    """A teacher that does not fit the pictures or classes, or gives no numbers; the message names the remedy."""
+from srdistill.training.teacher import TeacherError
 
 
 @torch.no_grad()

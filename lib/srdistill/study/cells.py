@@ -118,3 +118,11 @@ class Cells:
     def _checkpoint(self, kind: str, spec: dict) -> Checkpoint:
         path = self.store.path(kind, spec, ".checkpoint")
         return Checkpoint(path, key_of(spec), self.profile.checkpoint_every)
+
+
+def named_settings(networks: dict[str, dict]) -> str:
+    """Networks and their settings in words."""
+    return ", ".join(
+        f"{name} {', '.join(f'{key} {value}' for key, value in sizes.items()) or 'as published'}"
+        for name, sizes in networks.items()
+    )

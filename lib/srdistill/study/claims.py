@@ -21,9 +21,11 @@ from srdistill.training.evaluate import COLLAPSE_TOLERANCE
 
 # Plain bicubic on Set5 x2, which is what the paper prints for its untrained VDSR (see 00_protocol).
 _SET5_BICUBIC_DB = 32.0620
-# The test set whose printed numbers decide: Set5 in Dietz et al., OST300 in the labelfree paper. No table has both.
-_PRINTED_ON = ("set5", "ost300")
+# The test set whose printed numbers decide: Set5 in Dietz et al., OST300 in the labelfree paper, ImageNette or CIFAR-10 in
+# the coreset paper. No table has two of them.
+_PRINTED_ON = ("set5", "ost300", "imagenette", "cifar10")
 _BICUBIC_NOTE = "the printed network did not train: its number is that of bicubic"
+_DECIMALS = {"dB": 2, "points": 1}
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 
 
@@ -77,7 +79,7 @@ class Claim:
         return f"{word} ({self._number(self.printed)} {self.unit})"
 
     def _number(self, value: float) -> str:
-        return f"{value:+.{2 if self.unit == 'dB' else 4}f}"
+        return f"{value:+.{_DECIMALS.get(self.unit, 4)}f}"
 
     @property
     def measured(self) -> str:
@@ -113,19 +115,20 @@ def difference_claim(
     printed_first: tuple[str, str] | None = None,
     printed_second: tuple[str, str] | None = None,
     printed_metric: str = "",
+    printed_network: str = "",
 ) -> Claim:
     """A claim on row ``first`` minus row ``second`` for one student, seed by seed, on the study's first test set.
 
     ``values``: from ``tables.per_seed``. ``printed_first``, ``printed_second``: (table, row) of the same two in print,
     where they stand in another table or under another label than here. A row that no paper prints leaves that side open.
     ``printed_metric``: the metric's name in print if it differs: a paper's own LPIPS, of an unnamed backbone, decides about
-    the paper's own sentence.
+    the paper's own sentence. ``printed_network``: of the student in print, where a profile has a smaller one.
     """
     testset = next(iter(study.tests))
     ours = values[(values.metric == metric) & (values.testset == testset)]
     gaps = _by_seed(ours, first, network) - _by_seed(ours, second, network)
     theirs = [
-        _in_print(*(place or (study.table, row)), network, printed_metric or metric)
+        _in_print(*(place or (study.table, row)), printed_network or network, printed_metric or metric)
         for place, row in ((printed_first, first), (printed_second, second))
     ]
     return Claim(

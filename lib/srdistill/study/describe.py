@@ -20,13 +20,8 @@ def describe(study: Cells) -> Styler:
     """Profile, pictures, students and machine of this run, one line each."""
     origin = provenance()
     machine, software = origin["machine"], origin["software"]
-    students = ", ".join(
-        f"{name} {', '.join(f'{key} {value}' for key, value in sizes.items()) or 'as published'}"
-        for name, sizes in study.plan.networks.items()
-    )
     lines = {
         "profile": f"{study.profile.name} ({study.profile.where}), {len(study.seeds)} seed(s)",
-        "students": students,
         **study.about(),
         "machine": f"{machine['processor']}, {machine['threads']} threads" + f", {machine.get('gpu', 'no GPU')}",
         "versions": ", ".join(f"{name} {software[name]}" for name in ("python", "torch", "numpy")),

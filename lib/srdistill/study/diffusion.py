@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from srdistill.distill.dit import LatentDiT, load_dit, pretrained_dit
 from srdistill.distill.encoded_patches import encode_patches
 from srdistill.distill.minimax_tuning import fine_tune, pretrain
-from srdistill.distill.patch_pool import PatchPool
 from srdistill.priors.prior import Prior
 from srdistill.seeds import generator_for
 from srdistill.study.identity import code_digest, plain
@@ -18,31 +18,31 @@ from srdistill.training.checkpoint import Checkpoint
 
 def build_diffusion(
     pretraining: dict,
-    patches: PatchPool,
+    images: Tensor,
+    labels: Tensor,
     prior: Prior,
     store: Store,
     device: torch.device,
     checkpoint: Callable[[str, dict], Checkpoint],
 ) -> tuple[LatentDiT, float]:
-    """DiT-XL/2 if ``pretraining`` is empty, else a small one trained with these settings on the patches' codes, and the
-    seconds that this took.
+    """DiT-XL/2 if ``pretraining`` is empty, else a small one trained with these settings on the codes of ``images``,
+    ``uint8`` (N, 3, S, S), of classes ``labels`` (N,), and the seconds that this took.
 
     Raises WeightsMissing if DiT-XL/2 is neither at hand nor to be fetched; what ``pretrain`` raises.
     """
     if not pretraining:
         return pretrained_dit(download=True).to(device), 0.0
-    images = patches.images()
     spec = {
         "code": code_digest(pretrain),
         "settings": plain(pretraining),
         "patches": plain(images),
-        "labels": plain(patches.label),
+        "labels": plain(labels),
         "prior": plain(prior),
         "device": device.type,
     }
 
     def make():
-        data = encode_patches(prior, images, patches.label, device=device)
+        data = encode_patches(prior, images, labels, device=device)
         model, history = pretrain(
             data, generator=generator_for(0, "diffusion"), device=device, checkpoint=checkpoint("diffusion", spec),
             **pretraining,
@@ -56,7 +56,8 @@ def build_diffusion(
 def fine_tuned_diffusion(
     model: LatentDiT,
     settings: dict,
-    patches: PatchPool,
+    images: Tensor,
+    labels: Tensor,
     prior: Prior,
     seed: int,
     store: Store,
@@ -64,20 +65,19 @@ def fine_tuned_diffusion(
     checkpoint: Callable[[str, dict], Checkpoint],
 ) -> tuple[LatentDiT, dict[str, list[float]], float]:
     """``model`` fine-tuned with ``settings`` of ``fine_tune``; its losses; the seconds. Raises what ``fine_tune`` raises."""
-    images = patches.images()
     spec = {
         "code": code_digest(fine_tune),
         "settings": plain(settings),
         "model": plain(model),
         "patches": plain(images),
-        "labels": plain(patches.label),
+        "labels": plain(labels),
         "prior": plain(prior),
         "seed": seed,
         "device": device.type,
     }
 
     def make():
-        data = encode_patches(prior, images, patches.label, device=device)
+        data = encode_patches(prior, images, labels, device=device)
         given = {"prior": prior} if settings.get("detail") else {}
         tuned, history = fine_tune(
             model, data, generator=generator_for(seed, "set"), device=device, checkpoint=checkpoint("fine-tuned", spec),

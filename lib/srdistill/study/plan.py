@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 
 from srdistill.training.adversarial_recipe import AdversarialRecipe
+from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.recipe import Recipe
 
 
@@ -43,7 +44,7 @@ def _matters(item: Field, table: str) -> bool:
 
 def _words(value) -> str:
     if isinstance(value, dict):
-        nested = dict | Recipe | AdversarialRecipe
+        nested = dict | tuple | Recipe | AdversarialRecipe | ClassificationRecipe
         words = "; ".join(f"{name} {_words(entry)}" if isinstance(entry, nested) else f"{name} {entry}"
                           for name, entry in value.items())  # fmt: skip
         return words or "as published"
@@ -55,6 +56,9 @@ def _words(value) -> str:
         losses = f"L1 {value.l1_weight:g}, perceptual {value.perceptual_weight:g}, GAN {value.gan_weight:g}"
         return (f"{value.warm_up} + {value.iterations} x {value.batch} crops of {value.patch} px, {losses}, "
                 f"lr {value.lr:g}, {value.precision}")  # fmt: skip
+    if isinstance(value, ClassificationRecipe):
+        return (f"{value.epochs} epochs, batch {value.batch}, lr {value.lr:g} {value.schedule}, T {value.temperature:g}, "
+                f"{value.precision}")  # fmt: skip
     if isinstance(value, tuple):
         return ", ".join(
             t.name + (f" (central {t.side} px)" if t.side else "") if isinstance(t, TestSet) else str(t) for t in value

@@ -22,7 +22,7 @@ from srdistill.networks import ARCHITECTURES, build_network
 from srdistill.priors.prior import Prior
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
-from srdistill.study.cells import Cells, PerSeed, Results, Row
+from srdistill.study.cells import Cells, PerSeed, Results, Row, named_settings
 from srdistill.study.diffusion import build_diffusion, fine_tuned_diffusion
 from srdistill.study.generators import build_generator
 from srdistill.study.identity import code_digest, plain
@@ -78,7 +78,10 @@ class Study(Cells):
 
     @cached_property
     def _diffusion(self) -> tuple[LatentDiT, float]:
-        return build_diffusion(self.plan.pretraining, self.patches, self.generator, self.store, self.device, self._checkpoint)
+        images, labels = self.patches.images(), self.patches.label
+        return build_diffusion(
+            self.plan.pretraining, images, labels, self.generator, self.store, self.device, self._checkpoint
+        )
 
     @property
     def diffusion(self) -> LatentDiT:
@@ -94,8 +97,9 @@ class Study(Cells):
         """The diffusion model fine-tuned with this seed, the losses of that, and the seconds it took."""
         # A model that was trained on these classes knows them already; DiT-XL/2 knows others.
         settings = ({"rows": "keep"} if self.plan.pretraining else {}) | self.plan.fine_tuning
+        images, labels = self.patches.images(), self.patches.label
         return fine_tuned_diffusion(
-            self.diffusion, settings, self.patches, self.generator, seed, self.store, self.device, self._checkpoint
+            self.diffusion, settings, images, labels, self.generator, seed, self.store, self.device, self._checkpoint
         )
 
     def _load_lpips(self) -> tuple[Lpips | None, str]:
@@ -192,6 +196,7 @@ class Study(Cells):
     def about(self) -> dict[str, str]:
         """The run in a few lines, for ``describe``."""
         return {
+            "students": named_settings(self.plan.networks),
             "training pictures": f"{self.train.origin}: {len(self.train)} pictures, {self.train.pixels:,} pixels",
             "test pictures": "; ".join(f"{name}: {len(p)}" for name, p in self.tests.items()),
             "LPIPS": self.lpips_note.split(";")[0],

@@ -17,21 +17,27 @@ NOT_RUN = "not run here"
 _SMALLEST_GAIN_DB = 0.02
 _TITLES = {
     "psnr": "PSNR", "psnr_y": "PSNR-Y", "ssim": "SSIM", "ssim_y": "SSIM-Y", "lpips": "LPIPS", "lpips_alex": "LPIPS-alex",
-    "lpips_vgg": "LPIPS-vgg", "lpips_squeeze": "LPIPS-squeeze", GAIN: "gain %",
+    "lpips_vgg": "LPIPS-vgg", "lpips_squeeze": "LPIPS-squeeze", GAIN: "gain %", "accuracy": "top-1 %",
+    "seconds_per_epoch": "s per epoch",
 }  # fmt: skip
 _TESTSETS = {"set5": "Set5", "set14": "Set14", "div2k": "DIV2K", "ost300": "OST300", "photos": "photographs",
-             "own": "own pictures", "div2k_crops": "DIV2K crops"}  # fmt: skip
-_DECIMALS = {"psnr": 2, "psnr_y": 2, GAIN: 0}
-_SHOWN = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "lpips_squeeze", GAIN)
-# Whose printed numbers seem to mix colour and luma: these tables show both.
-_LUMA_TOO = ("labelfree_t2",)
-_SHOWN_LUMA = ("psnr", "psnr_y", "ssim", "ssim_y")
+             "own": "own pictures", "div2k_crops": "DIV2K crops", "imagenette": "ImageNette", "imagewoof": "ImageWoof",
+             "tiny-imagenet": "Tiny-ImageNet", "imagenet": "ImageNet-1k", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100",
+             "unnamed": "not named"}  # fmt: skip
+_DECIMALS = {"psnr": 2, "psnr_y": 2, GAIN: 0, "accuracy": 1, "seconds_per_epoch": 2}
+_MEASURED = ("psnr", "ssim", "psnr_y", "ssim_y", "lpips", "accuracy", "best_accuracy", "seconds_per_epoch")
+_SHOWN = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "lpips_squeeze", GAIN, "accuracy")
+_SHOWN_IN = {
+    # Whose printed numbers seem to mix colour and luma.
+    "labelfree_t2": ("psnr", "psnr_y", "ssim", "ssim_y"),
+    "coreset_t3": ("accuracy", "seconds_per_epoch"),
+}
 
 
 def per_seed(study: Cells, results: Results) -> pd.DataFrame:
     """Means over the pictures of a test set: ``row, network, seed, testset, metric, value``, recovered gain included."""
     scores = results.scores
-    metrics = [name for name in ("psnr", "ssim", "psnr_y", "ssim_y", "lpips") if name in scores]
+    metrics = [name for name in _MEASURED if name in scores]
     means = scores.groupby(["row", "network", "seed", "testset"], dropna=False, sort=False)[metrics].mean()
     if study.lpips:
         means = means.rename(columns={"lpips": f"lpips_{study.profile.lpips}"})
@@ -85,14 +91,14 @@ def read_table(path: Path) -> pd.DataFrame:
 def wide_table(long: pd.DataFrame, table: str = "") -> pd.DataFrame:
     """What a person reads: one line per row and network; ours as mean ± std, the printed numbers beside.
 
-    ``table``: the name of the printed table, which decides whether scores of luma are shown.
+    ``table``: the name of the printed table, which decides what is shown besides.
     """
-    shown = _SHOWN_LUMA if table in _LUMA_TOO else _SHOWN
+    shown = _SHOWN_IN.get(table, _SHOWN)
     cells: dict[tuple, dict] = {}
     columns: dict[tuple, None] = {}
     for line in long.itertuples():
         key = (line.row, "" if line.network == "bicubic" else line.network)
-        here, printed = (_TESTSETS.get(line.testset, line.testset), _TITLES[line.metric], "here"), None
+        here, printed = (_TESTSETS.get(line.testset, line.testset), _TITLES.get(line.metric, line.metric), "here"), None
         printed = (*here[:2], "printed")
         if line.n and line.metric in shown:
             columns[here] = None

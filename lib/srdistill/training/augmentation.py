@@ -95,16 +95,19 @@ def cut_box(size: int, generator: torch.Generator) -> tuple[int, int, int, int]:
 
 
 def shuffle_cells(images: Tensor, factor: int, generator: torch.Generator) -> Tensor:
-    """Shuffle the rows of cells, and the columns, of each ``factor`` x ``factor`` collage (N, 3, S, S), as RDED does."""
-    count, channels, size, _ = images.shape
-    if size % factor:
-        raise ValueError(f"a collage of {factor} x {factor} cells cannot be {size} px; use a size that {factor} divides")
-    rows, columns = torch.rand(2, count, factor, generator=generator).argsort(-1).to(images.device)
-    grid = images.view(count, channels, factor, size // factor, factor, size // factor)
-    each = torch.arange(count, device=images.device)[:, None, None]
-    # Advanced indices apart from each other come first: (N, factor, factor, channels, cell, cell).
-    shuffled = grid[each, :, rows[:, :, None], :, columns[:, None, :]]
-    return shuffled.permute(0, 3, 1, 4, 2, 5).reshape(images.shape)
+    """Shuffle the rows of cells, and the columns, of each ``factor`` x ``factor`` collage (N, 3, S, S), as RDED does.
+
+    Where ``factor`` does not divide S the first cells are a pixel longer, as ``distill.collages`` makes them.
+    """
+    count, _, size, _ = images.shape
+    if size < factor:
+        raise ValueError(f"a collage of {factor} x {factor} cells cannot be {size} px; use {factor} px or more")
+    orders = torch.rand(2, count, factor, generator=generator).argsort(-1)
+    # By single rows and columns of pixels, so that cells may differ in length.
+    cell = torch.arange(factor).repeat_interleave(torch.tensor([size // factor + (k < size % factor) for k in range(factor)]))
+    places = orders.argsort(-1)[:, :, cell].argsort(dim=-1, stable=True).to(images.device)
+    images = images.gather(2, places[0][:, None, :, None].expand_as(images))
+    return images.gather(3, places[1][:, None, None, :].expand_as(images))
 
 
 def _within(places: Tensor, length: Tensor) -> Tensor:

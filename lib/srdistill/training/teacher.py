@@ -19,7 +19,7 @@ from srdistill.training.accuracy import confusion
 
 
 class TeacherError(ValueError):
-    """A teacher that must not be used, or cannot be read; the message says why and what to do."""
+    """A teacher that must not be used, cannot be read, or gives no numbers; the message says why and what to do."""
 
 
 def check_teacher(
