@@ -66,10 +66,11 @@ import torch
 from srdistill.study.figures import image_rows
 
 task = study.tasks[0]
+names = [name.replace("_", "\n").replace(" ", "\n") for name in task.train.classes]
 examples = {"train": task.train, "test": task.test}
 figure = image_rows(
     {part: torch.stack([found.of_class(k)[0] for k in range(len(found.classes))]) for part, found in examples.items()},
-    [name.replace(" ", "\n") for name in task.train.classes], shown=len(task.train.classes),
+    names, shown=len(task.train.classes),
 )  # fmt: skip
 figure
 
@@ -144,7 +145,7 @@ ranks = {}
 for name in (SELECTED, RANDOM):
     for rank, images in enumerate(by_class(study.make_set(by_name[f"{name}, IPC 1"], seed=0).images)):
         ranks[f"{name.split()[0].lower()} {rank + 1}"] = images
-figure = image_rows(ranks, [name.replace(" ", "\n") for name in classes], shown=len(classes))
+figure = image_rows(ranks, names, shown=len(classes))
 save_figure(study, figure, "coreset")
 figure
 
@@ -166,7 +167,7 @@ source.views = None  # without the student's augmentation
 stages = {"enlarged": to_uint8(interpolated(chosen.images, task.train.size))}
 stages |= {f"epoch {epoch + 1}": source(epoch)[0] for epoch in range(3)}
 figure = image_rows({name: by_class(images)[0] for name, images in stages.items()},
-                    [name.replace(" ", "\n") for name in classes], shown=len(classes))  # fmt: skip
+                    names, shown=len(classes))  # fmt: skip
 save_figure(study, figure, "expanded")
 figure
 

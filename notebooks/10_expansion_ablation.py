@@ -81,6 +81,7 @@ from srdistill.study.save import save_figure
 SELECTED, RANDOM = "Selected patches", "Random patches"
 task, engine = study.tasks[0], study.engine(study.tasks[0])
 classes = task.train.classes
+names = [name.replace("_", "\n").replace(" ", "\n") for name in classes]
 selected = study.coreset_row(1, f"{SELECTED}, enlarged", coreset_patches, **study.selected(1))
 patches = study.make_set(selected, seed=0)
 first = patches.images.unflatten(0, (len(classes), -1))[:, 0]
@@ -90,7 +91,7 @@ shown |= {
     f"rho {setting.rho:.1f}": expand(engine, first, labels, draws, rho=setting.rho, size=task.train.size)
     for setting in distinct_settings(engine.steps)
 }
-figure = image_rows(shown, [name.replace(" ", "\n") for name in classes], shown=len(classes))
+figure = image_rows(shown, names, shown=len(classes))
 save_figure(study, figure, "rho")
 figure
 

@@ -134,10 +134,10 @@ _LAPTOP = CoresetPlan(
     students={1: _SMALL, 10: replace(_SMALL, epochs=15, batch=44)},
     prior="autoencoder",
     prior_settings={"iterations": 700, "factor": 2, "channels": 4, "width": 24},
-    pretraining={"iterations": 1500, "batch": 16, "lr": 4e-3, "ema": 0.98, "schedule": "cosine", "warm_up": 50,
+    pretraining={"iterations": 1300, "batch": 16, "lr": 4e-3, "ema": 0.98, "schedule": "cosine", "warm_up": 50,
                  "architecture": {"width": 96, "depth": 4, "heads": 3, "patch": 4}},
     engine={"steps": 5, "guidance": 1.0, "working_size": 32},
-    sre2l={"iterations": 200},
+    sre2l={"iterations": 150},
 )  # fmt: skip
 _SMOKE = CoresetPlan(
     tasks=_everywhere((replace(_PHOTOS, train=16, test=8),)) | {"coreset_t2": (replace(_PHOTOS, size=16, train=16, test=8),)},

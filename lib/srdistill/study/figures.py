@@ -18,6 +18,8 @@ from srdistill.images.spectrum import power_spectrum, upper_octave
 from srdistill.images.subimages import SubImages
 from srdistill.study.study import BICUBIC
 
+# What a notebook shows without shrinking it, in inches.
+_WIDEST = 10.2
 sns.set_theme(style="ticks", palette="colorblind", rc={"axes.spines.top": False, "axes.spines.right": False})
 
 
@@ -78,7 +80,7 @@ def sub_image_figure(windows: SubImages, label: int, shown: int = 6) -> Figure:
 def image_rows(rows: Mapping[str, Tensor], names: Sequence[str], shown: int = 7) -> Figure:
     """The first images of several sets ``uint8`` (n, 3, H, W), one set a row: a start and what distillation made of it, say."""
     columns = min(shown, *(len(images) for images in rows.values()))
-    figure, axes = _axes(len(rows), columns, 1.45, 1.12)
+    figure, axes = _axes(len(rows), columns, min(1.45, _WIDEST / columns), 1.12)
     for index, (title, images) in enumerate(rows.items()):
         for axis, image, name in zip(axes[index], images, names, strict=False):
             _draw(axis, image, "" if index else name)

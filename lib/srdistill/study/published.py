@@ -83,6 +83,11 @@ def printed_table(table: str) -> pd.DataFrame:
         for value, std, status in zip(long["value"], long["std"], long["status"], strict=True)
     ]
     columns = [column for column in ("testset", "metric") if column in long]
+    if "dataset" in keys:  # the coreset paper's: its methods side by side, or its data sets
+        columns = ["row", "network"] if "ipc" in keys else ["dataset"]
+        keys = [key for key in keys if key not in columns]
     order = long[keys].drop_duplicates()
     wide = long.pivot(index=keys, columns=columns, values="text").fillna("")
+    if "dataset" in long:
+        wide = wide[list(dict.fromkeys(long[columns].itertuples(index=False, name=None)))] if len(columns) > 1 else wide
     return wide.reindex(pd.MultiIndex.from_frame(order) if len(keys) > 1 else order[keys[0]])
