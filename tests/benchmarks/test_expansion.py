@@ -10,13 +10,16 @@ from srdistill.distill.engine import expand
 from srdistill.distill.expanded_source import ExpandedSource, soft_labels
 from srdistill.distill.expansion import Expansion
 from srdistill.distill.latent_diffusion_engine import LatentDiffusionEngine
+from srdistill.distill.made_ahead import MadeAhead
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resized_crops import draw_boxes, resized_crops
-from srdistill.networks.classifiers import IMAGENET_MEAN
+from srdistill.networks.classifiers import IMAGENET_MEAN, build_classifier
 from srdistill.priors.autoencoder import train_autoencoder
 from srdistill.seeds import generator_for
+from srdistill.training.classification import train_student
+from srdistill.training.classification_recipe import ClassificationRecipe
 
 CLASSES, SIDE = 7, 64
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -150,3 +153,24 @@ def test_labels_in_the_same_pass(ratio, engine, teacher, patches):
     for a, b in zip(source(0), separately(), strict=True):
         assert (a.float() - b.float()).abs().max() <= 1e-2 * (1 if a.is_floating_point() else 100)
     ratio(separately, lambda: source(0), rounds=3)
+
+
+@pytest.mark.skipif(DEVICE.type == "cpu", reason="on a CPU making pictures and training on them share the cores")
+def test_made_ahead(ratio, engine, teacher, patches):
+    """Three epochs of training with the next epoch's pictures made meanwhile, against making them in between."""
+    source = ExpandedSource(
+        engine, teacher, *patches, classes=CLASSES, size=SIDE, seed=0, expansion=Expansion(rho=0.8), device=DEVICE
+    )
+    recipe = ClassificationRecipe(3, batch=4, channels_last=True)
+    names = tuple(map(str, range(CLASSES)))
+
+    def train(pictures):
+        student = build_classifier("ResNet18", classes=names, size=SIDE, seed=0)
+        return train_student(student, pictures, recipe, generator=torch.Generator().manual_seed(0), device=DEVICE)["loss"]
+
+    def ahead():
+        with MadeAhead(source, recipe.epochs) as pictures:
+            return train(pictures)
+
+    assert train(source) == pytest.approx(ahead(), rel=1e-3)
+    ratio(lambda: train(source), ahead)

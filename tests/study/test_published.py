@@ -141,6 +141,11 @@ def test_printed_layout_holds_every_number_once(table):
         ("labelfree_t2", "Distilled, 7", "EDSR", "psnr", 25.03),
         ("labelfree_t3", "Random patches, 140", "Real-ESRGAN", "ssim", 0.6068),
         ("labelfree_t3", "Selected patches, 140", "Real-ESRGAN", "ssim", 0.6251),
+        ("coreset_t1", "RDED, IPC 10", "ResNet-18", "accuracy", 41.9),
+        ("coreset_t2", "Ours, IPC 1", "ConvNet", "accuracy", 38.2),
+        ("coreset_t2", "Ours, IPC 1", "ResNet-18", "accuracy", 31.0),
+        ("coreset_t3", "r = 8", "ResNet-18", "seconds_per_epoch", 22.49),
+        ("coreset_t4", "Only text cond.", "ResNet-18", "accuracy", 19.6),
     ],
 )
 def test_printed_rows_are_named_as_the_study_names_them(table, row, network, metric, value):

@@ -16,14 +16,16 @@ from srdistill.distill.latent_diffusion_engine import LatentDiffusionEngine
 from srdistill.distill.made_ahead import MadeAhead
 from srdistill.distill.sdxl_turbo import REVISION, SDXLTurboEngine
 from srdistill.files import DiskError
+from srdistill.images.collections import load_collection
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.labelled_collections import load_labelled
+from srdistill.images.photo_classes import picture_classes
 from srdistill.images.pictures import Pictures
 from srdistill.networks.classifiers import CLASSIFIERS, Classifier, build_classifier
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.study.cells import Cells, Results, Row, named_settings
-from srdistill.study.coreset_plan import CORESET, CoresetPlan
+from srdistill.study.coreset_plan import CORESET, CoresetPlan, TaskPlan
 from srdistill.study.diffusion import build_diffusion
 from srdistill.study.generators import build_generator
 from srdistill.study.identity import code_digest, plain
@@ -70,7 +72,8 @@ class CoresetStudy(Cells):
     """The data sets, the profile and the store of one notebook on classification.
 
     ``table``, ``profile``, ``seeds``: see ``Cells``. ``data``: a folder of one's own pictures, ``train/<class>`` and
-    ``val/<class>`` inside; they are cut to squares of the profile's size.
+    ``val/<class>`` inside, which are cut to squares of the profile's size; or with pictures only, each of which is then a
+    class, that of its crops.
     """
 
     # What the images of an exported set are good for.
@@ -81,16 +84,10 @@ class CoresetStudy(Cells):
         super().__init__(table, profile, seeds, data)
         self.plan: CoresetPlan = CORESET[self.profile.name].of_table(table)
         plans = self.plan.tasks[table]
-        if data and plans:
+        if data:
             plans = (replace(plans[0], name="own", collection=data, train=None, test=None),)
-        self.tasks = [
-            Task(
-                p.name,
-                load_labelled(p.collection, "train", size=p.size, per_class=p.train, download=True),
-                load_labelled(p.collection, "test", size=p.size, per_class=p.test, download=True),
-            )
-            for p in plans
-        ]
+        self.tasks = [Task(p.name, _pictures(p, "train", p.size), _pictures(p, "test", p.size)) for p in plans]
+        self._plans = dict(zip((task.name for task in self.tasks), plans, strict=True))
         self.networks = list(self.plan.networks[table])
         self.ipcs = self.plan.ipcs.get(table, (1,))
         self._engines: dict[str, Engine] = {}
@@ -135,8 +132,7 @@ class CoresetStudy(Cells):
         side = self.plan.engine["working_size"]
         if task.train.size == side:
             return task.train.images, task.train.labels
-        wanted = next(p for p in self.plan.tasks[self.table] if p.name == task.name)
-        larger = load_labelled(wanted.collection, "train", size=side, per_class=wanted.train, download=True)
+        larger = _pictures(self._plans[task.name], "train", side)
         return larger.images, larger.labels
 
     def _identity_of_engine(self, task: Task) -> dict:
@@ -383,3 +379,15 @@ class CoresetStudy(Cells):
     def digests(self) -> dict[str, str]:
         """Hashes of training and test pictures of every data set."""
         return {f"{t.name}, {part}": getattr(t, part).digest for t in self.tasks for part in ("train", "test")}
+
+
+# How many crops of each of one's own pictures there are to train on, and to test on.
+_CROPS = {"train": 100, "test": 50}
+
+
+def _pictures(plan: TaskPlan, split: str, size: int) -> LabelledPictures:
+    """One split of a data set, at ``size`` px."""
+    count = plan.train if split == "train" else plan.test
+    if plan.name == "own" and not Path(plan.collection, "train").is_dir():
+        return picture_classes(load_collection(plan.collection), split, size=size, per_class=_CROPS[split], seed=0)
+    return load_labelled(plan.collection, split, size=size, per_class=count, download=True)
