@@ -11,8 +11,8 @@ from srdistill.distill.coreset_patches import coreset_patches, random_coreset
 from srdistill.distill.expansion import ABLATION, Expansion
 from srdistill.distill.sre2l import sre2l
 from srdistill.distill.strength import denoising_steps
-from srdistill.images.collections import CollectionError
 from srdistill.images.labelled_collections import NAMES
+from srdistill.images.pictures import PictureError
 from srdistill.networks.classifiers import build_classifier
 from srdistill.study.cells import CellsFailed
 from srdistill.study.coreset_figures import factor_figure, storage_table
@@ -104,7 +104,7 @@ def test_students_are_trained_scored_and_found_again():
 
 def test_another_rho_or_recipe_is_another_cell_and_the_label_is_not():
     study = smoke()
-    assert study.run([ours(study)]).computed == 2  # and the teacher
+    assert study.run([ours(study)]).computed == 1
     assert study.run([replace(ours(study), label="by another name")]).computed == 0
     assert study.run([ours(study, rho=0.4)]).computed == 1
     assert study.run([ours(study, rho=0.4, mix="slerp")]).computed == 1
@@ -192,7 +192,7 @@ def test_own_pictures_without_classes_are_told_apart_by_their_crops(tmp_path, tr
     task = smoke(data=str(folder)).tasks[0]
     assert set(task.train.classes) == {"one", "two", "three"} and len(task.train) == 300 and len(task.test) == 150
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CollectionError, match="empty"):
+    with pytest.raises(PictureError, match="empty: holds no pictures"):
         smoke(data=str(tmp_path / "empty"))
 
 

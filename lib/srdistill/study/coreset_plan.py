@@ -110,7 +110,7 @@ _GPU = CoresetPlan(
     factors=(2, 4, 8),
     selection={"pool": 300, "crops": 5, "scoring": "padded"},
     teacher=ClassificationRecipe(60, batch=64, schedule="full cosine", crop_scale=(0.25, 1.0), cutmix=False, **_FAST),
-    gate=60.0,
+    gate=40.0,
     students={1: replace(_RDED, epochs=60, batch=10, **_FAST), 10: replace(_RDED, epochs=40, batch=50, **_FAST)},
     prior="taef2",
     prior_settings={},
