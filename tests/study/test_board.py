@@ -39,6 +39,13 @@ def test_it_opens_with_the_claims(board):
     assert board.index("## Board of claims, `laptop`") < board.index("## Tables, `gpu`")
 
 
+def test_claims_are_counted_by_paper_and_verdict(board):
+    counts = board[board.index("## Board of claims, `laptop`") :]
+    assert "| paper | whose | claims | reproduced | not reproduced | inconclusive |" in counts
+    assert "| dietz | the paper's sentences | 2 | 1 | 0 | 1 |" in counts
+    assert "| dietz | our questions | 0 | 0 | 0 | 0 |" in counts
+
+
 def test_a_claim_has_its_sentence_and_both_verdicts(board):
     line = next(line for line in board.splitlines() if "A minus B in laptop" in line and "table 1" in line)
     assert "dietz table 1" in line

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 from srdistill.files import write_text
+from srdistill.study.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
 from srdistill.study.paths import TABLES
 
 # The order in which profiles are shown: what is most worth quoting first.
 ORDER = ("paper", "gpu", "laptop")
+VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE)
 
 
 def profiles_with_tables(root: Path = TABLES) -> list[str]:
@@ -33,6 +35,18 @@ def board_lines(root: Path, profile: str) -> list[str]:
     return lines
 
 
+def count_lines(root: Path, profile: str) -> list[str]:
+    """How many claims of each paper ended how, its own sentences and our questions apart, as a Markdown table."""
+    lines = ["| paper | whose | claims | " + " | ".join(VERDICTS) + " |", "| --- | --- | --- |" + " --- |" * len(VERDICTS)]
+    claims = read_claims(root, profile)
+    for paper in dict.fromkeys(claim["table"].partition("_")[0] for claim in claims):
+        for whose, own in (("the paper's sentences", True), ("our questions", False)):
+            found = [c["verdict"] for c in claims if c["table"].startswith(f"{paper}_") and bool(c["sentence"]) == own]
+            counts = " | ".join(str(found.count(verdict)) for verdict in VERDICTS)
+            lines.append(f"| {paper} | {whose} | {len(found)} | {counts} |")
+    return lines
+
+
 def table_title(name: str) -> str:
     """``dietz table 1`` for ``dietz_t1``."""
     paper, number = name.split("_t")
@@ -50,7 +64,8 @@ def write_board(root: Path = TABLES) -> Path:
         "",
     ]
     for profile in profiles_with_tables(root):
-        text += [f"## Board of claims, `{profile}` profile", "", *board_lines(root, profile), ""]
+        title = f"## Board of claims, `{profile}` profile"
+        text += [title, "", *count_lines(root, profile), "", *board_lines(root, profile), ""]
     for profile in profiles_with_tables(root):
         text += [f"## Tables, `{profile}` profile", ""]
         for file in sorted((root / profile).glob("*.md")):
