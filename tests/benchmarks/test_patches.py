@@ -38,4 +38,4 @@ def test_scores_of_all_windows(ratio, way):
         return window_scores(image, SIZE, starts, starts)
 
     assert (plain() - ours()).abs().max() < 1e-4
-    ratio(plain, ours, rounds=3)
+    ratio(plain, ours, rounds=9)
