@@ -277,7 +277,7 @@ claims_table(finer_claims)
 #   %).
 # * The teacher still sees a patch's class in 89 % of the pictures at $\rho = 0.4$, in 59 % at 0.8 and in 41 % at 1.0. So a
 #   good part of what students learn at 0.8 are soft labels of pictures that have left their class, which seems to do no harm.
-# * **Finer patches do not help here**: 68.2, 67.9 and 67.6 % for r = 2, 3, 4, at 2 and 3.4 times the time. Ours is ahead of
+# * **Finer patches do not help here**: 68.2, 67.9 and 67.6 % for r = 2, 3, 4, at 2.5 and 4.3 times the time. Ours is ahead of
 #   RDED at all three, at r = 3 with an interval that holds zero. But here, too, an epoch of RDED has eleven pictures and ours
 #   44, 99 and 176 (see notebook 09).
 # * **Labels outweigh the patches**: two and a half times their bytes at r = 2, six times at r = 4, after only 50 epochs. With
