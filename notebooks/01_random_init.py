@@ -100,9 +100,9 @@ figure
 # and synthetic images of an iteration.
 
 # %%
-from srdistill.distill.gradient_matching import gradient_matching
-from srdistill.distill.noise import noise
-from srdistill.distill.random_crops import random_crops
+from srdistill.papers.dietz.gradient_matching import gradient_matching
+from srdistill.sets.noise import noise
+from srdistill.sets.random_crops import random_crops
 
 rows = [
     study.row(ORIGINAL),

@@ -65,9 +65,9 @@ describe(study)
 # are cropped or squashed; `geometry="squash"` is the other reading.) Beside it, a crop of the same size from the same picture.
 
 # %%
-from srdistill.distill.downscaled import downscaled
-from srdistill.distill.gradient_matching import gradient_matching
-from srdistill.distill.random_crops import random_crops
+from srdistill.papers.dietz.gradient_matching import gradient_matching
+from srdistill.sets.downscaled import downscaled
+from srdistill.sets.random_crops import random_crops
 from srdistill.study.figures import image_rows
 from srdistill.study.save import save_figure
 

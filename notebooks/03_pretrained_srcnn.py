@@ -60,9 +60,9 @@ describe(study)
 #   not once an iteration.
 
 # %%
-from srdistill.distill.downscaled import downscaled
-from srdistill.distill.gradient_matching import gradient_matching
-from srdistill.distill.random_crops import random_crops
+from srdistill.papers.dietz.gradient_matching import gradient_matching
+from srdistill.sets.downscaled import downscaled
+from srdistill.sets.random_crops import random_crops
 
 full = study.row(ORIGINAL)
 teacher, losses, _ = study.trained(full, "SRCNN", seed=0)

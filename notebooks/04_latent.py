@@ -91,12 +91,12 @@ print(f"{generator.name}: a picture of {side} px ({3 * side * side:,} values) is
 # The generator is frozen meanwhile, and its graph exists for ten codes at a time, however many pictures there are.
 
 # %%
-from srdistill.distill.cut import cut
-from srdistill.distill.downscaled import downscaled
-from srdistill.distill.gradient_matching import gradient_matching
-from srdistill.distill.inversion import gan_inversion
-from srdistill.distill.latent_matching import latent_matching
-from srdistill.distill.random_crops import random_crops
+from srdistill.papers.dietz.gradient_matching import gradient_matching
+from srdistill.papers.dietz.latent_matching import latent_matching
+from srdistill.priors.inversion import gan_inversion
+from srdistill.sets.cut import cut
+from srdistill.sets.downscaled import downscaled
+from srdistill.sets.random_crops import random_crops
 
 small = study.profile.size
 full = study.row(ORIGINAL)

@@ -58,12 +58,12 @@ describe(study)
 # latent set.
 
 # %%
-from srdistill.distill.cut import cut
-from srdistill.distill.downscaled import downscaled
-from srdistill.distill.gradient_matching import gradient_matching
-from srdistill.distill.inversion import gan_inversion
-from srdistill.distill.latent_matching import latent_matching
-from srdistill.distill.random_crops import random_crops
+from srdistill.papers.dietz.gradient_matching import gradient_matching
+from srdistill.papers.dietz.latent_matching import latent_matching
+from srdistill.priors.inversion import gan_inversion
+from srdistill.sets.cut import cut
+from srdistill.sets.downscaled import downscaled
+from srdistill.sets.random_crops import random_crops
 
 small, side = study.profile.size, study.profile.latent_size
 full = study.row(ORIGINAL)

@@ -105,9 +105,9 @@ pd.DataFrame({
 # *Real-ESRGAN*, trained on all pictures.
 
 # %%
-from srdistill.distill.dit_samples import dit_samples
-from srdistill.distill.gsdd import gsdd
-from srdistill.distill.random_patches import random_patches
+from srdistill.papers.labelfree.dit_samples import dit_samples
+from srdistill.papers.labelfree.gsdd import gsdd
+from srdistill.sets.random_patches import random_patches
 from srdistill.study.published import RANDOM
 
 student, other = study.plan.networks
@@ -176,8 +176,8 @@ figure
 # more detail:
 
 # %%
-from srdistill.distill.high_frequency import recovered_psnr
 from srdistill.images.pictures import to_float
+from srdistill.papers.labelfree.high_frequency import recovered_psnr
 
 sets = {row.label: study.make_set(row, seed=0).images for row in rows[1:]}
 detail = {"all selected patches": pool.images(), **sets}

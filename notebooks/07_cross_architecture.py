@@ -85,8 +85,8 @@ pd.DataFrame(sizes).T
 # them samples of the same model without fine-tuning, and random crops of the pictures.
 
 # %%
-from srdistill.distill.dit_samples import dit_samples
-from srdistill.distill.random_patches import random_patches
+from srdistill.papers.labelfree.dit_samples import dit_samples
+from srdistill.sets.random_patches import random_patches
 from srdistill.study.published import RANDOM
 
 full = study.row(ORIGINAL)

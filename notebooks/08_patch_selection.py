@@ -102,9 +102,9 @@ figure
 # did not survive; this is our reading.
 
 # %%
-from srdistill.distill.dit_samples import dit_samples
-from srdistill.distill.random_patches import random_patches
-from srdistill.distill.selected_patches import selected_patches
+from srdistill.papers.labelfree.dit_samples import dit_samples
+from srdistill.papers.labelfree.selected_patches import selected_patches
+from srdistill.sets.random_patches import random_patches
 from srdistill.study.published import DISTILLED, RANDOM, SELECTED
 
 rule = {name: value for name, value in study.plan.selection.items() if name != "features"}
@@ -132,8 +132,8 @@ figure
 # %%
 import pandas as pd
 
-from srdistill.distill.high_frequency import recovered_psnr
 from srdistill.images.pictures import to_float
+from srdistill.papers.labelfree.high_frequency import recovered_psnr
 
 sets = {row.label: study.make_set(row, seed=0) for row in rows[1:5]}
 pd.DataFrame({"PSNR(y, U4 D4 y), dB": {

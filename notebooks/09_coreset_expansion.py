@@ -96,10 +96,10 @@ for one in (study, low):
 # size only.
 
 # %%
-from srdistill.distill.collages import collages
-from srdistill.distill.coreset_patches import coreset_patches, random_coreset
-from srdistill.distill.expansion import ABLATION
-from srdistill.distill.sre2l import sre2l
+from srdistill.papers.coreset.collages import collages
+from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
+from srdistill.papers.coreset.expansion import ABLATION
+from srdistill.papers.coreset.sre2l import sre2l
 
 SELECTED, RANDOM, WHOLE = "Selected patches", "Random patches", "Whole pictures"
 expansion = ABLATION["superres+aug+mixup"]
@@ -158,7 +158,7 @@ figure
 # Below, the first patch of each class: enlarged, and in three epochs.
 
 # %%
-from srdistill.distill.engine import interpolated
+from srdistill.diffusion.engine import interpolated
 from srdistill.images.pictures import to_uint8
 
 chosen = study.make_set(by_name[f"{OURS}, IPC 1"], seed=0)
@@ -178,7 +178,7 @@ figure
 # %%
 import pandas as pd
 
-from srdistill.distill.label_drift import label_drift
+from srdistill.papers.coreset.label_drift import label_drift
 
 teacher, _ = study.teacher(task, study.networks[0])
 first = source(0)[0]

@@ -61,7 +61,7 @@ describe(study)
 # below 0.2 nothing would happen.
 
 # %% tags=["nbval-check-output"]
-from srdistill.distill.strength import denoising_steps, distinct_settings
+from srdistill.diffusion.strength import denoising_steps, distinct_settings
 
 for setting in distinct_settings(5):
     print(f"rho from {setting.rho:.1f}: {setting.steps} steps from time {setting.time}, "
@@ -72,9 +72,9 @@ print("steps at rho 0.4 and 0.5:", denoising_steps(5, 0.4), denoising_steps(5, 0
 # What $\rho$ does to a patch (the paper's figure 4): a patch of each class enlarged, then expanded from one seed.
 
 # %%
-from srdistill.distill.coreset_patches import coreset_patches, random_coreset
-from srdistill.distill.engine import expand, interpolated
+from srdistill.diffusion.engine import expand, interpolated
 from srdistill.images.pictures import to_uint8
+from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
 from srdistill.study.figures import image_rows
 from srdistill.study.save import save_figure
 
@@ -102,7 +102,7 @@ figure
 # %%
 import pandas as pd
 
-from srdistill.distill.teacher_logits import teacher_logits
+from srdistill.training.teacher_logits import teacher_logits
 
 teacher, _ = study.teacher(task, study.networks[0])
 
@@ -131,8 +131,8 @@ pd.DataFrame({"teacher sees the patch's class, %": kept}).round(0)
 # noise. As controls the same patches enlarged without diffusion, and random patches with all parts.
 
 # %%
-from srdistill.distill.collages import collages
-from srdistill.distill.expansion import ABLATION
+from srdistill.papers.coreset.collages import collages
+from srdistill.papers.coreset.expansion import ABLATION
 
 PARTS = {
     "text": "Only text cond.",
@@ -203,7 +203,7 @@ finer_long = long_table(sizes, finer_results)
 show(wide_table(finer_long, sizes.table))
 
 # %%
-from srdistill.study.coreset_figures import factor_figure
+from srdistill.papers.coreset.figures import factor_figure
 
 finer_scores = per_seed(sizes, finer_results)
 methods = {"ours": "r = {}", "RDED": "RDED, r = {}"}
@@ -220,7 +220,7 @@ figure
 # those pictures.
 
 # %%
-from srdistill.study.coreset_figures import storage_table
+from srdistill.papers.coreset.figures import storage_table
 
 storage_table(sizes, ordered, finer_scores)
 

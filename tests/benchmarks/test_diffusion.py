@@ -8,14 +8,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.distill.diffusion_sampling import sample_pictures
-from srdistill.distill.diffusion_training import train_dit
-from srdistill.distill.dit import new_dit
-from srdistill.distill.encoded_patches import encode_patches
-from srdistill.distill.minimax import ClassMemory, diversity, representativeness
+from srdistill.diffusion.dit import new_dit
+from srdistill.diffusion.encoded_patches import encode_patches
+from srdistill.diffusion.sampling import sample_pictures
+from srdistill.diffusion.training import train_dit
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.subimages import extract_sub_images
+from srdistill.papers.labelfree.minimax import ClassMemory, diversity, representativeness
 from srdistill.priors.autoencoder import train_autoencoder
 
 CLASSES, SIZE = 7, 64

@@ -4,22 +4,22 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.distill.coreset_patches import coreset_patches, padded
-from srdistill.distill.dit import new_dit
-from srdistill.distill.engine import expand
-from srdistill.distill.expanded_source import ExpandedSource, soft_labels
-from srdistill.distill.expansion import Expansion
-from srdistill.distill.latent_diffusion_engine import LatentDiffusionEngine
-from srdistill.distill.made_ahead import MadeAhead
+from srdistill.diffusion.dit import new_dit
+from srdistill.diffusion.engine import expand
+from srdistill.diffusion.latent_engine import LatentDiffusionEngine
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resized_crops import draw_boxes, resized_crops
 from srdistill.networks.classifiers import IMAGENET_MEAN, build_classifier
+from srdistill.papers.coreset.coreset_patches import coreset_patches, padded
+from srdistill.papers.coreset.expanded_source import ExpandedSource, soft_labels
+from srdistill.papers.coreset.expansion import Expansion
 from srdistill.priors.autoencoder import train_autoencoder
 from srdistill.seeds import generator_for
 from srdistill.training.classification import train_student
 from srdistill.training.classification_recipe import ClassificationRecipe
+from srdistill.training.made_ahead import MadeAhead
 
 CLASSES, SIDE = 7, 64
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

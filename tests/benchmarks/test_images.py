@@ -7,10 +7,10 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from srdistill.distill.distilled_set import png_bytes
 from srdistill.images.crops import CropBank
 from srdistill.images.metrics import ssim
 from srdistill.images.photos import photos
+from srdistill.sets.distilled_set import png_bytes
 
 
 def test_crops_from_memory(ratio):

@@ -14,15 +14,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.distill.class_gradients import matched_weights, real_gradients
-from srdistill.distill.distances import DISTANCES
-from srdistill.distill.inversion import invert
-from srdistill.distill.latent_matching import CodeMatcher, code_gradients
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resize import downscale
 from srdistill.networks import build_network
+from srdistill.papers.dietz.class_gradients import matched_weights, real_gradients
+from srdistill.papers.dietz.distances import DISTANCES
+from srdistill.papers.dietz.latent_matching import CodeMatcher, code_gradients
 from srdistill.priors.autoencoder import train_autoencoder
+from srdistill.priors.inversion import invert
 from srdistill.seeds import generator_for
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -4,12 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.distill.class_gradients import match, matched_weights, real_gradients
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resize import downscale
 from srdistill.images.subimages import extract_sub_images
 from srdistill.networks import build_network
+from srdistill.papers.dietz.class_gradients import match, matched_weights, real_gradients
 
 CLASSES, SIZE, SUB_IMAGES, ITERATIONS = 32, 64, 4, 4
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -11,9 +11,9 @@ import torch
 from matplotlib.figure import Figure
 from tiny_repository import SAVE, STUDY
 
-from srdistill.distill.distilled_set import DistilledSet
-from srdistill.distill.noise import noise
 from srdistill.files import DiskError, write_text
+from srdistill.sets.distilled_set import DistilledSet
+from srdistill.sets.noise import noise
 from srdistill.study.run import main
 from srdistill.study.save import save_figure
 from srdistill.study.store import Store

@@ -37,7 +37,7 @@ staging = Path(os.environ["SRDISTILL_STAGING"])
 """
 # A real study: half of the rows, a place to be interrupted, all of the rows.
 STUDY = """\
-from srdistill.distill.noise import noise
+from srdistill.sets.noise import noise
 from srdistill.study.save import save_table
 from srdistill.study.study import ORIGINAL, Study
 from srdistill.study.tables import long_table

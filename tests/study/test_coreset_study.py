@@ -6,17 +6,17 @@ import pytest
 import torch
 from PIL import Image
 
-from srdistill.distill.collages import collages
-from srdistill.distill.coreset_patches import coreset_patches, random_coreset
-from srdistill.distill.expansion import ABLATION, Expansion
-from srdistill.distill.sre2l import sre2l
-from srdistill.distill.strength import denoising_steps
+from srdistill.diffusion.strength import denoising_steps
 from srdistill.images.labelled_collections import NAMES
 from srdistill.images.pictures import PictureError
 from srdistill.networks.classifiers import build_classifier
+from srdistill.papers.coreset.collages import collages
+from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
+from srdistill.papers.coreset.expansion import ABLATION, Expansion
+from srdistill.papers.coreset.figures import factor_figure, storage_table
+from srdistill.papers.coreset.plan import CORESET, TABLES
+from srdistill.papers.coreset.sre2l import sre2l
 from srdistill.study.cells import CellsFailed
-from srdistill.study.coreset_figures import factor_figure, storage_table
-from srdistill.study.coreset_plan import CORESET, TABLES
 from srdistill.study.coreset_study import ALL_PICTURES, CoresetRow, CoresetStudy, OfCell
 from srdistill.study.describe import describe, sizes_frame
 from srdistill.study.export import export_table

@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from srdistill.distill.noise import noise
-from srdistill.distill.random_crops import random_crops
 from srdistill.images.pictures import read_folder
+from srdistill.sets.noise import noise
+from srdistill.sets.random_crops import random_crops
 from srdistill.study.export import NothingToExport, export_table, main
 from srdistill.study.save import save_table
 from srdistill.study.study import ORIGINAL

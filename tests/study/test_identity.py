@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import srdistill
-from srdistill.distill.distilled_set import DistilledSet
 from srdistill.images.pictures import Pictures
 from srdistill.networks import build_network
+from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study import identity
 from srdistill.study.identity import code_digest, key_of, plain
 

@@ -5,15 +5,15 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from srdistill.distill.candidates import SelectionError
-from srdistill.distill.dit_samples import dit_samples
-from srdistill.distill.gsdd import gsdd
-from srdistill.distill.random_patches import random_patches
 from srdistill.images.collections import CATALOGUE, UNIONS
 from srdistill.images.pictures import to_float
 from srdistill.networks import build_network
+from srdistill.papers.labelfree.dit_samples import dit_samples
+from srdistill.papers.labelfree.gsdd import gsdd
+from srdistill.papers.labelfree.plan import LABEL_FREE, STUDENTS
+from srdistill.sets.distilled_set import SelectionError
+from srdistill.sets.random_patches import random_patches
 from srdistill.study.costs import STAGES, cost_figure, costs
-from srdistill.study.label_free_plan import LABEL_FREE, STUDENTS
 from srdistill.study.profiles import PROFILES
 from srdistill.study.study import ORIGINAL
 from srdistill.study.tables import long_table, notes, wide_table

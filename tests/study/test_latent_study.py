@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from srdistill.distill.cut import cut
-from srdistill.distill.inversion import gan_inversion
-from srdistill.distill.latent_matching import latent_matching
 from srdistill.images.pictures import PictureError
+from srdistill.papers.dietz.latent_matching import latent_matching
+from srdistill.priors.inversion import gan_inversion
 from srdistill.priors.prior import PriorError
+from srdistill.sets.cut import cut
 from srdistill.study.generators import STYLEGAN_CODE, TRUSTED_PICKLE
 from srdistill.study.profiles import PROFILES
 from srdistill.study.study import ORIGINAL

@@ -2,10 +2,10 @@
 
 import pytest
 
-from srdistill.distill.distilled_set import png_bytes
-from srdistill.distill.noise import noise
 from srdistill.images.collections import CollectionError
 from srdistill.images.pictures import PictureError
+from srdistill.sets.distilled_set import png_bytes
+from srdistill.sets.noise import noise
 from srdistill.study.study import ORIGINAL
 
 

@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 import torch
 
-from srdistill.distill.distilled_set import DistilledSet
-from srdistill.distill.gradient_matching import gradient_matching
-from srdistill.distill.noise import noise
 from srdistill.files import DiskError
+from srdistill.papers.dietz.gradient_matching import gradient_matching
+from srdistill.sets.distilled_set import DistilledSet
+from srdistill.sets.noise import noise
 from srdistill.study.cells import CellsFailed
 from srdistill.study.describe import describe, sizes_table
 from srdistill.study.save import save_figure, save_table
@@ -130,7 +130,7 @@ def test_a_diverging_training_is_reported_and_the_others_go_on(smoke_study):
     results = study.run(two_rows(study), ["SRCNN", "EDSR"])
     assert len(results.failures) == 2
     for failure, label in zip(results.failures, (ORIGINAL, NOISE), strict=True):
-        assert failure.startswith(f"SRCNN on {label}, seed 0: TrainingDiverged:")
+        assert failure.startswith(f"SRCNN on {label}, seed 0: Diverged:")
         assert "lower the learning rate" in failure
     assert set(results.scores.network) == {"bicubic", "EDSR"}
     assert len(stored(study, "networks")) == 2

@@ -228,7 +228,7 @@ def test_doubtful_printed_numbers_carry_a_question_mark(fake_study):
 
 
 def test_notes_name_profile_deviations_and_failures_but_no_folder(study, plain_results):
-    plain_results.failures.append("EDSR on Noise, seed 0: TrainingDiverged: loss is nan")
+    plain_results.failures.append("EDSR on Noise, seed 0: Diverged: loss is nan")
     text = "\n".join(notes(study, plain_results, long_table(study, plain_results)))
     assert "Profile smoke" in text
     assert "2 seed(s)" in text

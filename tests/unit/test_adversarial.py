@@ -18,7 +18,7 @@ from srdistill.training import adversarial
 from srdistill.training.adversarial import train_adversarial
 from srdistill.training.adversarial_recipe import REAL_ESRGAN, REAL_SR, AdversarialRecipe
 from srdistill.training.checkpoint import Checkpoint
-from srdistill.training.loop import LossMeter, TrainingDiverged
+from srdistill.training.loop import Diverged, LossMeter
 from srdistill.training.perceptual_loss import PerceptualLoss
 from srdistill.training.recipe import Recipe
 from srdistill.training.sr import train
@@ -173,13 +173,13 @@ def test_result_is_in_evaluation_mode_and_the_average_is_another_network(picture
 
 def test_the_loss_that_broke_first_is_named(pictures, features):
     features.features[2].weight.data[0, 0, 0, 0] = torch.nan
-    with pytest.raises(TrainingDiverged, match="training: the perceptual loss became nan by step 8; lower the learning rate"):
+    with pytest.raises(Diverged, match="training: the perceptual loss became nan by step 8; lower the learning rate"):
         run(pictures, ESRGAN, features)
 
 
 def test_rates_that_are_far_too_high_are_named(pictures, features):
     remedy = r"lower the learning rate \(0.001, in the warm-up 1e\+20\)"
-    with pytest.raises(TrainingDiverged, match=f"became (nan|inf) by step 8; {remedy}"):
+    with pytest.raises(Diverged, match=f"became (nan|inf) by step 8; {remedy}"):
         run(pictures, replace(REALSR, warm_up_lr=1e20), features)
 
 
@@ -189,7 +189,7 @@ def test_meter_names_the_first_broken_loss():
         for step in range(50):
             values = {name: (torch.nan if step >= since else 1.0) for name, since in broken.items()}
             late = {} if step < 20 else {"late": torch.tensor(torch.inf if step >= 40 else 0.0)}
-            with pytest.raises(TrainingDiverged) if step == 49 else torch.no_grad() as error:
+            with pytest.raises(Diverged) if step == 49 else torch.no_grad() as error:
                 meter.add({name: torch.tensor(value) for name, value in values.items()} | late, step, False)
         return str(error.value)
 

@@ -15,8 +15,9 @@ from srdistill.training import classification
 from srdistill.training.accuracy import accuracy, class_accuracy, confusion, logits_of
 from srdistill.training.augmentation import augment
 from srdistill.training.checkpoint import Checkpoint
-from srdistill.training.classification import TrainingDiverged, soft_label_loss, train_classifier, train_student
+from srdistill.training.classification import soft_label_loss, train_classifier, train_student
 from srdistill.training.classification_recipe import ClassificationRecipe
+from srdistill.training.loop import Diverged
 from srdistill.training.soft_labels import SoftLabelError, SoftLabels, label_pictures, with_labels
 from srdistill.training.teacher import TeacherError, best_order, check_teacher, load_teacher
 
@@ -302,7 +303,7 @@ def test_labels_from_two_places_and_foreign_classes_are_refused(few, data, teach
 
 
 def test_a_diverging_training_is_stopped(few, data):
-    with pytest.raises(TrainingDiverged, match=r"the loss became nan in epoch \d+; lower the learning rate"):
+    with pytest.raises(Diverged, match=r"the loss became nan in epoch \d+; lower the learning rate"):
         run(build(data), lambda epoch: (few.images, few.labels), recipe(lr=1e30))
 
 

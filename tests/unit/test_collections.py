@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from srdistill.distill.distilled_set import png_bytes
 from srdistill.images import collections
 from srdistill.images.collections import Archive, CollectionError, load_collection
 from srdistill.images.pictures import PictureError
+from srdistill.sets.distilled_set import png_bytes
 
 pytestmark = pytest.mark.usefixtures("without_places", "no_waiting")
 

@@ -10,17 +10,16 @@ from PIL import Image
 from tiny_teacher import NAMES, SIZE, TinyTeacher, photo_classes, trained_teacher
 from torch import nn
 
-from srdistill.distill.candidates import SelectionError
-from srdistill.distill.collages import collages
-from srdistill.distill.coreset_patches import coreset_patches, random_coreset
-from srdistill.distill.distilled_set import SetError
-from srdistill.distill.random_crops import random_crops
-from srdistill.distill.teacher_logits import TeacherError, teacher_logits
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError
 from srdistill.images.resized_crops import draw_boxes
 from srdistill.networks.classifiers import IMAGENET_MEAN, build_classifier
+from srdistill.papers.coreset.collages import collages
+from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
 from srdistill.seeds import generator_for
+from srdistill.sets.distilled_set import SelectionError, SetError
+from srdistill.sets.random_crops import random_crops
+from srdistill.training.teacher_logits import TeacherError, teacher_logits
 
 
 def generator(seed=0):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from tiny_dit import tiny_dit
 
-from srdistill.distill.diffit import add_scales, diffit_parameters, has_scales, merge_scales
-from srdistill.distill.dit import LatentDiT
+from srdistill.diffusion.diffit import add_scales, diffit_parameters, has_scales, merge_scales
+from srdistill.diffusion.dit import LatentDiT
 from srdistill.images.torchvision_import import import_torchvision
 
 

@@ -8,13 +8,13 @@ import torch
 from tiny_dit import SIZE, encoded, real_patches, tiny_dit
 from tiny_prior import TinyPrior
 
-from srdistill.distill.diffusion_sampling import SamplingError, sample_pictures
-from srdistill.distill.distilled_set import DistilledSet
-from srdistill.distill.dit import DiTError, load_dit
-from srdistill.distill.dit_samples import dit_samples
-from srdistill.distill.minimax_tuning import fine_tune, pretrain
+from srdistill.diffusion.dit import DiTError, load_dit
+from srdistill.diffusion.sampling import SamplingError, sample_pictures
 from srdistill.images.pictures import to_uint8
+from srdistill.papers.labelfree.dit_samples import dit_samples
+from srdistill.papers.labelfree.fine_tuning import fine_tune, pretrain
 from srdistill.seeds import generator_for
+from srdistill.sets.distilled_set import DistilledSet
 
 PRETRAINING = {"architecture": {"width": 32, "depth": 2, "heads": 2}, "iterations": 40, "batch": 8, "lr": 2e-3, "ema": 0.8}
 FINE_TUNING = {"iterations": 6, "batch": 4, "ema": 0.5, "detail": 0.01}

@@ -8,15 +8,15 @@ import torch
 from tiny_dit import encoded, tiny_dit
 from tiny_prior import TinyPrior
 
-from srdistill.distill import diffusion_training as module
-from srdistill.distill.diffit import diffit_parameters
-from srdistill.distill.diffusion_training import train_dit
-from srdistill.distill.dit import DiTError
-from srdistill.distill.high_frequency import high_frequency_loss
+from srdistill.diffusion import training as module
+from srdistill.diffusion.diffit import diffit_parameters
+from srdistill.diffusion.dit import DiTError
+from srdistill.diffusion.training import train_dit
 from srdistill.images.pictures import to_float
+from srdistill.papers.labelfree.high_frequency import high_frequency_loss
 from srdistill.seeds import generator_for
 from srdistill.training.checkpoint import Checkpoint
-from srdistill.training.sr import TrainingDiverged
+from srdistill.training.loop import Diverged
 
 EVERYTHING = {"trained": "diffit", "representative": 0.02, "diverse": 0.08, "detail": 0.01, "memory": 4}
 
@@ -207,7 +207,7 @@ def test_bf16_is_close_to_fp32(data):
 @pytest.mark.parametrize("iterations", [1, 6])
 def test_divergence_names_the_loss(data, iterations):
     words = "the last step made the weights NaN" if iterations == 1 else "the loss 'noise' became nan in step 2"
-    with pytest.raises(TrainingDiverged, match=rf"training the diffusion model: {words}; lower lr \(inf\)"):
+    with pytest.raises(Diverged, match=rf"training the diffusion model: {words}; lower lr \(inf\)"):
         train(data, tiny_dit(), lr=math.inf, iterations=iterations)
 
 
@@ -215,7 +215,7 @@ def test_divergence_of_a_term_names_its_weight(data, prior):
     broken = copy.deepcopy(prior)
     broken.body[0].bias.fill_(math.nan)
     with pytest.raises(
-        TrainingDiverged, match=r"the loss 'detail' became nan in step 1; lower lr \(0.001\) or its weight \(0.1\)"
+        Diverged, match=r"the loss 'detail' became nan in step 1; lower lr \(0.001\) or its weight \(0.1\)"
     ):
         train(data, detail=0.1, prior=broken)
 

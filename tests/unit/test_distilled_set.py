@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from srdistill.distill.distilled_set import DistilledSet, SetError, Sizes, png_bytes, sizes_of
 from srdistill.images.pictures import read_folder
 from srdistill.networks import build_network
+from srdistill.sets.distilled_set import DistilledSet, SetError, Sizes, png_bytes, sizes_of
 from srdistill.training.recipe import Recipe
 from srdistill.training.sr import train
 

@@ -12,9 +12,9 @@ from test_diffit import inputs, scatter_gammas
 from tiny_dit import tiny_dit
 from tiny_prior import TinyPrior
 
-from srdistill.distill import dit
-from srdistill.distill.diffit import add_scales
-from srdistill.distill.dit import DiTError, LatentDiT, load_dit, new_dit, pretrained_dit, use_label_rows
+from srdistill.diffusion import dit
+from srdistill.diffusion.diffit import add_scales
+from srdistill.diffusion.dit import DiTError, LatentDiT, load_dit, new_dit, pretrained_dit, use_label_rows
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.priors.prior import PriorError
 from srdistill.weights import WeightsMissing

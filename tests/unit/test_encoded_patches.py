@@ -7,7 +7,7 @@ import torch
 from tiny_dit import encoded, real_patches
 from tiny_prior import TinyPrior
 
-from srdistill.distill.encoded_patches import encode_patches
+from srdistill.diffusion.encoded_patches import encode_patches
 from srdistill.images.pictures import PictureError, to_float
 from srdistill.priors.prior import PriorError
 

@@ -96,7 +96,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import torch
-from srdistill.distill.distilled_set import DistilledSet
+from srdistill.sets.distilled_set import DistilledSet
 from srdistill.files import DiskError, write_text
 from srdistill.training.checkpoint import Checkpoint
 

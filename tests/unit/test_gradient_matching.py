@@ -6,16 +6,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.distill import class_gradients
-from srdistill.distill import gradient_matching as module
-from srdistill.distill import real_gradients as real_module
-from srdistill.distill.class_gradients import match, matched_weights, real_gradients
-from srdistill.distill.distilled_set import DistilledSet, SetError
-from srdistill.distill.gradient_matching import MatchingDiverged, gradient_matching
 from srdistill.images.crops import d4, undo_d4
 from srdistill.images.resize import downscale
 from srdistill.networks import build_network
+from srdistill.papers.dietz import class_gradients
+from srdistill.papers.dietz import gradient_matching as module
+from srdistill.papers.dietz import real_gradients as real_module
+from srdistill.papers.dietz.class_gradients import match, matched_weights, real_gradients
+from srdistill.papers.dietz.gradient_matching import gradient_matching
+from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.training.checkpoint import Checkpoint
+from srdistill.training.loop import Diverged
 
 TINY = {"architecture": "SRCNN", "kernels": (5, 1, 3), "widths": (6, 4)}
 # With so few filters some seeds give a network whose ReLUs are all off, and so no gradient to match: this one is alive.
@@ -393,7 +394,7 @@ def test_what_cannot_work_is_refused(pictures, changes, message):
 
 
 def test_divergence_is_named(pictures):
-    with pytest.raises(MatchingDiverged, match="became NaN in iteration 1; lower lr .nan"):
+    with pytest.raises(Diverged, match="became NaN in iteration 1; lower lr .nan"):
         distill(pictures, lr=math.nan)
 
 
@@ -407,5 +408,5 @@ def test_gradient_that_is_no_number_is_named(pictures, monkeypatch, bad):
         return values, gradient
 
     monkeypatch.setattr(module, "match", spoiled)
-    with pytest.raises(MatchingDiverged, match="iteration 0"):
+    with pytest.raises(Diverged, match="iteration 0"):
         distill(pictures)

@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from srdistill.distill.candidates import SelectionError
-from srdistill.distill.class_gradients import MatchingDiverged
-from srdistill.distill.gsdd import gsdd
-from srdistill.distill.pseudo_labels import pseudo_labelled_patches
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.networks import build_network
+from srdistill.papers.labelfree.gsdd import gsdd
+from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
 from srdistill.priors.autoencoder import train_autoencoder
 from srdistill.seeds import generator_for
+from srdistill.sets.distilled_set import SelectionError
 from srdistill.training.checkpoint import Checkpoint
+from srdistill.training.loop import Diverged
 
 SIZE, CLASSES = 32, 3
 
@@ -99,7 +99,7 @@ def test_resumed_equals_uninterrupted(given, tmp_path, monkeypatch):
     whole = made(given)
     checkpoint = Checkpoint(tmp_path / "gsdd", "key", 2)
     with monkeypatch.context() as patch:
-        import srdistill.distill.gsdd as module
+        import srdistill.papers.labelfree.gsdd as module
 
         calls, real_gradients = [], module.code_gradients
 
@@ -151,7 +151,7 @@ def test_layer_that_the_network_does_not_use_is_named(given):
         ({"size": 48}, ValueError, "patches of 32 px for a set of 48 px"),
         ({"iterations": 0}, ValueError, "iterations and chunk must be 1 or more and most_real not negative, got 0, 16 and 0"),
         ({"regulariser": -1.0}, ValueError, "must be finite and not negative, got 0.01 and -1.0"),
-        ({"lr": 1e38}, MatchingDiverged, "lower lr"),
+        ({"lr": 1e38}, Diverged, "lower lr"),
     ],
 )
 def test_bad_input_is_named(given, changed, error, message):

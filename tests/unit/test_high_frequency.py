@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny_dit import real_patches
 
-from srdistill.distill.high_frequency import high_frequency_loss, recovered_psnr, time_weights
 from srdistill.images.pictures import to_float
 from srdistill.images.resize import bicubic_matrix, downscale, upscale
+from srdistill.papers.labelfree.high_frequency import high_frequency_loss, recovered_psnr, time_weights
 
 
 def plain_lost(image):

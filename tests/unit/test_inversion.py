@@ -7,16 +7,17 @@ import torch
 import torch.nn.functional as F
 from tiny_prior import Shuffle, TinyPrior
 
-from srdistill.distill import inversion as module
-from srdistill.distill.distilled_set import DistilledSet, SetError
-from srdistill.distill.inversion import InversionDiverged, codes_of, gan_inversion, invert
-from srdistill.distill.random_crops import random_crops
 from srdistill.images.metrics import psnr
 from srdistill.images.perceptual import Lpips
 from srdistill.images.pictures import PictureError, to_uint8
 from srdistill.images.spectrum import upper_octave
+from srdistill.priors import inversion as module
+from srdistill.priors.inversion import codes_of, gan_inversion, invert
 from srdistill.priors.prior import Prior, PriorError
+from srdistill.sets.distilled_set import DistilledSet, SetError
+from srdistill.sets.random_crops import random_crops
 from srdistill.training.checkpoint import Checkpoint
+from srdistill.training.loop import Diverged
 
 
 @pytest.fixture(scope="module")
@@ -213,14 +214,14 @@ def test_divergence_names_picture_and_iteration(patches):
         value = (made - wanted).square().mean((1, 2, 3))
         return value * torch.tensor([1.0, math.nan if len(calls) == 5 else 1.0])[: len(value)]
 
-    with pytest.raises(InversionDiverged, match="loss of picture 1 became nan in iteration 4 of the codes; lower lr .0.02"):
+    with pytest.raises(Diverged, match="loss of picture 1 became nan in iteration 4 of the codes; lower lr .0.02"):
         invert(TinyPrior(), patches, iterations=9, perceptual=spoiled, batch=2)
     calls.clear()
-    with pytest.raises(InversionDiverged, match="loss of picture 1 became nan in iteration 0 of the tuning"):
+    with pytest.raises(Diverged, match="loss of picture 1 became nan in iteration 0 of the tuning"):
         invert(TinyPrior(), patches, iterations=2, tuning_iterations=9, perceptual=spoiled, batch=2)
-    with pytest.raises(InversionDiverged, match="code of picture 0 became nan in iteration 0 of the codes"):
+    with pytest.raises(Diverged, match="code of picture 0 became nan in iteration 0 of the codes"):
         invert(TinyPrior(), patches, iterations=2, perceptual=lambda a, b: (a - a).abs().sum((1, 2, 3)).sqrt())
-    with pytest.raises(InversionDiverged, match="the last step made the generator render NaN; .* tuning_lr .1e[+]37"):
+    with pytest.raises(Diverged, match="the last step made the generator render NaN; .* tuning_lr .1e[+]37"):
         invert(TinyPrior(), patches, iterations=2, tuning_iterations=1, tuning_lr=1e37)
 
 

@@ -7,11 +7,11 @@ import torch
 from tiny_dit import SIZE, real_patches, tiny_dit
 from tiny_prior import TinyPrior
 
-from srdistill.distill.diffusion_sampling import SamplingError
-from srdistill.distill.dit import DiTError
-from srdistill.distill.engine import Engine, EngineError, expand, interpolated
-from srdistill.distill.latent_diffusion_engine import LatentDiffusionEngine
-from srdistill.distill.strength import StrengthError, turbo_abar
+from srdistill.diffusion.dit import DiTError
+from srdistill.diffusion.engine import Engine, EngineError, expand, interpolated
+from srdistill.diffusion.latent_engine import LatentDiffusionEngine
+from srdistill.diffusion.sampling import SamplingError
+from srdistill.diffusion.strength import StrengthError, turbo_abar
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.images.resize import resize
 

@@ -8,19 +8,21 @@ import torch
 import torch.nn.functional as F
 from tiny_prior import TinyPrior
 
-from srdistill.distill import inversion as inversion_module
-from srdistill.distill import latent_matching as module
-from srdistill.distill.class_gradients import MatchingDiverged, matched_weights, real_gradients
-from srdistill.distill.distances import DISTANCES
-from srdistill.distill.distilled_set import DistilledSet, SetError
-from srdistill.distill.inversion import codes_of, gan_inversion
-from srdistill.distill.latent_matching import code_gradients, latent_matching
 from srdistill.images.crops import d4
 from srdistill.images.pictures import PictureError, to_uint8
 from srdistill.images.resize import downscale
 from srdistill.networks import build_network
+from srdistill.papers.dietz import latent_matching as module
+from srdistill.papers.dietz.class_gradients import matched_weights, real_gradients
+from srdistill.papers.dietz.distances import DISTANCES
+from srdistill.papers.dietz.latent_matching import latent_matching
+from srdistill.priors import inversion as inversion_module
+from srdistill.priors.code_gradients import code_gradients
+from srdistill.priors.inversion import codes_of, gan_inversion
 from srdistill.priors.prior import PriorError
+from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.training.checkpoint import Checkpoint
+from srdistill.training.loop import Diverged
 
 TINY = {"architecture": "SRCNN", "kernels": (5, 1, 3), "widths": (6, 4)}
 SRCNN = build_network("SRCNN", 2, 2, kernels=(5, 1, 3), widths=(6, 4))
@@ -246,7 +248,7 @@ def test_what_cannot_work_is_refused(pictures, changes, error, message):
 
 def test_code_that_becomes_nan_is_named(pictures):
     """A step too large for single precision."""
-    with pytest.raises(MatchingDiverged, match="code 0 .astronaut. became NaN in iteration [01]; lower lr .1e[+]38"):
+    with pytest.raises(Diverged, match="code 0 .astronaut. became NaN in iteration [01]; lower lr .1e[+]38"):
         distill(pictures, lr=1e38, optimizer="sgd", distance="mse", network=build_loud())
 
 
@@ -268,5 +270,5 @@ def test_gradient_that_is_no_number_is_named(pictures, monkeypatch, bad):
         return values, gradient
 
     monkeypatch.setattr(module, "match", spoiled)
-    with pytest.raises(MatchingDiverged, match="iteration 0"):
+    with pytest.raises(Diverged, match="iteration 0"):
         distill(pictures)

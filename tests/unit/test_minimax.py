@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from srdistill.distill.minimax import ClassMemory, diversity, representativeness
+from srdistill.papers.labelfree.minimax import ClassMemory, diversity, representativeness
 
 CLASSES, SIZE, WIDTH = 4, 5, 12
 

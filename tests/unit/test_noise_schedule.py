@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from srdistill.distill.noise_schedule import NoiseSchedule, sampling_scheduler
+from srdistill.diffusion.noise_schedule import NoiseSchedule, sampling_scheduler
 
 
 @pytest.fixture(scope="module")

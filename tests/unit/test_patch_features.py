@@ -11,10 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from srdistill.distill import learned_features
-from srdistill.distill.candidates import SelectionError
-from srdistill.distill.hand_made_features import hog_and_colour
-from srdistill.distill.learned_features import (
+from srdistill.images.pictures import PictureError
+from srdistill.images.torchvision_import import import_torchvision
+from srdistill.papers.labelfree import learned_features
+from srdistill.papers.labelfree.hand_made_features import hog_and_colour
+from srdistill.papers.labelfree.learned_features import (
     CLIP_CONFIG,
     CLIP_WEIGHTS,
     MOBILENET,
@@ -22,11 +23,10 @@ from srdistill.distill.learned_features import (
     load_mobilenet,
     load_torchvision_mobilenet,
 )
-from srdistill.distill.patch_features import patch_features
-from srdistill.distill.patch_pool import candidate_patches
-from srdistill.images.pictures import PictureError
-from srdistill.images.torchvision_import import import_torchvision
+from srdistill.papers.labelfree.patch_features import patch_features
+from srdistill.papers.labelfree.patch_pool import candidate_patches
 from srdistill.priors.prior import PriorError
+from srdistill.sets.distilled_set import SelectionError
 from srdistill.weights import WeightsMissing
 
 
@@ -317,7 +317,7 @@ def test_nothing_is_imported_before_it_is_needed():
     import sys
 
     code = (
-        "import sys, srdistill.distill.selected_patches, srdistill.distill.learned_features\n"
+        "import sys, srdistill.papers.labelfree.selected_patches, srdistill.papers.labelfree.learned_features\n"
         "print([name for name in ('torchvision', 'transformers', 'sklearn', 'diffusers') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -327,7 +327,7 @@ def test_nothing_is_imported_before_it_is_needed():
 
 
 def test_features_come_in_the_order_of_the_pool(pool, monkeypatch):
-    from srdistill.distill import patch_features as module
+    from srdistill.papers.labelfree import patch_features as module
 
     monkeypatch.setattr(module, "_CHUNK", 7)
     rows = patch_features(pool, "hog", normalise=False)

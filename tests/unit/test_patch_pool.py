@@ -6,10 +6,11 @@ import math
 import pytest
 import torch
 
-from srdistill.distill.candidates import SelectionError, candidates
-from srdistill.distill.patch_pool import candidate_patches
 from srdistill.images.patch_scores import score_windows
 from srdistill.images.pictures import PictureError
+from srdistill.papers.labelfree.candidates import candidates
+from srdistill.papers.labelfree.patch_pool import candidate_patches
+from srdistill.sets.distilled_set import SelectionError
 
 
 @pytest.fixture(scope="module")

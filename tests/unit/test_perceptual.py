@@ -105,7 +105,7 @@ def test_unknown_backbone_lists_the_known_ones():
 
 
 def test_importing_the_library_does_not_import_torchvision():
-    modules = "images.perceptual, srdistill.training.adversarial, srdistill.distill.gradient_matching"
+    modules = "images.perceptual, srdistill.training.adversarial, srdistill.papers.dietz.gradient_matching"
     code = f"import srdistill.{modules}, sys; print(sorted({{'torchvision', 'lpips', 'spandrel'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -15,7 +15,7 @@ from srdistill.priors.autoencoder import load_autoencoder, train_autoencoder
 from srdistill.priors.prior import Prior, PriorError
 from srdistill.seeds import generator_for
 from srdistill.training.checkpoint import Checkpoint
-from srdistill.training.sr import TrainingDiverged
+from srdistill.training.loop import Diverged
 
 
 def train(pictures, seed=0, **changes):
@@ -97,7 +97,7 @@ def test_resumed_equals_uninterrupted(pictures, prior, interrupt, tmp_path, stop
 
 @pytest.mark.parametrize("iterations", [1, 20])
 def test_divergence_is_named(pictures, iterations):
-    with pytest.raises(TrainingDiverged, match=r"the autoencoder: .*lower lr \(inf\)"):
+    with pytest.raises(Diverged, match=r"the autoencoder: .*lower lr \(inf\)"):
         train(pictures, iterations=iterations, lr=math.inf)
 
 

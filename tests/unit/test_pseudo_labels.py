@@ -6,10 +6,10 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from srdistill.distill.candidates import SelectionError
-from srdistill.distill.patch_features import patch_features
-from srdistill.distill.patch_pool import candidate_patches
-from srdistill.distill.pseudo_labels import cluster, pseudo_labelled_patches
+from srdistill.papers.labelfree.patch_features import patch_features
+from srdistill.papers.labelfree.patch_pool import candidate_patches
+from srdistill.papers.labelfree.pseudo_labels import cluster, pseudo_labelled_patches
+from srdistill.sets.distilled_set import SelectionError
 
 CUT = {"size": 32, "stride": 8, "quantile": 0.5}
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from srdistill.distill import real_gradients as module
-from srdistill.distill.real_gradients import RealGradients
 from srdistill.networks import build_network
+from srdistill.papers.dietz import real_gradients as module
+from srdistill.papers.dietz.real_gradients import RealGradients
 
 
 def network(seed=0):

@@ -7,11 +7,11 @@ import pytest
 import torch
 from tiny_sdxl import tiny_sdxl
 
-from srdistill.distill import sdxl_turbo
-from srdistill.distill.diffusion_sampling import SamplingError
-from srdistill.distill.engine import Engine, EngineError, expand
-from srdistill.distill.sdxl_turbo import REVISION, SDXLTurboEngine, load_pipeline
-from srdistill.distill.strength import StrengthError
+from srdistill.diffusion import sdxl_turbo
+from srdistill.diffusion.engine import Engine, EngineError, expand
+from srdistill.diffusion.sampling import SamplingError
+from srdistill.diffusion.sdxl_turbo import REVISION, SDXLTurboEngine, load_pipeline
+from srdistill.diffusion.strength import StrengthError
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.images.resize import resize
 from srdistill.weights import WeightsMissing

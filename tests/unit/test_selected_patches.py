@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from srdistill.distill.candidates import SelectionError
-from srdistill.distill.patch_pool import candidate_patches
-from srdistill.distill.pseudo_labels import pseudo_labelled_patches
-from srdistill.distill.random_patches import random_patches
-from srdistill.distill.selected_patches import even_shares, selected_patches
 from srdistill.images.pictures import PictureError, Pictures
+from srdistill.papers.labelfree.patch_pool import candidate_patches
+from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
+from srdistill.papers.labelfree.selected_patches import even_shares, selected_patches
+from srdistill.sets.distilled_set import SelectionError
+from srdistill.sets.random_patches import random_patches
 
 CUT = {"size": 32, "stride": 8, "quantile": 0.5}
 

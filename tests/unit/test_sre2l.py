@@ -8,16 +8,16 @@ import torch.nn.functional as F
 from tiny_teacher import NAMES, TinyTeacher, photo_classes, trained_teacher
 from torch import nn
 
-from srdistill.distill import sre2l as module
-from srdistill.distill.sre2l import sre2l
-from srdistill.distill.teacher_logits import TeacherError
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError, to_float
 from srdistill.images.resized_crops import draw_boxes
 from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD
+from srdistill.papers.coreset import sre2l as module
+from srdistill.papers.coreset.sre2l import sre2l
 from srdistill.seeds import generator_for
 from srdistill.training.checkpoint import Checkpoint
-from srdistill.training.loop import TrainingDiverged
+from srdistill.training.loop import Diverged
+from srdistill.training.teacher_logits import TeacherError
 
 SIZE = 24
 
@@ -159,5 +159,5 @@ def test_impossible_settings_are_refused(teacher):
 def test_nan_is_named(teacher):
     sick = TinyTeacher()
     sick.head.bias.data[1] = math.nan
-    with pytest.raises(TrainingDiverged, match=r"became nan by step 6; lower lr \(0.25\)"):
+    with pytest.raises(Diverged, match=r"became nan by step 6; lower lr \(0.25\)"):
         recover(sick)

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from srdistill.distill.downscaled import downscaled
-from srdistill.distill.gradient_matching import gradient_matching
-from srdistill.distill.noise import noise
-from srdistill.distill.random_crops import random_crops
 from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
 from srdistill.images.resize import resize
+from srdistill.papers.dietz.gradient_matching import gradient_matching
+from srdistill.sets.downscaled import downscaled
+from srdistill.sets.noise import noise
+from srdistill.sets.random_crops import random_crops
 
 METHODS = [noise, downscaled, random_crops]
 

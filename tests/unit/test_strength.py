@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_sdxl import tiny_sdxl
 
-from srdistill.distill.strength import StrengthError, denoising_steps, distinct_settings, trailing_times, turbo_abar
+from srdistill.diffusion.strength import StrengthError, denoising_steps, distinct_settings, trailing_times, turbo_abar
 
 
 @pytest.fixture(scope="module")

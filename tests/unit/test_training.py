@@ -10,8 +10,9 @@ from srdistill.networks import build_network
 from srdistill.training import sr
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.evaluate import collapsed, evaluate
+from srdistill.training.loop import Diverged
 from srdistill.training.recipe import Recipe
-from srdistill.training.sr import TrainingDiverged, train
+from srdistill.training.sr import train
 
 STEPS = 60
 
@@ -152,7 +153,7 @@ def test_average_follows_its_definition(pictures):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_divergence_is_named(pictures, precision):
-    with pytest.raises(TrainingDiverged, match="the loss became nan by step .*lower the learning rate"):
+    with pytest.raises(Diverged, match="the loss became nan by step .*lower the learning rate"):
         run(pictures, recipe(lr=1e20, precision=precision))
 
 

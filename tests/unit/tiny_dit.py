@@ -2,8 +2,8 @@
 
 import torch
 
-from srdistill.distill.dit import LatentDiT, new_dit
-from srdistill.distill.encoded_patches import EncodedPatches, encode_patches
+from srdistill.diffusion.dit import LatentDiT, new_dit
+from srdistill.diffusion.encoded_patches import EncodedPatches, encode_patches
 
 SIZE = 16
 

@@ -181,7 +181,7 @@ def train_autoencoder(
     a short warm-up and a cosine to zero. Resumed from ``checkpoint``, the result is the same bit for bit.
 
     Raises:
-        TrainingDiverged: the loss became NaN or infinite. PictureError: no pictures, or one smaller than the patch.
+        Diverged: the loss became NaN or infinite. PictureError: no pictures, or one smaller than the patch.
         ValueError: the factor is no power of two or does not divide the patch.
     """
     seed = generator.initial_seed()

@@ -9,8 +9,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from srdistill.priors.autoencoder import AutoencoderPrior
+from srdistill.priors.pinned_model import PublishedModel
 from srdistill.priors.prior import PriorError
-from srdistill.priors.published import PublishedModel
 
 # Their encoders are the same; "ema" is what DiT and Minimax Diffusion train with, "mse" what the latter samples with.
 SD_VAE = {

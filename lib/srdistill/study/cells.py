@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from srdistill.distill.distilled_set import DistilledSet, SetError
 from srdistill.seeds import generator_for
+from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.study.identity import code_digest, key_of, plain
 from srdistill.study.paths import output_root, store_root
 from srdistill.study.profiles import Profile, get_profile

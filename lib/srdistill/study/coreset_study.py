@@ -8,13 +8,9 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor
 
-from srdistill.distill.distilled_set import DistilledSet, Sizes, sizes_of
-from srdistill.distill.engine import Engine
-from srdistill.distill.expanded_source import ExpandedSource, PlainSource
-from srdistill.distill.expansion import Expansion
-from srdistill.distill.latent_diffusion_engine import LatentDiffusionEngine
-from srdistill.distill.made_ahead import MadeAhead
-from srdistill.distill.sdxl_turbo import REVISION, SDXLTurboEngine
+from srdistill.diffusion.engine import Engine
+from srdistill.diffusion.latent_engine import LatentDiffusionEngine
+from srdistill.diffusion.sdxl_turbo import REVISION, SDXLTurboEngine
 from srdistill.files import DiskError
 from srdistill.images.collections import load_collection
 from srdistill.images.labelled import LabelledPictures
@@ -22,16 +18,20 @@ from srdistill.images.labelled_collections import load_labelled
 from srdistill.images.photo_classes import picture_classes
 from srdistill.images.pictures import Pictures
 from srdistill.networks.classifiers import CLASSIFIERS, Classifier, build_classifier
+from srdistill.papers.coreset.expanded_source import ExpandedSource, PlainSource
+from srdistill.papers.coreset.expansion import Expansion
+from srdistill.papers.coreset.plan import CORESET, CoresetPlan, TaskPlan
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
+from srdistill.sets.distilled_set import DistilledSet, Sizes, sizes_of
 from srdistill.study.cells import Cells, Results, Row, named_settings
-from srdistill.study.coreset_plan import CORESET, CoresetPlan, TaskPlan
 from srdistill.study.diffusion import build_diffusion
 from srdistill.study.generators import build_generator
 from srdistill.study.identity import code_digest, plain
 from srdistill.study.store import Entry
 from srdistill.training.classification import train_classifier, train_student
 from srdistill.training.classification_recipe import ClassificationRecipe
+from srdistill.training.made_ahead import MadeAhead
 from srdistill.training.teacher import check_teacher, load_teacher
 
 ALL_PICTURES = "All pictures, own labels"

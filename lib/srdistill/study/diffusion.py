@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from srdistill.distill.dit import LatentDiT, load_dit, pretrained_dit
-from srdistill.distill.encoded_patches import encode_patches
-from srdistill.distill.minimax_tuning import fine_tune, pretrain
+from srdistill.diffusion.dit import LatentDiT, load_dit, pretrained_dit
+from srdistill.diffusion.encoded_patches import encode_patches
+from srdistill.papers.labelfree.fine_tuning import fine_tune, pretrain
 from srdistill.priors.prior import Prior
 from srdistill.seeds import generator_for
 from srdistill.study.identity import code_digest, plain

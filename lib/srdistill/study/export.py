@@ -11,9 +11,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from srdistill.distill.distilled_set import DistilledSet, SetError
 from srdistill.files import write_text
 from srdistill.progress import bar
+from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.study.board import table_title
 from srdistill.study.cells import Cells, Row
 from srdistill.study.paths import BUILD, store_root

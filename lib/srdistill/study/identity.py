@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 import srdistill
-from srdistill.distill.distilled_set import DistilledSet
 from srdistill.images.pictures import Pictures
+from srdistill.sets.distilled_set import DistilledSet
 
 _PACKAGE = Path(srdistill.__file__).parent
 

@@ -9,24 +9,24 @@ import pandas as pd
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from srdistill.distill.distilled_set import DistilledSet, Sizes, sizes_of
-from srdistill.distill.dit import LatentDiT
-from srdistill.distill.patch_pool import PatchPool
-from srdistill.distill.pseudo_labels import pseudo_labelled_patches
+from srdistill.diffusion.dit import LatentDiT
 from srdistill.files import DiskError
 from srdistill.images.collections import load_collection
 from srdistill.images.convention import low_resolution
 from srdistill.images.perceptual import Lpips, WeightsMissing
 from srdistill.images.pictures import Pictures
 from srdistill.networks import ARCHITECTURES, build_network
+from srdistill.papers.labelfree.patch_pool import PatchPool
+from srdistill.papers.labelfree.plan import LABEL_FREE, LabelFreePlan
+from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
 from srdistill.priors.prior import Prior
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
+from srdistill.sets.distilled_set import DistilledSet, Sizes, sizes_of
 from srdistill.study.cells import Cells, PerSeed, Results, Row, named_settings
 from srdistill.study.diffusion import build_diffusion, fine_tuned_diffusion
 from srdistill.study.generators import build_generator
 from srdistill.study.identity import code_digest, plain
-from srdistill.study.label_free_plan import LABEL_FREE, LabelFreePlan
 from srdistill.study.profiles import Profile
 from srdistill.study.store import Entry
 from srdistill.training.adversarial import train_adversarial

@@ -52,7 +52,7 @@ def train_adversarial(
         perceptual: the recipe's perceptual loss, if it is loaded already; None loads it by its name.
 
     Raises:
-        TrainingDiverged: a loss became NaN or infinite; the message names the first. PictureError: a picture is smaller
+        Diverged: a loss became NaN or infinite; the message names the first. PictureError: a picture is smaller
         than the patch, or too small to sharpen. WeightsMissing: no weights for the perceptual loss. ValueError: the scale
         does not divide the patch, the discriminator or the perceptual loss cannot take it, or ``perceptual`` is another
         than the recipe's.

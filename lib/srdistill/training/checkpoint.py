@@ -2,8 +2,8 @@
 
 import io
 import os
+import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,13 +11,24 @@ import torch
 from srdistill.files import atomic_path
 
 
-@dataclass(frozen=True)
 class Checkpoint:
-    """Where and how often to save. ``identity`` says what is being computed: another identity is never resumed."""
+    """Where and how often to save. ``identity`` says what is being computed: another identity is never resumed.
 
-    path: Path
-    identity: str
-    every: int = 1000
+    ``every``: steps between two saves. ``seconds``: what the work has taken so far, earlier attempts included.
+    """
+
+    def __init__(self, path: str | Path, identity: str, every: int = 1000):
+        self.path, self.identity, self.every = Path(path), identity, every
+        self._before, self._began = 0.0, time.monotonic()
+
+    def part(self, name: str) -> "Checkpoint":
+        """A checkpoint of one phase of the same work, in a file of its own; ``clear`` removes it with the rest."""
+        return Checkpoint(self.path.with_name(f"{self.path.name}.{name}"), self.identity, self.every)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since this attempt began, and those that earlier attempts had come to when they last saved."""
+        return self._before + time.monotonic() - self._began
 
     def load(self) -> dict | None:
         """The saved state, or None (with a warning if there was a file that cannot be used)."""
@@ -26,7 +37,8 @@ class Checkpoint:
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
             if saved["identity"] == self.identity:
-                return saved["state"]
+                state, self._before = saved["state"], float(saved["seconds"])
+                return state
             reason = "it belongs to other settings"
         except Exception as error:  # torch.load raises many kinds for a damaged file
             reason = f"it is damaged ({type(error).__name__})"
@@ -37,7 +49,7 @@ class Checkpoint:
         """Replace the checkpoint by ``state``: tensors, numbers, strings, lists and dicts only."""
         # Through memory: torch.save to a path hides a full disk behind an error of its own.
         buffer = io.BytesIO()
-        torch.save({"identity": self.identity, "state": state}, buffer)
+        torch.save({"identity": self.identity, "seconds": self.seconds, "state": state}, buffer)
         with atomic_path(self.path) as temporary:
             temporary.write_bytes(buffer.getbuffer())
 
@@ -46,6 +58,7 @@ class Checkpoint:
         return step % self.every == 0
 
     def clear(self) -> None:
-        """Remove it when the work is done."""
-        if os.path.exists(self.path):
-            os.unlink(self.path)
+        """Remove it and its parts when the work is done."""
+        for path in (self.path, *self.path.parent.glob(f"{self.path.name}.*")):
+            if os.path.exists(path):
+                os.unlink(path)

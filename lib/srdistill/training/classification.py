@@ -20,10 +20,8 @@ from srdistill.training.accuracy import accuracy
 from srdistill.training.augmentation import augment
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.classification_recipe import ClassificationRecipe
-from srdistill.training.loop import TrainingDiverged, require_finite_weights, set_rate
+from srdistill.training.loop import Diverged, require_finite_weights, set_rate
 from srdistill.training.soft_labels import Source
-
-__all__ = ["TrainingDiverged", "soft_label_loss", "train_classifier", "train_student"]
 
 # RDED tests every ten epochs of the last fifth of a training and reports the best.
 TEST_EVERY = 10
@@ -91,7 +89,7 @@ def train_student(
         last accuracy is the result; the largest is what others report, chosen on the test pictures.
 
     Raises:
-        TrainingDiverged: a loss or weight became NaN or infinite. ValueError: pictures or labels that do not fit the network.
+        Diverged: a loss or weight became NaN or infinite. ValueError: pictures or labels that do not fit the network.
     """
     if teacher is not None and teacher.classes != network.classes:
         raise ValueError(f"{label}: the teacher's classes are not the student's, or in another order")
@@ -140,7 +138,7 @@ def train_student(
             losses.append(loss.detach())
         mean = torch.stack(losses).mean().item()
         if not math.isfinite(mean):
-            raise TrainingDiverged(f"{label}: the loss became {mean} in epoch {epoch + 1}; {remedy}")
+            raise Diverged(f"{label}: the loss became {mean} in epoch {epoch + 1}; {remedy}")
         history["loss"].append(mean)
         if test is not None and _tested(epoch, recipe.epochs):
             history["tested epochs"].append(epoch + 1)

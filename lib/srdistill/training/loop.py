@@ -13,8 +13,8 @@ from srdistill.images.pictures import PictureError
 LOOK_EVERY = 50
 
 
-class TrainingDiverged(RuntimeError):
-    """The loss is no longer a number."""
+class Diverged(RuntimeError):
+    """A loss, a distance, or what is being optimised is no longer a number; the message says which, where, and the remedy."""
 
 
 class LossMeter:
@@ -34,7 +34,7 @@ class LossMeter:
         """Take the losses of ``step`` (from 0); every 50 steps and at the ``last`` one the means go into the history.
 
         Raises:
-            TrainingDiverged: a loss is NaN or infinite; the message names the one that was so first.
+            Diverged: a loss is NaN or infinite; the message names the one that was so first.
         """
         for name, loss in losses.items():
             self._recent.setdefault(name, []).append(loss.detach())
@@ -44,7 +44,7 @@ class LossMeter:
         means = dict(zip(self._recent, values.tolist(), strict=True))
         if not all(map(math.isfinite, means.values())):
             name = max(self._recent, key=self._steps_since_broken)
-            raise TrainingDiverged(f"{self.label}: the {name} became {means[name]} by step {step + 1}; {self.remedy}")
+            raise Diverged(f"{self.label}: the {name} became {means[name]} by step {step + 1}; {self.remedy}")
         for name, mean in means.items():
             self.history.setdefault(name, []).append(mean)
         self._recent = {}
@@ -59,9 +59,9 @@ class LossMeter:
 
 
 def require_finite_weights(network: nn.Module, label: str, remedy: str) -> None:
-    """The loss is computed before the step: raise TrainingDiverged if the last step broke the weights."""
+    """The loss is computed before the step: raise Diverged if the last step broke the weights."""
     if not all(bool(torch.isfinite(weight).all()) for weight in network.parameters()):
-        raise TrainingDiverged(f"{label}: the last step made the weights NaN; {remedy}")
+        raise Diverged(f"{label}: the last step made the weights NaN; {remedy}")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

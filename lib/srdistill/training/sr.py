@@ -18,15 +18,12 @@ from srdistill.seeds import generator_for
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import (
     LossMeter,
-    TrainingDiverged,
     moving_average,
     require_finite_weights,
     set_rate,
     training_pictures,
 )
 from srdistill.training.recipe import Recipe
-
-__all__ = ["TrainingDiverged", "train"]
 
 _LOSSES = {"l1": F.l1_loss, "mse": F.mse_loss}
 
@@ -48,7 +45,7 @@ def train(
     over 50 steps.
 
     Raises:
-        TrainingDiverged: the loss became NaN or infinite. PictureError: a picture is smaller than the patch.
+        Diverged: the loss became NaN or infinite. PictureError: a picture is smaller than the patch.
         ValueError: the scale does not divide the patch.
     """
     images = training_pictures(images, recipe.patch, scale)
