@@ -15,15 +15,12 @@ from pandas.io.formats.style import Styler
 from scipy import stats
 
 from srdistill.study.describe import readable
-from srdistill.study.published import printed_rows
-from srdistill.study.study import BICUBIC, Study
+from srdistill.study.rows import BICUBIC
+from srdistill.study.study import Study
 from srdistill.training.evaluate import COLLAPSE_TOLERANCE
 
 # Plain bicubic on Set5 x2, which is what the paper prints for its untrained VDSR (see 00_protocol).
 _SET5_BICUBIC_DB = 32.0620
-# The test set whose printed numbers decide: Set5 in Dietz et al., OST300 in the labelfree paper, ImageNette or CIFAR-10 in
-# the coreset paper. No table has two of them.
-_PRINTED_ON = ("set5", "ost300", "imagenette", "cifar10")
 _BICUBIC_NOTE = "the printed network did not train: its number is that of bicubic"
 _DECIMALS = {"dB": 2, "points": 1}
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
@@ -99,48 +96,54 @@ class Claim:
         return json.dumps(asdict(self) | derived, ensure_ascii=False)
 
 
-def difference_claim(
-    study: Study,
-    values: pd.DataFrame,
-    *,
-    name: str,
-    statement: str,
-    sentence: str = "",
-    first: str,
-    second: str,
-    network: str,
-    metric: str = "psnr",
-    line: float = 0.0,
-    unit: str = "dB",
-    printed_first: tuple[str, str] | None = None,
-    printed_second: tuple[str, str] | None = None,
-    printed_metric: str = "",
-    printed_network: str = "",
-) -> Claim:
-    """A claim on row ``first`` minus row ``second`` for one student, seed by seed, on the study's first test set.
+@dataclass(frozen=True)
+class Question:
+    """What is to be checked: row ``first`` minus row ``second`` is more than ``line``, on the study's first test set.
 
-    ``values``: from ``tables.per_seed``. ``printed_first``, ``printed_second``: (table, row) of the same two in print,
-    where they stand in another table or under another label than here. A row that no paper prints leaves that side open.
-    ``printed_metric``: the metric's name in print if it differs: a paper's own LPIPS, of an unnamed backbone, decides about
-    the paper's own sentence. ``printed_network``: of the student in print, where a profile has a smaller one.
+    ``name``, ``statement``: ``{network}`` stands for the student. ``sentence``: the paper's, empty for a question of ours.
+    ``metric``, ``unit``: what is compared. ``printed_first``, ``printed_second``: (table, row) of the same two in print, where they
+    stand in another table or under another label than here. ``printed_metric``: the metric's name in print if it differs: a
+    paper's own LPIPS, of an unnamed backbone, decides about the paper's own sentence. ``printed_network``: the student in print,
+    where a profile has a smaller one. A row that no paper prints leaves that side open.
     """
-    testset = next(iter(study.tests))
-    ours = values[(values.metric == metric) & (values.testset == testset)]
-    gaps = _by_seed(ours, first, network) - _by_seed(ours, second, network)
+
+    name: str
+    statement: str
+    first: str
+    second: str
+    sentence: str = ""
+    metric: str = "psnr"
+    unit: str = "dB"
+    line: float = 0.0
+    printed_first: tuple[str, str] | None = None
+    printed_second: tuple[str, str] | None = None
+    printed_metric: str = ""
+    printed_network: str = ""
+
+
+def check(study: Study, values: pd.DataFrame, questions: Sequence[Question], networks: Sequence[str]) -> list[Claim]:
+    """Every question for every student, seed by seed; ``values``: from ``tables.per_seed``."""
+    return [_checked(study, values, question, network) for network in networks for question in questions]
+
+
+def _checked(study: Study, values: pd.DataFrame, question: Question, network: str) -> Claim:
+    q, testset = question, next(iter(study.tests))
+    ours = values[(values.metric == q.metric) & (values.testset == testset)]
+    gaps = _by_seed(ours, q.first, network) - _by_seed(ours, q.second, network)
     theirs = [
-        _in_print(*(place or (study.table, row)), printed_network or network, printed_metric or metric)
-        for place, row in ((printed_first, first), (printed_second, second))
+        _in_print(study, *(place or (study.name, row)), q.printed_network or network, q.printed_metric or q.metric)
+        for place, row in ((q.printed_first, q.first), (q.printed_second, q.second))
     ]
     return Claim(
-        name=name,
-        table=study.table,
-        sentence=sentence,
-        statement=statement,
+        name=q.name.format(network=network.lower()),
+        table=study.name,
+        sentence=q.sentence,
+        statement=q.statement.format(network=network),
         values=[float(gap) for gap in gaps.dropna()],
-        line=line,
-        unit=unit,
+        line=q.line,
+        unit=q.unit,
         printed=None if None in theirs else theirs[0] - theirs[1],
-        void=_BICUBIC_NOTE if metric == "psnr" and any(map(_is_bicubic, theirs)) else "",
+        void=_BICUBIC_NOTE if q.metric == "psnr" and any(map(_is_bicubic, theirs)) else "",
     )
 
 
@@ -148,12 +151,11 @@ def _is_bicubic(number: float | None) -> bool:
     return number is not None and abs(number - _SET5_BICUBIC_DB) < COLLAPSE_TOLERANCE
 
 
-def _in_print(table: str, row: str, network: str, metric: str) -> float | None:
+def _in_print(study: Study, table: str, row: str, network: str, metric: str) -> float | None:
     """One printed number, None if there is none."""
-    lines = printed_rows(table)
-    found = lines[
-        (lines.row == row) & (lines.network == network) & (lines.metric == metric) & lines.testset.isin(_PRINTED_ON)
-    ]["value"]
+    lines = study.paper.printed(table)
+    deciding = lines.testset.isin(study.paper.printed_on)
+    found = lines[(lines.row == row) & (lines.network == network) & (lines.metric == metric) & deciding]["value"]
     return None if found.empty or found.isna().any() else float(found.iloc[0])
 
 

@@ -1,11 +1,14 @@
 """What a reader should know before the first number: profile, machine, data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from srdistill.study.cells import Cells, Row
+from srdistill.study.rows import FromCell, Row
+from srdistill.study.study import Study
+from srdistill.study.tasks import Task
 from srdistill.study.provenance import provenance
 
 
@@ -16,7 +19,7 @@ def readable(frame: pd.DataFrame) -> Styler:
     )
 
 
-def describe(study: Cells) -> Styler:
+def describe(study: Study) -> Styler:
     """Profile, pictures, students and machine of this run, one line each."""
     origin = provenance()
     machine, software = origin["machine"], origin["software"]
@@ -37,7 +40,7 @@ _SIZES = {
 ORIGINALS = "training pictures"
 
 
-def sizes_frame(study: Cells, rows: Sequence[Row]) -> pd.DataFrame:
+def sizes_frame(study: Study, rows: Sequence[Row]) -> pd.DataFrame:
     """The four sizes of each row's set (seed 0) and of the training pictures; index: labels, columns: ``_SIZES``."""
     found = {ORIGINALS: study.sizes(None)} | {row.label: study.sizes(row) for row in rows if row.method is not None}
     return pd.DataFrame({label: vars(sizes) for label, sizes in found.items()}).T.rename(columns=_SIZES)
@@ -56,6 +59,32 @@ def shares(sizes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(text, index=sizes.index)
 
 
-def sizes_table(study: Cells, rows: Sequence[Row]) -> Styler:
+def rows_table(rows: Mapping[str, Row]) -> Styler:
+    """The rows in words: what makes each set, and with which settings beside those of the plan that all share."""
+    lines = {
+        label: {"made by": row.method.__name__ if row.method else "all pictures", "settings": _settings(row.settings)}
+        for label, row in rows.items()
+    }
+    return readable(pd.DataFrame(lines).T)
+
+
+def _settings(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {words}" for name, value in settings.items() if (words := _words(value)))
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Row | Task):
+        return f"“{value.label}”"
+    if isinstance(value, FromCell):
+        return f"of the {value.name}" if value.name != "teacher" else "of the cell"
+    if is_dataclass(value):
+        changed = [f"{f.name} {getattr(value, f.name)}" for f in fields(value) if getattr(value, f.name) != f.default]
+        return f"({', '.join(changed)})"
+    if isinstance(value, Mapping):
+        return f"({', '.join(f'{name} {entry}' for name, entry in value.items())})"
+    return str(value) if isinstance(value, str | int | float | tuple) else ""
+
+
+def sizes_table(study: Study, rows: Sequence[Row]) -> Styler:
     """The four sizes of the rows' sets as a notebook shows them."""
     return readable(shares(sizes_frame(study, rows)))

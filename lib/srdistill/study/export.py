@@ -15,10 +15,11 @@ from srdistill.files import write_text
 from srdistill.progress import bar
 from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.study.board import table_title
-from srdistill.study.cells import Cells, Row
 from srdistill.study.paths import BUILD, store_root
 from srdistill.study.profiles import get_profile
 from srdistill.study.provenance import provenance
+from srdistill.study.rows import Row
+from srdistill.study.study import Study
 
 
 class NothingToExport(ValueError):
@@ -29,16 +30,16 @@ def _listing(label: str, table: str) -> Path:
     return store_root() / "tables" / label / f"{table}.json"
 
 
-def record_sets(study: Cells, rows: list[Row]) -> None:
+def record_sets(study: Study, rows: list[Row]) -> None:
     """Note which entries of the store hold the sets of a finished table, for ``export_table``."""
     sets = [
-        {"row": f"{row.label}{where}", "seed": seed, "entry": entry.key}
+        {"row": f"{row.label}{where}", "seed": seed, "entry": task.key}
         for row in rows
         if row.method is not None
-        for where, seed, entry in study.set_entries(row)
+        for where, seed, task in study.set_tasks(row)
     ]
     origin = {"pictures": study.origin, "use": study.use, "commit": provenance()["software"]["commit"][:12]}
-    write_text(_listing(study.label, study.table), json.dumps({"sets": sets} | origin, indent=1) + "\n")
+    write_text(_listing(study.label, study.name), json.dumps({"sets": sets} | origin, indent=1) + "\n")
 
 
 def export_table(table: str, profile: str = "", data: str = "", to: Path | None = None) -> Path:

@@ -16,7 +16,7 @@ from torch import Tensor
 from srdistill.images.metrics import psnr
 from srdistill.images.spectrum import power_spectrum, upper_octave
 from srdistill.images.subimages import SubImages
-from srdistill.study.study import BICUBIC
+from srdistill.study.rows import BICUBIC
 
 # What a notebook shows without shrinking it, in inches.
 _WIDEST = 10.2

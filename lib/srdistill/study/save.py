@@ -7,28 +7,30 @@ import matplotlib.figure
 import pandas as pd
 
 from srdistill.files import atomic_path, write_text
-from srdistill.study.cells import Cells, CellsFailed, Results
 from srdistill.study.claims import Claim
 from srdistill.study.describe import shares, sizes_frame
 from srdistill.study.export import record_sets
 from srdistill.study.provenance import provenance
+from srdistill.study.rows import CellsFailed, Results
+from srdistill.study.study import Study
 from srdistill.study.tables import notes, to_latex, to_markdown, wide_table
 
 
-def save_figure(study: Cells, figure: matplotlib.figure.Figure, name: str) -> None:
-    """Write a figure as PNG beside the tables."""
-    with atomic_path(study.output / "figures" / f"{study.table}_{name}.png") as temporary:
+def saved(study: Study, figure: matplotlib.figure.Figure, name: str) -> matplotlib.figure.Figure:
+    """Write a figure as PNG beside the tables, and return it, so that the notebook shows it."""
+    with atomic_path(study.output / "figures" / f"{study.name}_{name}.png") as temporary:
         figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight")
+    return figure
 
 
-def save_frame(study: Cells, frame: pd.DataFrame, name: str, title: str) -> list[str]:
+def save_frame(study: Study, frame: pd.DataFrame, name: str, title: str) -> list[str]:
     """Write a plain table of facts as CSV and Markdown; return the file names."""
     write_text(study.output / f"{name}.csv", frame.to_csv(index=False))
     write_text(study.output / f"{name}.md", f"### {title}\n\n{frame.to_markdown(index=False)}\n")
     return [f"{name}.csv", f"{name}.md"]
 
 
-def save_table(study: Cells, results: Results, long: pd.DataFrame, title: str, claims: Sequence[Claim] = ()) -> list[str]:
+def save_table(study: Study, results: Results, long: pd.DataFrame, claims: Sequence[Claim] = ()) -> list[str]:
     """Write CSV, sizes, Markdown, LaTeX, claims and provenance; return the file names.
 
     Raises:
@@ -37,15 +39,16 @@ def save_table(study: Cells, results: Results, long: pd.DataFrame, title: str, c
     if results.failures:
         listed = "\n".join(f"- {failure}" for failure in results.failures)
         raise CellsFailed(
-            f"{len(results.failures)} part(s) of {study.table} failed; the others are stored, so only these run again:\n"
+            f"{len(results.failures)} part(s) of {study.name} failed; the others are stored, so only these run again:\n"
             f"{listed}"
         )
-    wide, lines = wide_table(long, study.table), notes(study, results, long)
+    wide, lines = wide_table(long, study.table.shown), notes(study, results, long)
     sizes = sizes_frame(study, results.rows)
     body = "\n".join(f"- {line}" for line in lines)
+    title = study.table.title
     caption = f"{title} ({study.profile.name} profile)"
     origin = provenance() | {
-        "table": study.table,
+        "table": study.name,
         "profile": study.profile.name,
         "seeds": study.seeds,
         "pictures": study.digests,
@@ -55,11 +58,11 @@ def save_table(study: Cells, results: Results, long: pd.DataFrame, title: str, c
         ".csv": long.to_csv(index=False, float_format="%.6g"),
         ".sizes.csv": sizes.rename_axis("training set").to_csv(),
         ".md": f"### {title}\n\n{to_markdown(wide)}\n\n{shares(sizes).to_markdown(disable_numparse=True)}\n\n{body}\n",
-        ".tex": to_latex(wide, caption, study.table),
+        ".tex": to_latex(wide, caption, study.name),
         ".claims.jsonl": "".join(claim.to_json() + "\n" for claim in claims),
         ".provenance.json": json.dumps(origin, indent=1) + "\n",
     }
     for suffix, text in files.items():
-        write_text(study.output / f"{study.table}{suffix}", text)
+        write_text(study.output / f"{study.name}{suffix}", text)
     record_sets(study, results.rows)
-    return [f"{study.table}{suffix}" for suffix in files]
+    return [f"{study.name}{suffix}" for suffix in files]

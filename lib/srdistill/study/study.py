@@ -1,374 +1,222 @@
-"""One notebook's run on super-resolution: pictures, training sets, students, scores."""
+"""One table's run: its rows as tasks, its cells, and what came out."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
 
-from srdistill.diffusion.dit import LatentDiT
-from srdistill.files import DiskError
-from srdistill.images.collections import load_collection
-from srdistill.images.convention import low_resolution
-from srdistill.images.perceptual import Lpips, WeightsMissing
-from srdistill.images.pictures import Pictures
-from srdistill.networks import ARCHITECTURES, build_network
-from srdistill.papers.labelfree.patch_pool import PatchPool
-from srdistill.papers.labelfree.plan import LABEL_FREE, LabelFreePlan
-from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
-from srdistill.priors.prior import Prior
-from srdistill.progress import bar
-from srdistill.seeds import derive_seed, generator_for
-from srdistill.sets.distilled_set import DistilledSet, Sizes, sizes_of
-from srdistill.study.cells import Cells, PerSeed, Results, Row, named_settings
-from srdistill.study.diffusion import build_diffusion, fine_tuned_diffusion
-from srdistill.study.generators import build_generator
-from srdistill.study.identity import code_digest, plain
-from srdistill.study.profiles import Profile
-from srdistill.study.store import Entry
-from srdistill.training.adversarial import train_adversarial
-from srdistill.training.adversarial_recipe import AdversarialRecipe
-from srdistill.training.evaluate import collapsed, evaluate, super_resolve
-from srdistill.training.sr import train
+from srdistill import progress
+from srdistill.sets.distilled_set import DistilledSet, Sizes
+from srdistill.study.cluster import client_of_environment
+from srdistill.study.execution import Execution
+from srdistill.study.paths import output_root, store_root
+from srdistill.study.profiles import get_profile
+from srdistill.study.rows import Cell, FromCell, Results, Row, by_label
+from srdistill.study.steps.sets import SET
+from srdistill.study.store import Entry, Store
+from srdistill.study.tasks import Resource, Task, graph
+from srdistill.study.work import Work, device_kind, settle
 
-BICUBIC = "Bicubic"
-ORIGINAL = "Baseline (original)"
+if TYPE_CHECKING:
+    from srdistill.study.paper import Paper, Table
 
 
-class Study(Cells):
-    """The pictures, the profile and the store of one notebook on super-resolution.
+@cache
+def _client():
+    """The process's one client, and from then on bars as messages where a runner listens."""
+    client = client_of_environment()
+    if client is not None:
+        progress.listen(lambda message: client.log_event(progress.TOPIC, message))
+    return client
 
-    ``table``, ``profile``, ``seeds``: see ``Cells``. ``data``: a folder of one's own training pictures, with test pictures in
-    its subfolder ``test`` if there is one.
+
+class Study:
+    """The pictures, the plan and the store of one table; ``SRStudy`` and ``ClassificationStudy`` say what a cell is.
+
+    ``paper``, ``table``: see ``Paper.open``, which makes it. ``seeds``: 0 for the profile's. ``data``: one's own pictures.
     """
 
-    # What the images of an exported set are good for.
-    use = "HR training images for super-resolution. LR images are made by the trainer, by bicubic downscaling."
+    # Column names of what is measured, in the order of tables; what the images of an exported set are good for.
+    metrics: tuple[str, ...] = ()
+    use = ""
 
-    def __init__(self, table: str, profile: str = "", seeds: int = 0, data: str = ""):
-        super().__init__(table, profile, seeds, data)
-        self.label_free: LabelFreePlan = LABEL_FREE[self.profile.name]
-        self.train, self.tests = _load_pictures(self.plan, data)
-        self.lpips, self.lpips_note = self._load_lpips()
-
-    @property
-    def plan(self) -> Profile | LabelFreePlan:
-        """What the table's own paper needs of the profile."""
-        return self.label_free.of_table(self.table) if self.table.startswith("labelfree") else self.profile
-
-    @cached_property
-    def _generator(self) -> tuple[Prior, float]:
-        plan = self.plan
-        return build_generator(plan.prior, plan.prior_settings, self.train, self.store, self.device, self._checkpoint)
-
-    @property
-    def generator(self) -> Prior:
-        """The generator of latent space that the plan names; trained, or loaded, when first asked for."""
-        return self._generator[0]
-
-    @cached_property
-    def patches(self) -> PatchPool:
-        """The informative patches of the training pictures with their pseudo-classes, the same for all seeds."""
-        return pseudo_labelled_patches(
-            self.train, size=self.plan.size, generator=generator_for(0, "patches"), device=self.device, **self.plan.selection
-        )
-
-    @cached_property
-    def _diffusion(self) -> tuple[LatentDiT, float]:
-        images, labels = self.patches.images(), self.patches.label
-        return build_diffusion(
-            self.plan.pretraining, images, labels, self.generator, self.store, self.device, self._checkpoint
-        )
+    def __init__(self, paper: "Paper", table: "Table", profile: str = "", seeds: int = 0, data: str = ""):
+        settle()
+        self.paper, self.table = paper, table
+        self.profile = get_profile(profile)
+        if seeds < 0 or seeds != int(seeds):
+            raise ValueError(f"seeds must be a whole number, 1 or more (0: the profile's own), got {seeds}")
+        self.seeds = list(range(int(seeds) or self.profile.seeds))
+        self.plan = paper.plans[self.profile.name].of_table(table.name)
+        self.device, self.data = device_kind(), data
+        self.store = Store(store_root())
+        self.execution = Execution(self.store, _client())
+        self.label = self.profile.name if not data else f"own-{Path(data).name}"
+        self.output = output_root(self.label)
 
     @property
-    def diffusion(self) -> LatentDiT:
-        """The diffusion model before fine-tuning, the same for all seeds: trained on the patches, or DiT-XL/2."""
-        return self._diffusion[0]
+    def name(self) -> str:
+        """Of the table: ``dietz_t1``."""
+        return self.table.name
 
-    @property
-    def pretraining_seconds(self) -> dict[str, float]:
-        """What training the ``generator`` and the ``diffusion`` model from scratch took; 0 for published ones."""
-        return {"generator": self._generator[1], "diffusion": self._diffusion[1]}
+    # --- rows and their sets ------------------------------------------------------------------------------------------
 
-    def fine_tuned(self, seed: int) -> tuple[LatentDiT, dict[str, list[float]], float]:
-        """The diffusion model fine-tuned with this seed, the losses of that, and the seconds it took."""
-        # A model that was trained on these classes knows them already; DiT-XL/2 knows others.
-        settings = ({"rows": "keep"} if self.plan.pretraining else {}) | self.plan.fine_tuning
-        images, labels = self.patches.images(), self.patches.label
-        return fine_tuned_diffusion(
-            self.diffusion, settings, images, labels, self.generator, seed, self.store, self.device, self._checkpoint
-        )
+    def row(self, label: str, method=None, **settings) -> Row:
+        """A row of the table. ``method`` gets the training pictures, a generator, and ``settings``."""
+        return Row(label, method, settings)
 
-    def _load_lpips(self) -> tuple[Lpips | None, str]:
-        try:
-            model = Lpips(self.profile.lpips, download=self.profile.lpips_download).to(self.device)
-        except WeightsMissing as error:
-            return None, str(error)
-        return model, f"{model.name} (backbone weights {model.digest[:8]})"
+    def rows(self) -> dict[str, Row]:
+        """The rows of this table by label, printed ones and controls; on a cluster their work begins at once."""
+        found = by_label(self.table.rows(self))
+        if self.execution.client is not None:
+            self.execution.start([cell.task for cell in self.cells(list(found.values()))])
+        return found
 
-    # --- from a row to a training set -------------------------------------------------------------------------
+    def part(self, name: str, cell: Cell) -> object:
+        """What a row's ``FromCell(name)`` stands for in a cell: a task, a resource, or a plain value."""
+        if name not in self.paper.parts:
+            raise ValueError(f"unknown part {name!r}; {self.paper.title} has: {', '.join(self.paper.parts)}")
+        return self.paper.parts[name](self, cell)
 
-    def matching(self, ipc: int, **settings) -> dict:
-        """The profile's settings of ``gradient_matching`` for this IPC; keyword arguments replace or add.
-
-        The task loss is a mean over the class's images, so each of ten gets a tenth of the gradient: the learning rate
-        grows with IPC to make up for it.
-        """
-        p = self.profile
-        return {
-            "ipc": ipc,
-            "network": p.matching_network,
-            "iterations": p.iterations if ipc == 1 else p.iterations_ipc10,
-            "lr": p.image_lr * ipc,
-            "crop": p.crop,
-            "step": p.step,
-            "batch_real": p.batch_real,
-        } | settings
-
-    def inverting(self, loss: str, **settings) -> dict:
-        """The profile's settings of ``gan_inversion``, one crop per picture, with one of ``inversion.LOSSES``.
-
-        Where the profile names a perceptual distance, ``published`` gets it, as in the published inversions.
-        """
-        chosen = {"ipc": 1, "size": self.profile.latent_size, "prior": self.generator, "loss": loss} | self.profile.inversion
-        backbone = chosen.pop("perceptual", "")
-        if backbone and loss == "published":
-            chosen["perceptual"] = Lpips(backbone, download=self.profile.lpips_download).model.to(self.device)
-        return chosen | settings
-
-    def latent(self, start: Row, network: dict | nn.Module, **settings) -> dict:
-        """The profile's settings of ``latent_matching``, from the row ``start`` of ``gan_inversion``."""
-        p = self.profile
-        return {
-            "ipc": 1,
-            "size": p.latent_size,
-            "prior": self.generator,
-            "start": start,
-            "network": network,
-            "crop": p.crop,
-            "step": p.step,
-            "batch_real": p.batch_real,
-        } | p.latent | settings  # fmt: skip
-
-    def sampled(self, count: int, fine_tuned: bool) -> dict:
-        """The settings of ``dit_samples`` for ``count`` pictures, of the diffusion model as it is or fine-tuned."""
-        return {
-            "count": count,
-            "model": PerSeed(lambda seed: self.fine_tuned(seed)[0], lambda seed: self.fine_tuned(seed)[2])
-            if fine_tuned
-            else self.diffusion,
-            "prior": self.generator,
-            "training": {"pretraining": self.plan.pretraining} | ({"fine_tuning": self.plan.fine_tuning} if fine_tuned else {}),
-        } | self.plan.sampling
-
-    def gsdd(self, count: int, network: nn.Module) -> dict:
-        """The plan's settings of ``gsdd`` for ``count`` pictures, matched in the features of a trained ``network``."""
-        return {
-            "count": count,
-            "patches": self.patches.images(),
-            "labels": self.patches.label,
-            "prior": self.generator,
-            "network": network,
-        } | self.plan.gsdd
-
-    def make_set(self, row: Row, seed: int) -> DistilledSet:
-        """The row's training set for this seed, from the store if it is there."""
-        return DistilledSet.load(self.set_entry(row, seed).tensors)
-
-    def set_entry(self, row: Row, seed: int) -> Entry:
-        """Where the store keeps the row's training set for this seed; made if it is not there."""
+    def set_task(self, row: Row, seed: int, dataset: str = "", network: str = "") -> Task:
+        """The task that makes the row's set."""
         if row.method is None:
-            raise ValueError(f"{row.label}: the original pictures are not a distilled set; see Study.train")
-        settings = {"size": self.plan.size} | {name: self._of_seed(value, seed) for name, value in row.settings.items()}
-        return self._fetch_set(row, self.train, settings, seed)
+            raise ValueError(f"{row.label}: the pictures themselves are not a distilled set; they are what the study trains on")
+        cell = Cell(row, network, seed, None, dataset=dataset)
+        settings = {"real": self.real(dataset)} | self.set_defaults(row)
+        settings |= {name: self.resolved(value, cell) for name, value in row.settings.items()}
+        return Task(SET, row.method, settings, seed, self.device, label=f"{row.label}{self.where(cell)}, seed {seed}")
 
-    def set_entries(self, row: Row) -> list[tuple[str, int, Entry]]:
-        """The row's sets: nothing more to say of them, seed, entry."""
-        return [("", seed, self.set_entry(row, seed)) for seed in self.seeds]
+    def resolved(self, value: object, cell: Cell) -> object:
+        """A setting of a row as a task takes it."""
+        if isinstance(value, Row):
+            return self.set_task(value, cell.seed, cell.dataset, cell.network)
+        if isinstance(value, FromCell):
+            return self.part(value.name, cell)
+        return value
+
+    def make_set(self, row: Row, seed: int = 0, dataset: str = "", network: str = "") -> DistilledSet:
+        """The row's training set for this seed; waits for that set alone if it is not in the store."""
+        return self.open(self.set_task(row, seed, dataset, network))
+
+    def sets(self, rows: Iterable[Row], seed: int = 0) -> dict[str, DistilledSet]:
+        """The sets of the rows that have one, by label."""
+        chosen = [row for row in rows if row.method is not None]
+        self.execution.start([self.set_task(row, seed) for row in chosen])
+        return {row.label: self.make_set(row, seed) for row in chosen}
+
+    # --- tasks --------------------------------------------------------------------------------------------------------
+
+    def entry(self, task: Task) -> Entry:
+        """The stored answer of a task; waits for it. Raises RuntimeError with the reason if it failed."""
+        found = self.store.get(task.kind, task.key)
+        if found is None:
+            self.execution.wait([task], task.label)
+            failure = self.execution.failure(task)
+            if failure:
+                raise RuntimeError(failure)
+            found = self.store.get(task.kind, task.key)
+        return found
+
+    def open(self, task: Task | Resource) -> object:
+        """What a task made, ready for use: a set, a network in eval mode, a prior."""
+        if isinstance(task, Task):
+            self.entry(task)
+        return Work(self.store, self.device).opened(task)
+
+    # --- the run ------------------------------------------------------------------------------------------------------
+
+    def cells(self, rows: Sequence[Row], networks: Sequence[str] = (), scale: int = 0) -> list[Cell]:
+        """All cells of the rows, seed by seed."""
+        raise NotImplementedError
+
+    def lines(self, cell: Cell, answer: object, context: object) -> list[dict]:
+        """A finished cell as lines of ``Results.scores``."""
+        raise NotImplementedError
+
+    def run(self, rows: Mapping[str, Row] | Sequence[Row], networks: Sequence[str] = (), scale: int = 0) -> Results:
+        """All cells of a table. A cell that fails is reported in the results and not stored; the others go on.
+
+        ``networks``, ``scale``: the table's own by default.
+
+        Raises DiskError, ClusterError: nothing else would be computed either; what is finished is kept.
+        """
+        rows = list(rows.values()) if isinstance(rows, Mapping) else list(rows)
+        by_label(rows)
+        cells = self.cells(rows, networks, scale)
+        tasks = [cell.task for cell in cells]
+        self.execution.wait(tasks, f"{self.name}: sets and students")
+        done = [cell for cell in cells if not self.execution.failure(cell.task)]
+        students = list({cell.student.key: cell.student for cell in done if cell.student is not None}.values())
+        seconds = sum(self.entry(cell.student).seconds for cell in done if cell.student is not None)
+        answers = {cell.task.key: self.entry(cell.task).value for cell in done}
+        context = self.context(done, answers)
+        lines = [line for cell in done for line in self.lines(cell, answers[cell.task.key], context)]
+        return Results(
+            rows, list(dict.fromkeys(cell.network for cell in cells if cell.row is not None)), scale or self.table.scale,
+            self.frame(lines), self._failures(tasks), self.execution.fresh(students), seconds,
+        )  # fmt: skip
+
+    def context(self, cells: Sequence[Cell], answers: Mapping[str, dict]) -> object:
+        """What the lines of a cell need to know of the others."""
+        return None
+
+    def frame(self, lines: Sequence[dict]) -> pd.DataFrame:
+        """The lines as a table with all columns, also if there are none."""
+        keys = ["row", "network", "seed", "testset", "collapsed"]
+        if not lines:
+            return pd.DataFrame(columns=[*keys, *self.metrics]).astype({"collapsed": bool})
+        return pd.DataFrame(lines)
+
+    def _failures(self, tasks: Sequence[Task]) -> list[str]:
+        """A line for each task that failed by itself, and what was not run because of it."""
+        everything = graph(tasks, lambda task: self.store.has(task.kind, task.key))
+        reasons = {task.key: self.execution.failure(task) for task in everything}
+        own = {task.key: task for task in everything if reasons[task.key] and not reasons[task.key].startswith("not run")}
+        lines = []
+        for key, task in own.items():
+            lost = [other.label for other in everything if other.key != key and task in graph([other])]
+            lines.append(reasons[key] + (f"; not run therefore: {'; '.join(lost)}" if lost else ""))
+        return lines
+
+    # --- what is said of the run; the kinds of study fill it in -------------------------------------------------------
+
+    def real(self, dataset: str = "") -> Resource:
+        """The training pictures."""
+        raise NotImplementedError
+
+    def set_defaults(self, row: Row) -> dict:
+        """Settings that every method gets unless the row says otherwise."""
+        return {}
+
+    def where(self, cell: Cell) -> str:
+        """Data set and student in words, where a set depends on them."""
+        return ""
+
+    def set_tasks(self, row: Row) -> list[tuple[str, int, Task]]:
+        """All sets of a row: what else there is to say of each, seed, task."""
+        raise NotImplementedError
 
     def sizes(self, row: Row | None) -> Sizes:
         """The four sizes of the row's set of seed 0; None: of the training pictures."""
-        return sizes_of(self.train.images) if row is None else self.make_set(row, 0).sizes
+        raise NotImplementedError
 
     def about(self) -> dict[str, str]:
         """The run in a few lines, for ``describe``."""
-        return {
-            "students": named_settings(self.plan.networks),
-            "training pictures": f"{self.train.origin}: {len(self.train)} pictures, {self.train.pixels:,} pixels",
-            "test pictures": "; ".join(f"{name}: {len(p)}" for name, p in self.tests.items()),
-            "LPIPS": self.lpips_note.split(";")[0],
-        }
+        raise NotImplementedError
 
     def footnotes(self, results: Results) -> list[str]:
         """What has to stand under a table of this study."""
-        sizes = ", ".join(f"{name} ({len(p)})" for name, p in self.tests.items())
-        return [
-            f"Profile {self.profile.name}: trained on {self.train.origin} ({len(self.train)} pictures), tested on {sizes}, "
-            f"x{results.scale}, {len(self.seeds)} seed(s). PSNR in dB and SSIM in RGB, {results.scale} px shaved, 8-bit "
-            "outputs; mean ± standard deviation over seeds.",
-            "gain %: (PSNR - bicubic) / (full data - bicubic); empty where full data is not above bicubic.",
-            # Only the first half of the message: the rest names folders of this machine.
-            self.lpips_note if self.lpips else f"LPIPS is empty: {self.lpips_note.split(';')[0]}",
-        ]
+        raise NotImplementedError
 
     @property
     def origin(self) -> str:
         """Where the training pictures are from."""
-        return self.train.origin
+        raise NotImplementedError
 
     @property
     def digests(self) -> dict[str, str]:
-        """Hashes of the training pictures and of every test set."""
-        return {"train": self.train.digest} | {name: p.digest for name, p in self.tests.items()}
-
-    def _of_seed(self, setting, seed: int):
-        if isinstance(setting, Row):
-            return self.make_set(setting, seed)
-        return setting.make(seed) if isinstance(setting, PerSeed) else setting
-
-    # --- from a training set to scores ------------------------------------------------------------------------
-
-    def trained(self, row: Row, network: str, seed: int, scale: int = 2) -> tuple[nn.Module, list | dict, float]:
-        """The student trained on the row's set: the network, its loss curve (curves by name for a GAN), and the seconds."""
-        images, data = self._training_images(row, seed)
-        return self._fetch_network(images, data, network, seed, scale, f"{network} on {row.label}, seed {seed}")[1:]
-
-    def _training_images(self, row: Row, seed: int) -> tuple[list[Tensor], str]:
-        """The images of a row and their digest."""
-        if row.method is None:
-            return list(self.train.images), self.train.digest
-        made = self.make_set(row, seed)
-        return list(made.images), made.digest
-
-    def _fetch_network(self, images, data: str, network: str, seed: int, scale: int, label: str):
-        if network not in self.plan.networks:
-            raise ValueError(f"unknown network {network!r}; there are: {', '.join(self.plan.networks)}")
-        recipe, sizes = self.plan.recipe(network, scale), dict(self.plan.networks[network])
-        architecture = sizes.pop("architecture", network)
-        training = train_adversarial if isinstance(recipe, AdversarialRecipe) else train
-        spec = {
-            "images": data,
-            "network": network,
-            "sizes": plain(sizes),
-            "recipe": plain(asdict(recipe)),
-            "scale": scale,
-            "seed": seed,
-            "code": [code_digest(training), code_digest(ARCHITECTURES[architecture])],
-            "device": self.device.type,
-        }
-
-        def make():
-            fresh = build_network(architecture, scale, derive_seed(seed, "student"), **sizes)
-            checkpoint = self._checkpoint("networks", spec)
-            best, history = training(fresh, images, recipe, scale=scale, seed=seed, device=self.device,
-                                     checkpoint=checkpoint, label=label)  # fmt: skip
-            weights = {name: tensor.cpu().contiguous() for name, tensor in best.state_dict().items()}
-            return {"history": history}, lambda path: path.write_bytes(save(weights))
-
-        entry = self.store.fetch("networks", spec, make)
-        model = build_network(architecture, scale, 0, **sizes)
-        model.load_state_dict(load_file(entry.tensors))
-        return entry, model.to(self.device).eval(), entry.value["history"], entry.seconds
-
-    def super_resolved(
-        self, rows: Sequence[Row], network: str, truth: Tensor, scale: int = 2, seed: int = 0
-    ) -> dict[str, Tensor]:
-        """What bicubic, and the student trained on each row, make of the LR picture of ``truth``, ``uint8`` (3, H, W).
-
-        ``truth``: sides multiples of ``scale`` (``mod_crop``). Keys are ``BICUBIC`` and the labels of the rows.
-        """
-        small = low_resolution(truth, scale).to(self.device)[None]
-        outputs = {BICUBIC: super_resolve(None, small, scale)[0].cpu()}
-        for row in rows:
-            model, _, _ = self.trained(row, network, seed, scale)
-            outputs[row.label] = super_resolve(model, small, scale)[0].cpu()
-        return outputs
-
-    def bicubic(self, scale: int = 2) -> dict[str, list[dict]]:
-        """Scores of plain bicubic by test set, one entry per picture."""
-        return self._scores(None, "bicubic", scale)
-
-    def _scores(self, model: nn.Module | None, identity: str, scale: int) -> dict[str, list[dict]]:
-        spec = {
-            "network": identity,
-            "tests": {name: pictures.digest for name, pictures in self.tests.items()},
-            "scale": scale,
-            "lpips": f"{self.lpips.name} {self.lpips.digest}" if self.lpips else "",
-            "code": code_digest(evaluate),
-            "device": self.device.type,
-        }
-
-        def make():
-            found = {
-                name: evaluate(model, pictures, scale, device=self.device, lpips=self.lpips)
-                for name, pictures in self.tests.items()
-            }
-            return {"scores": found}, None
-
-        return self.store.fetch("scores", spec, make).value["scores"]
-
-    def run(self, rows: Sequence[Row], networks: Sequence[str], scale: int = 2) -> Results:
-        """All cells of a table. A cell that fails is reported in the results and not stored; the others go on."""
-        lines, failures, fresh, seconds = [], [], 0, 0.0
-        bicubic = self.bicubic(scale)
-        reference = {name: _mean_psnr(scores) for name, scores in bicubic.items()}
-        lines += _lines(BICUBIC, "bicubic", None, bicubic, False)
-        # Sets first, seed by seed, so that a failing method is known early.
-        work = [(seed, row) for seed in self.seeds for row in rows]
-        for seed, row in bar(work, f"{self.table}: training sets and students"):
-            try:
-                images, data = self._training_images(row, seed)
-            except DiskError:
-                raise  # the next cell would be lost as well
-            except Exception as error:
-                failures.append(f"{row.label}, seed {seed}: {type(error).__name__}: {error}")
-                continue
-            for network in networks:
-                label = f"{network} on {row.label}, seed {seed}"
-                try:
-                    entry, model, _, took = self._fetch_network(images, data, network, seed, scale, label)
-                    scores = self._scores(model, entry.key, scale)
-                except DiskError:
-                    raise
-                except Exception as error:
-                    failures.append(f"{label}: {type(error).__name__}: {error}")
-                    continue
-                fresh += entry.fresh
-                seconds += took
-                means = {name: _mean_psnr(found) for name, found in scores.items()}
-                lines += _lines(row.label, network, seed, scores, collapsed(means, reference))
-        return Results(list(rows), list(networks), scale, pd.DataFrame(lines), failures, fresh, seconds)
-
-
-def _load_pictures(profile: Profile | LabelFreePlan, data: str) -> tuple[Pictures, dict[str, Pictures]]:
-    pictures = load_collection(data) if data else load_collection(profile.train, "train")
-    if profile.train_side:
-        pictures = pictures.center_crop(profile.train_side)
-    if profile.train_min_side or data:
-        pictures = pictures.at_least(max(profile.train_min_side, profile.crop))
-    own_tests = Path(data, "test") if data else None
-    if own_tests and own_tests.is_dir():
-        side = profile.tests[0].side
-        own = load_collection(str(own_tests))
-        return pictures, {"own": own.center_crop(side) if side else own}
-    tests = {}
-    for test in profile.tests:
-        found = load_collection(test.collection, "test")
-        tests[test.name] = found.center_crop(test.side) if test.side else found
-    return pictures, tests
-
-
-def _mean_psnr(scores: Iterable[dict]) -> float:
-    values = [line["psnr"] for line in scores]
-    return sum(values) / len(values)
-
-
-def _lines(row: str, network: str, seed: int | None, scores: dict[str, list[dict]], is_collapsed: bool) -> list[dict]:
-    return [
-        {"row": row, "network": network, "seed": seed, "testset": name, "collapsed": is_collapsed} | line
-        for name, found in scores.items()
-        for line in found
-    ]
+        """Hashes of training and test pictures."""
+        raise NotImplementedError

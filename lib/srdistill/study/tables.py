@@ -1,45 +1,32 @@
 """Our numbers beside the printed ones: long CSV, Markdown, LaTeX, HTML."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from srdistill.study.cells import Cells, Results
-from srdistill.study.published import printed_rows
-from srdistill.study.study import BICUBIC, ORIGINAL
+from srdistill.study.metrics import GAIN, METRICS, number
+from srdistill.study.rows import BICUBIC, ORIGINAL, Results
+from srdistill.study.study import Study
 
-# Ours carry their backbone in the name; the printed LPIPS does not say its own (most likely VGG), so the two never meet.
-GAIN = "recovered_gain"
 # What a printed row shows that this profile leaves out, or that cannot be run at all.
 NOT_RUN = "not run here"
 # A full-data gain over bicubic below this says that the schedule was too short to divide by it.
 _SMALLEST_GAIN_DB = 0.02
-_TITLES = {
-    "psnr": "PSNR", "psnr_y": "PSNR-Y", "ssim": "SSIM", "ssim_y": "SSIM-Y", "lpips": "LPIPS", "lpips_alex": "LPIPS-alex",
-    "lpips_vgg": "LPIPS-vgg", "lpips_squeeze": "LPIPS-squeeze", GAIN: "gain %", "accuracy": "top-1 %",
-    "seconds_per_epoch": "s per epoch",
-}  # fmt: skip
 _TESTSETS = {"set5": "Set5", "set14": "Set14", "div2k": "DIV2K", "ost300": "OST300", "photos": "photographs",
              "own": "own pictures", "div2k_crops": "DIV2K crops", "imagenette": "ImageNette", "imagewoof": "ImageWoof",
              "tiny-imagenet": "Tiny-ImageNet", "imagenet": "ImageNet-1k", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100",
              "unnamed": "not named"}  # fmt: skip
-_DECIMALS = {"psnr": 2, "psnr_y": 2, GAIN: 0, "accuracy": 1, "seconds_per_epoch": 2}
-_MEASURED = ("psnr", "ssim", "psnr_y", "ssim_y", "lpips", "accuracy", "best_accuracy", "seconds_per_epoch")
 _SHOWN = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "lpips_squeeze", GAIN, "accuracy")
-_SHOWN_IN = {
-    # Whose printed numbers seem to mix colour and luma.
-    "labelfree_t2": ("psnr", "psnr_y", "ssim", "ssim_y"),
-    "coreset_t3": ("accuracy", "seconds_per_epoch"),
-}
 
 
-def per_seed(study: Cells, results: Results) -> pd.DataFrame:
+def per_seed(study: Study, results: Results) -> pd.DataFrame:
     """Means over the pictures of a test set: ``row, network, seed, testset, metric, value``, recovered gain included."""
     scores = results.scores
-    metrics = [name for name in _MEASURED if name in scores]
+    metrics = [name for name in study.metrics if name in scores]
     means = scores.groupby(["row", "network", "seed", "testset"], dropna=False, sort=False)[metrics].mean()
-    if study.lpips:
+    if "lpips" in metrics:
         means = means.rename(columns={"lpips": f"lpips_{study.profile.lpips}"})
     long = means.reset_index().melt(["row", "network", "seed", "testset"], var_name="metric").dropna(subset="value")
     return pd.concat([long, _recovered_gain(long)], ignore_index=True)
@@ -59,7 +46,7 @@ def _recovered_gain(long: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(long.columns)).astype({"value": float})
 
 
-def long_table(study: Cells, results: Results) -> pd.DataFrame:
+def long_table(study: Study, results: Results) -> pd.DataFrame:
     """The table as it is stored: ``row, network, testset, metric, mean, std, n, published, status, note``.
 
     Every printed number has its line, run here or not; ``n`` counts seeds, ``std`` is over seeds (empty for one).
@@ -67,7 +54,7 @@ def long_table(study: Cells, results: Results) -> pd.DataFrame:
     values = per_seed(study, results)
     groups = values.groupby(["row", "network", "testset", "metric"], sort=False)["value"]
     ours = groups.agg(mean="mean", std="std", n="count").reset_index()
-    printed = printed_rows(study.table).rename(columns={"value": "published"}).drop(columns="std")
+    printed = study.paper.printed(study.name).rename(columns={"value": "published"}).drop(columns="std")
     both = ours.merge(printed, on=["row", "network", "testset", "metric"], how="outer", sort=False)
     flagged = results.scores[results.scores.collapsed].groupby(["row", "network"]).seed.nunique()
     both["note"] = [
@@ -88,17 +75,17 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values={"mean": [""], "std": [""], "published": [""]})
 
 
-def wide_table(long: pd.DataFrame, table: str = "") -> pd.DataFrame:
+def wide_table(long: pd.DataFrame, shown: Sequence[str] = ()) -> pd.DataFrame:
     """What a person reads: one line per row and network; ours as mean ± std, the printed numbers beside.
 
-    ``table``: the name of the printed table, which decides what is shown besides.
+    ``shown``: which metrics of ours (``Table.shown``), empty for the usual ones.
     """
-    shown = _SHOWN_IN.get(table, _SHOWN)
+    shown = shown or _SHOWN
     cells: dict[tuple, dict] = {}
     columns: dict[tuple, None] = {}
     for line in long.itertuples():
         key = (line.row, "" if line.network == "bicubic" else line.network)
-        here, printed = (_TESTSETS.get(line.testset, line.testset), _TITLES.get(line.metric, line.metric), "here"), None
+        here, printed = (_TESTSETS.get(line.testset, line.testset), _title(line.metric), "here"), None
         printed = (*here[:2], "printed")
         if line.n and line.metric in shown:
             columns[here] = None
@@ -106,10 +93,10 @@ def wide_table(long: pd.DataFrame, table: str = "") -> pd.DataFrame:
         if not math.isnan(line.published):
             columns[printed] = None
             doubtful = "?" if line.status == "doubtful" else ""
-            cells.setdefault(key, {})[printed] = _number(line.published, line.metric) + doubtful
+            cells.setdefault(key, {})[printed] = number(line.published, line.metric) + doubtful
     # Measured test sets first; then the papers' order of test sets and metrics, ours left of the printed number.
     measured = {column[0] for column in columns if column[2] == "here"}
-    sets, metrics = list(_TESTSETS.values()), list(_TITLES.values())
+    sets, metrics = list(_TESTSETS.values()), [metric.title for metric in METRICS.values()]
     order = sorted(
         columns,
         key=lambda c: (c[0] not in measured, sets.index(c[0]) if c[0] in sets else 99, metrics.index(c[1]), c[2]),
@@ -123,23 +110,23 @@ def wide_table(long: pd.DataFrame, table: str = "") -> pd.DataFrame:
     return frame
 
 
-def _number(value: float, metric: str) -> str:
-    return f"{value:.{_DECIMALS.get(metric, 4)}f}"
+def _title(metric: str) -> str:
+    return METRICS[metric].title if metric in METRICS else metric
 
 
 def _ours(line) -> str:
-    text = _number(line.mean, line.metric)
-    return text if math.isnan(line.std) else f"{text} ± {_number(line.std, line.metric)}"
+    text = number(line.mean, line.metric)
+    return text if math.isnan(line.std) else f"{text} ± {number(line.std, line.metric)}"
 
 
-def notes(study: Cells, results: Results, long: pd.DataFrame) -> list[str]:
+def notes(study: Study, results: Results, long: pd.DataFrame) -> list[str]:
     """What has to stand under the table."""
     lines = study.footnotes(results)
     if (long.note != "").any():
         lines.append("† collapsed: within 0.01 dB of bicubic on every test set, so the number says nothing about the data.")
     if (long.status == "doubtful").any():
         lines.append("? printed number read from a damaged source.")
-    lines += [f"Differs from the paper in {line}." for line in study.plan.deviations(study.table)]
+    lines += [f"Differs from the paper in {line}." for line in study.plan.deviations(study.name)]
     return lines + [f"Failed: {failure}" for failure in results.failures]
 
 

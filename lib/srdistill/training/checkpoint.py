@@ -10,16 +10,21 @@ import torch
 
 from srdistill.files import atomic_path
 
+# Seconds between two saves, and so about what an interruption costs.
+PAUSE = 10.0
+
 
 class Checkpoint:
     """Where and how often to save. ``identity`` says what is being computed: another identity is never resumed.
 
-    ``every``: steps between two saves. ``seconds``: what the work has taken so far, earlier attempts included.
+    ``every``: steps between two saves; None: whenever ten seconds have passed, whatever a step takes. When it is saved
+    changes no result. ``seconds``: what the work has taken so far, earlier attempts included.
     """
 
-    def __init__(self, path: str | Path, identity: str, every: int = 1000):
+    def __init__(self, path: str | Path, identity: str, every: int | None = None):
         self.path, self.identity, self.every = Path(path), identity, every
         self._before, self._began = 0.0, time.monotonic()
+        self._saved = self._began
 
     def part(self, name: str) -> "Checkpoint":
         """A checkpoint of one phase of the same work, in a file of its own; ``clear`` removes it with the rest."""
@@ -52,10 +57,11 @@ class Checkpoint:
         torch.save({"identity": self.identity, "seconds": self.seconds, "state": state}, buffer)
         with atomic_path(self.path) as temporary:
             temporary.write_bytes(buffer.getbuffer())
+        self._saved = time.monotonic()
 
     def due(self, step: int) -> bool:
         """Whether to save after ``step`` steps."""
-        return step % self.every == 0
+        return time.monotonic() - self._saved >= PAUSE if self.every is None else step % self.every == 0
 
     def clear(self) -> None:
         """Remove it and its parts when the work is done."""

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 
-from srdistill.study.plan import departures
-from srdistill.study.published import RESNET
+from srdistill.diffusion.recipe import DiffusionRecipe
+from srdistill.papers.coreset.sre2l import Recovery
+from srdistill.priors.autoencoder import AutoencoderRecipe
+from srdistill.study.settings import departures
+from srdistill.papers.coreset.printed import RESNET
 from srdistill.training.classification_recipe import ClassificationRecipe
 
 
@@ -38,10 +41,11 @@ class CoresetPlan:
     gate: float = field(metadata={"about": "accuracy that a teacher must have, %"})
     students: dict[int, ClassificationRecipe] = field(metadata={"about": "training of students by IPC"})
     prior: str = field(metadata={"about": "autoencoder of the diffusion model"})
-    prior_settings: dict = field(metadata={"about": "settings of the autoencoder"})
-    pretraining: dict = field(metadata={"about": "diffusion model, trained from scratch (empty: SDXL-Turbo)"})
+    prior_recipe: AutoencoderRecipe | None = field(metadata={"about": "training of the autoencoder"})
+    transformer: dict = field(metadata={"about": "diffusion model, trained from scratch (empty: SDXL-Turbo)"})
+    pretraining: DiffusionRecipe | None = field(metadata={"about": "training from scratch"})
     engine: dict = field(metadata={"about": "expansion"})
-    sre2l: dict = field(metadata={"about": "SRe2L", "tables": ("coreset_t1", "coreset_t2")})
+    sre2l: Recovery = field(metadata={"about": "SRe2L", "tables": ("coreset_t1", "coreset_t2")})
 
     def of_table(self, table: str) -> "CoresetPlan":
         """The same plan with the data sets and networks of one table only."""
@@ -61,7 +65,7 @@ class CoresetPlan:
 
     def deviations(self, table: str = "") -> list[str]:
         """How this plan departs from the paper's, one sentence per field."""
-        return departures(self, _PAPER.of_table(table) if table else _PAPER, table)
+        return departures(self, PAPER.of_table(table) if table else PAPER, table)
 
 
 TABLES = ("coreset_t1", "coreset_t2", "coreset_t3", "coreset_t4")
@@ -74,7 +78,7 @@ def _everywhere(value: tuple) -> dict[str, tuple]:
 _NETTE = TaskPlan("imagenette", "imagenette", 224)
 # RDED's evaluation (protocol notes, section 6.1); batches for ten classes, larger ones for more.
 _RDED = ClassificationRecipe(300, lr=1e-3, temperature=20)
-_PAPER = CoresetPlan(
+PAPER = CoresetPlan(
     tasks={
         "coreset_t1": (
             TaskPlan("tiny-imagenet", "tiny-imagenet", 64), TaskPlan("imagewoof", "imagewoof", 224), _NETTE,
@@ -89,15 +93,16 @@ _PAPER = CoresetPlan(
     ipcs={"coreset_t1": (1, 10, 50), "coreset_t2": (1, 10, 50)},
     factor=2,
     factors=(2, 3, 4, 5, 7, 8),
-    selection={"pool": 300, "crops": 5, "scoring": "padded"},
+    selection={"pool": 300, "crops": 5},
     teacher=ClassificationRecipe(100, batch=128, schedule="full cosine", crop_scale=(0.25, 1.0), cutmix=False),
     gate=60.0,
     students={1: replace(_RDED, batch=10), 10: replace(_RDED, batch=50), 50: replace(_RDED, batch=100)},
     prior="",
-    prior_settings={},
-    pretraining={},
+    prior_recipe=None,
+    transformer={},
+    pretraining=None,
     engine={"steps": 5},
-    sre2l={"iterations": 4000},
+    sre2l=Recovery(iterations=4000),
 )  # fmt: skip
 _FAST = {"precision": "bf16", "channels_last": True}
 _GPU = CoresetPlan(
@@ -108,16 +113,16 @@ _GPU = CoresetPlan(
     ipcs={"coreset_t1": (1, 10), "coreset_t2": (1, 10)},
     factor=2,
     factors=(2, 4, 8),
-    selection={"pool": 300, "crops": 5, "scoring": "padded"},
+    selection={"pool": 300, "crops": 5},
     teacher=ClassificationRecipe(60, batch=64, schedule="full cosine", crop_scale=(0.25, 1.0), cutmix=False, **_FAST),
     gate=40.0,
     students={1: replace(_RDED, epochs=60, batch=10, **_FAST), 10: replace(_RDED, epochs=40, batch=50, **_FAST)},
     prior="taef2",
-    prior_settings={},
-    pretraining={"iterations": 20_000, "batch": 64, "lr": 1e-3, "ema": 0.999, "precision": "bf16",
-                 "architecture": {"width": 384, "depth": 12, "heads": 6}},
+    prior_recipe=None,
+    transformer={"width": 384, "depth": 12, "heads": 6},
+    pretraining=DiffusionRecipe(20_000, batch=64, ema=0.999, precision="bf16"),
     engine={"steps": 5, "guidance": 1.5, "working_size": 224},
-    sre2l={"iterations": 500},
+    sre2l=Recovery(iterations=500),
 )  # fmt: skip
 _PHOTOS = TaskPlan("photos", "photos", 32, 100, 50)
 _SMALL = ClassificationRecipe(50, batch=11, lr=5e-3, temperature=20, channels_last=True)
@@ -128,16 +133,16 @@ _LAPTOP = CoresetPlan(
     ipcs={"coreset_t1": (1, 10), "coreset_t2": (1,)},
     factor=2,
     factors=(2, 3, 4),
-    selection={"pool": None, "crops": 5, "scoring": "padded"},
+    selection={"pool": None, "crops": 5},
     teacher=ClassificationRecipe(15, batch=50, lr=5e-3, schedule="full cosine", cutmix=False, channels_last=True),
     gate=60.0,
     students={1: _SMALL, 10: replace(_SMALL, epochs=15, batch=44)},
     prior="autoencoder",
-    prior_settings={"iterations": 700, "factor": 2, "channels": 4, "width": 24},
-    pretraining={"iterations": 1300, "batch": 16, "lr": 4e-3, "ema": 0.98, "schedule": "cosine", "warm_up": 50,
-                 "architecture": {"width": 96, "depth": 4, "heads": 3, "patch": 4}},
+    prior_recipe=AutoencoderRecipe(iterations=700, factor=2, channels=4, width=24),
+    transformer={"width": 96, "depth": 4, "heads": 3, "patch": 4},
+    pretraining=DiffusionRecipe(1300, batch=16, lr=4e-3, ema=0.98, schedule="cosine", warm_up=50),
     engine={"steps": 5, "guidance": 1.0, "working_size": 32},
-    sre2l={"iterations": 150},
+    sre2l=Recovery(iterations=150),
 )  # fmt: skip
 _SMOKE = CoresetPlan(
     tasks=_everywhere((replace(_PHOTOS, train=16, test=8),)) | {"coreset_t2": (replace(_PHOTOS, size=16, train=16, test=8),)},
@@ -146,14 +151,15 @@ _SMOKE = CoresetPlan(
     ipcs={"coreset_t1": (1,), "coreset_t2": (1,)},
     factor=2,
     factors=(2, 3),
-    selection={"pool": None, "crops": 2, "scoring": "padded"},
+    selection={"pool": None, "crops": 2},
     teacher=ClassificationRecipe(6, batch=22, lr=1e-2, schedule="full cosine", cutmix=False),
     gate=20.0,
     students={1: replace(_SMALL, epochs=2, batch=22, lr=1e-2)},
     prior="autoencoder",
-    prior_settings={"iterations": 10, "factor": 2, "channels": 4, "width": 8},
-    pretraining={"iterations": 2, "batch": 4, "architecture": {"width": 24, "depth": 1, "heads": 1, "patch": 4}},
+    prior_recipe=AutoencoderRecipe(iterations=10, factor=2, channels=4, width=8),
+    transformer={"width": 24, "depth": 1, "heads": 1, "patch": 4},
+    pretraining=DiffusionRecipe(2, batch=4),
     engine={"steps": 5, "guidance": 1.0, "working_size": 32},
-    sre2l={"iterations": 2},
+    sre2l=Recovery(iterations=2),
 )  # fmt: skip
-CORESET = {"smoke": _SMOKE, "laptop": _LAPTOP, "gpu": _GPU, "paper": _PAPER}
+PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP, "gpu": _GPU, "paper": PAPER}

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 
-from srdistill.study.plan import TestSet, departures, recipe_for
+from srdistill.diffusion.recipe import DiffusionRecipe
+from srdistill.diffusion.sampling import Sampling
+from srdistill.papers.labelfree.fine_tuning import FineTuning
+from srdistill.papers.labelfree.gsdd import FeatureMatching
+from srdistill.papers.labelfree.selection import Selection
+from srdistill.priors.autoencoder import AutoencoderRecipe
+from srdistill.priors.inversion import InversionRecipe
+from srdistill.study.settings import TestSet, departures, recipe_for
 from srdistill.training.adversarial_recipe import REAL_ESRGAN, REAL_SR, AdversarialRecipe
 from srdistill.training.recipe import Recipe
 
@@ -25,18 +32,19 @@ class LabelFreePlan:
     networks: dict[str, dict] = field(metadata={"about": "students"})
     recipes_x4: dict[str, AdversarialRecipe | Recipe] = field(metadata={"about": "training recipes"})
     size: int = field(metadata={"about": "side of the patches, px"})
-    selection: dict = field(metadata={"about": "selection of patches"})
+    selection: Selection = field(metadata={"about": "selection of patches"})
     counts: tuple[int, ...] = field(metadata={"about": "images in a set", "tables": ("labelfree_t1", "labelfree_t2")})
     control_counts: tuple[int, ...] = field(
         metadata={"about": "images in random and undistilled sets", "tables": ("labelfree_t1", "labelfree_t2")}
     )
     selection_counts: tuple[int, ...] = field(metadata={"about": "images in a set", "tables": ("labelfree_t3",)})
     prior: str = field(metadata={"about": "autoencoder of the diffusion model"})
-    prior_settings: dict = field(metadata={"about": "settings of the autoencoder"})
-    pretraining: dict = field(metadata={"about": "diffusion model, trained from scratch (empty: DiT-XL/2)"})
-    fine_tuning: dict = field(metadata={"about": "fine-tuning"})
-    sampling: dict = field(metadata={"about": "sampling"})
-    gsdd: dict = field(metadata={"about": "GSDD", "tables": ("labelfree_t1",)})
+    prior_recipe: AutoencoderRecipe | None = field(metadata={"about": "training of the autoencoder"})
+    transformer: dict = field(metadata={"about": "diffusion model, trained from scratch (empty: DiT-XL/2)"})
+    pretraining: DiffusionRecipe | None = field(metadata={"about": "training from scratch"})
+    fine_tuning: FineTuning = field(metadata={"about": "fine-tuning"})
+    sampling: Sampling = field(metadata={"about": "sampling"})
+    gsdd: FeatureMatching = field(metadata={"about": "GSDD", "tables": ("labelfree_t1",)})
 
     @property
     def crop(self) -> int:
@@ -56,12 +64,12 @@ class LabelFreePlan:
 
     def deviations(self, table: str = "") -> list[str]:
         """How this plan departs from the paper's, one sentence per field."""
-        return departures(self, _PAPER.of_table(table) if table else _PAPER, table)
+        return departures(self, PAPER.of_table(table) if table else PAPER, table)
 
 
 # The weight of the high-frequency term is lost; on a small model this one brings samples near the detail of the patches.
 _DETAIL = 0.005
-_PAPER = LabelFreePlan(
+PAPER = LabelFreePlan(
     train="ost",
     train_side=0,
     train_min_side=256,
@@ -85,17 +93,18 @@ _PAPER = LabelFreePlan(
         "HiT-SR": Recipe(20_000, 32, 256, lr=5e-4, schedule="cosine"),
     },
     size=256,
-    selection={"threshold": 23.0, "stride": 256, "features": "clip"},
+    selection=Selection(threshold=23.0, stride=256, features="clip"),
     counts=(7, 35, 70, 140, 280, 420),
     control_counts=(7, 35, 70, 140, 280, 420),
     selection_counts=(140, 280, 420),
     prior="sd_vae",
-    prior_settings={},
-    pretraining={},
-    # 70 epochs of some four thousand patches.
-    fine_tuning={"iterations": 35_000, "detail": _DETAIL, "crop": 16},
-    sampling={"guidance": 4.0, "guided_channels": 3},
-    gsdd={"iterations": 2000, "inversion": {"iterations": 1000}},
+    prior_recipe=None,
+    transformer={},
+    pretraining=None,
+    # 70 epochs of some four thousand patches. DiT-XL/2 knows other classes than these.
+    fine_tuning=FineTuning(DiffusionRecipe(35_000), detail=_DETAIL, crop=16, rows="null"),
+    sampling=Sampling(guidance=4.0, guided_channels=3),
+    gsdd=FeatureMatching(iterations=2000, inversion=InversionRecipe(iterations=1000)),
 )
 _GPU = LabelFreePlan(
     train="sr291",
@@ -118,17 +127,17 @@ _GPU = LabelFreePlan(
         "HiT-SR": Recipe(800, 16, 128, lr=5e-4, schedule="cosine", precision="bf16"),
     },
     size=128,
-    selection={"threshold": 23.0, "stride": 32, "features": "mobilenet"},
+    selection=Selection(threshold=23.0, stride=32, features="mobilenet"),
     counts=(7, 35, 140),
     control_counts=(140,),
     selection_counts=(140,),
     prior="taef2",
-    prior_settings={},
-    pretraining={"iterations": 6000, "batch": 32, "lr": 1e-3, "ema": 0.999, "precision": "bf16",
-                 "architecture": {"width": 384, "depth": 12, "heads": 6}},
-    fine_tuning={"iterations": 1000, "detail": _DETAIL, "ema": 0.99},
-    sampling={"guidance": 1.5},
-    gsdd={"iterations": 500, "inversion": {"iterations": 300}},
+    prior_recipe=None,
+    transformer={"width": 384, "depth": 12, "heads": 6},
+    pretraining=DiffusionRecipe(6000, batch=32, ema=0.999, precision="bf16"),
+    fine_tuning=FineTuning(DiffusionRecipe(1000, ema=0.99), detail=_DETAIL, rows="keep"),
+    sampling=Sampling(guidance=1.5),
+    gsdd=FeatureMatching(iterations=500, inversion=InversionRecipe(iterations=300)),
 )  # fmt: skip
 _LAPTOP = LabelFreePlan(
     train="photos",
@@ -159,17 +168,17 @@ _LAPTOP = LabelFreePlan(
     },
     size=64,
     # 23 dB would leave three pictures out altogether; the paper says that its threshold is the median.
-    selection={"quantile": 0.5, "stride": 32, "features": "hog"},
+    selection=Selection(quantile=0.5, stride=32, features="hog"),
     counts=(7, 35),
     control_counts=(35,),
     selection_counts=(35,),
     prior="autoencoder",
-    prior_settings={"iterations": 2000},
-    pretraining={"iterations": 1300, "batch": 8, "lr": 4e-3, "ema": 0.98, "schedule": "cosine", "warm_up": 50,
-                 "architecture": {"width": 96, "depth": 2, "heads": 3}},
-    fine_tuning={"iterations": 150, "detail": _DETAIL, "ema": 0.98},
-    sampling={"guidance": 1.5},
-    gsdd={"iterations": 15, "lr": 0.02, "most_real": 32, "inversion": {"iterations": 15, "lr": 0.05}},
+    prior_recipe=AutoencoderRecipe(iterations=2000),
+    transformer={"width": 96, "depth": 2, "heads": 3},
+    pretraining=DiffusionRecipe(1300, batch=8, lr=4e-3, ema=0.98, schedule="cosine", warm_up=50),
+    fine_tuning=FineTuning(DiffusionRecipe(150, ema=0.98), detail=_DETAIL, rows="keep"),
+    sampling=Sampling(guidance=1.5),
+    gsdd=FeatureMatching(iterations=15, lr=0.02, most_real=32, inversion=InversionRecipe(iterations=15, lr=0.05)),
 )  # fmt: skip
 _SMOKE = LabelFreePlan(
     train="photos",
@@ -191,15 +200,16 @@ _SMOKE = LabelFreePlan(
         "EDSR": Recipe(2, 2, 24), "RCAN": Recipe(2, 2, 24), "SRFormer": Recipe(2, 2, 24), "HiT-SR": Recipe(2, 2, 24),
     },
     size=32,
-    selection={"quantile": 0.9, "stride": 16, "features": "hog"},
+    selection=Selection(quantile=0.9, stride=16, features="hog"),
     counts=(7,),
     control_counts=(7,),
     selection_counts=(7,),
     prior="autoencoder",
-    prior_settings={"iterations": 10, "width": 8, "patch": 16},
-    pretraining={"iterations": 2, "batch": 4, "architecture": {"width": 24, "depth": 2, "heads": 1}},
-    fine_tuning={"iterations": 2, "batch": 4, "detail": _DETAIL},
-    sampling={"guidance": 1.5, "steps": 3},
-    gsdd={"iterations": 2, "inversion": {"iterations": 2}},
+    prior_recipe=AutoencoderRecipe(iterations=10, width=8, patch=16),
+    transformer={"width": 24, "depth": 2, "heads": 1},
+    pretraining=DiffusionRecipe(2, batch=4),
+    fine_tuning=FineTuning(DiffusionRecipe(2, batch=4), detail=_DETAIL, rows="keep"),
+    sampling=Sampling(guidance=1.5, steps=3),
+    gsdd=FeatureMatching(iterations=2, inversion=InversionRecipe(iterations=2)),
 )  # fmt: skip
-LABEL_FREE = {"smoke": _SMOKE, "laptop": _LAPTOP, "gpu": _GPU, "paper": _PAPER}
+PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP, "gpu": _GPU, "paper": PAPER}

@@ -1,11 +1,13 @@
 """What a plan of a table's run is made of: test sets, and fields that say in words how they depart from the paper's."""
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, is_dataclass
 
 from srdistill.training.adversarial_recipe import AdversarialRecipe
 from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.recipe import Recipe
+
+_IN_ONE_LINE = Recipe | AdversarialRecipe | ClassificationRecipe
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,19 @@ def departures(ours, theirs, table: str, skipped: frozenset[str] = frozenset()) 
     for item in fields(ours):
         mine, paper = getattr(ours, item.name), getattr(theirs, item.name)
         if item.name not in skipped and _matters(item, table) and mine != paper:
-            lines.append(f"{item.metadata['about']}: {_words(mine)} (paper: {_words(paper)})")
+            lines.append(f"{item.metadata['about']}: {_difference(mine, paper)}")
     return lines
+
+
+def _difference(mine: object, paper: object) -> str:
+    """In words; of two settings of one kind only what differs."""
+    if not is_dataclass(mine) or type(mine) is not type(paper) or isinstance(mine, _IN_ONE_LINE):
+        return f"{_words(mine)} (paper: {_words(paper)})"
+    return ", ".join(
+        f"{f.name} {_words(getattr(mine, f.name))} (paper: {_words(getattr(paper, f.name))})"
+        for f in fields(mine)
+        if getattr(mine, f.name) != getattr(paper, f.name)
+    )
 
 
 def _matters(item: Field, table: str) -> bool:
@@ -44,7 +57,7 @@ def _matters(item: Field, table: str) -> bool:
 
 def _words(value) -> str:
     if isinstance(value, dict):
-        nested = dict | tuple | Recipe | AdversarialRecipe | ClassificationRecipe
+        nested = dict | tuple | _IN_ONE_LINE
         words = "; ".join(f"{name} {_words(entry)}" if isinstance(entry, nested) else f"{name} {entry}"
                           for name, entry in value.items())  # fmt: skip
         return words or "as published"
@@ -59,8 +72,19 @@ def _words(value) -> str:
     if isinstance(value, ClassificationRecipe):
         return (f"{value.epochs} epochs, batch {value.batch}, lr {value.lr:g} {value.schedule}, T {value.temperature:g}, "
                 f"{value.precision}")  # fmt: skip
+    if is_dataclass(value) and not isinstance(value, TestSet):
+        changed = [f"{f.name} {_words(v)}" for f in fields(value) if (v := getattr(value, f.name)) != f.default]
+        return " ".join(changed) or "as published"
     if isinstance(value, tuple):
         return ", ".join(
             t.name + (f" (central {t.side} px)" if t.side else "") if isinstance(t, TestSet) else str(t) for t in value
         )
     return str(value)
+
+
+def named_settings(networks: Mapping[str, Mapping]) -> str:
+    """Networks and their settings in words."""
+    return ", ".join(
+        f"{name} {', '.join(f'{key} {value}' for key, value in sizes.items()) or 'as published'}"
+        for name, sizes in networks.items()
+    )

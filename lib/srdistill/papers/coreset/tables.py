@@ -1,0 +1,149 @@
+"""What is run for each of the coreset paper's tables: the printed methods that run here, and the controls that they lack."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from srdistill.papers.coreset.collages import collages
+from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
+from srdistill.papers.coreset.engines import engine, expanded, unexpanded
+from srdistill.papers.coreset.expansion import ABLATION, Expansion
+from srdistill.papers.coreset.printed import OURS, RDED, SRE2L
+from srdistill.papers.coreset.sre2l import sre2l
+from srdistill.study.classification import ALL_PICTURES, ClassificationStudy
+from srdistill.study.paper import Table
+from srdistill.study.rows import Cell, ClassRow, FromCell, Row
+from srdistill.study.tasks import Resource, Task
+
+SELECTED, RANDOM, WHOLE = "Selected patches", "Random patches", "Whole pictures"
+# The rows of table 4 by the parts that they have.
+PRINTED_PARTS = {
+    "text": "Only text cond.",
+    "superres": "Superres (rho=0.5)",
+    "superres+aug": "Superres+Aug (rho=0.8)",
+    "superres+aug+mixup": "Superres+Aug+Mixup (rho=0.8)",
+}
+_ALL_PARTS = "superres+aug+mixup"
+
+
+def _teacher(study: ClassificationStudy, cell: Cell) -> Task:
+    return study.teacher(cell.dataset, cell.network)
+
+
+def _engine(study: ClassificationStudy, cell: Cell) -> Resource:
+    return engine(study, cell.dataset)
+
+
+# What differs from data set to data set, and from student to student.
+PARTS = {"teacher": _teacher, "engine": _engine}
+
+
+def coreset_row(
+    study: ClassificationStudy, ipc: int, label: str, method: Callable, /, *,
+    expansion: Expansion | None = None, training: dict | None = None, **settings,
+) -> ClassRow:  # fmt: skip
+    """A row of ``ipc`` pictures per class. ``method`` gets the training pictures, a generator, and ``settings``.
+
+    ``expansion``: what a diffusion model makes of every patch in every epoch; None: patches are enlarged, pictures taken as they
+    are. ``training``: how the students' recipe differs from the plan's. Pictures are augmented before the teacher labels
+    them, so that a label is of what the student sees, which is then trained without augmentation.
+    """
+    recipe = replace(study.plan.student(ipc), **(training or {}))
+    plain = replace(recipe, crop_scale=(1.0, 1.0), flip=False, cutmix=False, collage=1)
+    given = {"views": recipe} | ({"engine": FromCell("engine"), "expansion": expansion} if expansion else {})
+    source = expanded if expansion else unexpanded
+    return ClassRow(label, method, settings, ipc, plain, source, given, extra_bytes)
+
+
+def selected(study: ClassificationStudy, ipc: int, factor: int = 0) -> dict:
+    """The plan's settings of ``coreset_patches``."""
+    chosen = {"ipc": ipc, "factor": factor or study.plan.factor, "teacher": FromCell("teacher")}
+    return chosen | study.plan.selection
+
+
+def rded(study: ClassificationStudy, ipc: int, label: str, patches: Row, factor: int, **training) -> ClassRow:
+    """RDED's row: collages of selected patches, their cells shuffled in training."""
+    shuffled = {"collage": factor, "crop_scale": (1 / factor, 1.0)}
+    return coreset_row(study, ipc, label, collages, patches=patches, training=shuffled | training)
+
+
+# --- what is stored -----------------------------------------------------------------------------------------------------
+
+
+def soft_label_bytes(study: ClassificationStudy, row: ClassRow) -> int:
+    """What the soft labels of all epochs take on the first data set, in half precision; 0 for all pictures."""
+    if row.method is None:
+        return 0
+    images = study.entry(study.set_task(row, 0)).value["sizes"]["images"]
+    return row.recipe.epochs * images * len(study.dataset.train.classes) * 2
+
+
+def engine_bytes(study: ClassificationStudy, row: ClassRow) -> int:
+    """What the diffusion model takes that the row's pictures cannot be made without."""
+    needed = isinstance(row, ClassRow) and "engine" in row.source_settings
+    return study.open(engine(study, study.dataset.name)).bytes if needed else 0
+
+
+def extra_bytes(study: ClassificationStudy, row: ClassRow) -> int:
+    """Both."""
+    return soft_label_bytes(study, row) + engine_bytes(study, row)
+
+
+# --- the tables ---------------------------------------------------------------------------------------------------------
+
+
+def _methods(study: ClassificationStudy, ipc: int) -> list[Row]:
+    r, everything = study.plan.factor, ABLATION[_ALL_PARTS]
+    patches = coreset_row(study, ipc, f"{SELECTED}, IPC {ipc}", coreset_patches, **selected(study, ipc))
+    longer = study.plan.student(ipc).epochs * r**2
+    chance = {"ipc": ipc, "factor": r}
+    return [
+        coreset_row(study, ipc, f"{SRE2L}, IPC {ipc}", sre2l, ipc=ipc, teacher=FromCell("teacher"), recovery=study.plan.sre2l),
+        rded(study, ipc, f"{RDED}, IPC {ipc}", patches, r),
+        coreset_row(study, ipc, f"{OURS}, IPC {ipc}", coreset_patches, expansion=everything, **selected(study, ipc)),
+        rded(study, ipc, f"{RDED}, as many pictures, IPC {ipc}", patches, r, epochs=longer),
+        patches,
+        coreset_row(study, ipc, f"{RANDOM}, IPC {ipc}", random_coreset, **chance),
+        coreset_row(study, ipc, f"{RANDOM}, expanded, IPC {ipc}", random_coreset, expansion=everything, **chance),
+        coreset_row(study, ipc, f"{WHOLE}, IPC {ipc}", random_coreset, ipc=ipc, factor=1, scale=(1.0, 1.0)),
+    ]
+
+
+def tables_1_and_2(study: ClassificationStudy) -> list[Row]:
+    """All pictures, then for every IPC the printed methods and the controls."""
+    return [Row(ALL_PICTURES)] + [row for ipc in study.plan.ipcs[study.name] for row in _methods(study, ipc)]
+
+
+def table_3(study: ClassificationStudy) -> list[Row]:
+    """The size of patches: ours and RDED's at every factor."""
+    ours, theirs = [], []
+    for r in study.plan.factors:
+        patches = coreset_row(study, 1, f"patches, r = {r}", coreset_patches, **selected(study, 1, r))
+        everything = ABLATION[_ALL_PARTS]
+        ours.append(coreset_row(study, 1, f"r = {r}", coreset_patches, expansion=everything, **selected(study, 1, r)))
+        theirs.append(rded(study, 1, f"RDED, r = {r}", patches, r))
+    return ours + theirs
+
+
+def table_4(study: ClassificationStudy) -> list[Row]:
+    """The parts of the expansion; as controls the same patches enlarged, and random patches with all parts."""
+    r, chosen = study.plan.factor, selected(study, 1)
+    patches = coreset_row(study, 1, f"{SELECTED}, enlarged", coreset_patches, **chosen)
+    whole, everything = PRINTED_PARTS[_ALL_PARTS], ABLATION[_ALL_PARTS]
+    return [
+        rded(study, 1, RDED, patches, r),
+        *(coreset_row(study, 1, name, coreset_patches, expansion=ABLATION[part], **chosen)
+          for part, name in PRINTED_PARTS.items()),
+        patches,
+        coreset_row(study, 1, f"{RANDOM}, enlarged", random_coreset, ipc=1, factor=r),
+        coreset_row(study, 1, f"{RANDOM}, {whole}", random_coreset, expansion=everything, ipc=1, factor=r),
+    ]  # fmt: skip
+
+
+_EXPANSION, _ABLATION = "09_coreset_expansion", "10_expansion_ablation"
+TABLES = (
+    Table("coreset_t1", "Coreset, table 1: expanded patches against RDED and SRe2L", _EXPANSION, tables_1_and_2),
+    Table("coreset_t2", "Coreset, table 2: the same at low resolution", _EXPANSION, tables_1_and_2),
+    Table("coreset_t3", "Coreset, table 3 and figure 5: the size of patches", _ABLATION, table_3,
+          shown=("accuracy", "seconds_per_epoch"), timed=True),
+    Table("coreset_t4", "Coreset, table 4: the parts of the expansion", _ABLATION, table_4),
+)  # fmt: skip

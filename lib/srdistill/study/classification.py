@@ -1,0 +1,213 @@
+"""Studies of classification: students learn a source's pictures and a teacher's soft labels, and are tested."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from srdistill.images.labelled import LabelledPictures
+from srdistill.seeds import derive_seed
+from srdistill.sets.distilled_set import Sizes, sizes_of
+from srdistill.study.pictures import labelled
+from srdistill.study.rows import Cell, ClassRow, Results, Row
+from srdistill.study.settings import named_settings
+from srdistill.study.steps.classifiers import CLASSIFIER, STUDENT, TEACHER
+from srdistill.study.study import Study
+from srdistill.study.tasks import Resource, Task
+from srdistill.training.classification import train_classifier, train_student
+from srdistill.training.teacher import check_teacher
+
+ALL_PICTURES = "All pictures, own labels"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures to train on and to test on, as resources; ``train`` and ``test`` load them."""
+
+    name: str
+    parts: Mapping[str, Resource]
+
+    @property
+    def train(self) -> LabelledPictures:
+        """To train on."""
+        return self.parts["train"].load()
+
+    @property
+    def test(self) -> LabelledPictures:
+        """To test on."""
+        return self.parts["test"].load()
+
+
+class ClassificationStudy(Study):
+    """See ``Study``. The plan names data sets (``tasks``), students, teachers and recipes.
+
+    ``data``: a folder of one's own pictures, ``train/<class>`` and ``val/<class>`` inside, which are cut to squares of the
+    profile's size; or with pictures only, each of which is then a class, that of its crops.
+    """
+
+    metrics = ("accuracy", "best_accuracy", "seconds_per_epoch")
+    use = "Training pictures of a classifier, or patches to be enlarged; file names end with the class."
+    lpips, lpips_note = None, ""
+
+    @cached_property
+    def datasets(self) -> dict[str, Dataset]:
+        """The data sets of the table by name."""
+        plans = self.plan.tasks[self.name]
+        if self.data:
+            plans = (replace(plans[0], name="own", collection=self.data, train=None, test=None),)
+        return {
+            plan.name: Dataset(plan.name, {part: labelled(plan.collection, part, plan.size, getattr(plan, part))
+                                           for part in ("train", "test")})
+            for plan in plans
+        }  # fmt: skip
+
+    @property
+    def dataset(self) -> Dataset:
+        """The first data set."""
+        return next(iter(self.datasets.values()))
+
+    @property
+    def networks(self) -> list[str]:
+        """The students."""
+        return list(self.plan.networks[self.name])
+
+    def larger(self, dataset: str, size: int) -> Resource:
+        """The training pictures of a data set at another ``size``."""
+        found = self.datasets[dataset].parts["train"]
+        return found if found.settings["size"] == size else labelled(**(dict(found.settings) | {"size": size}))
+
+    def real(self, dataset: str = "") -> Resource:
+        """The training pictures of a data set, the first by default."""
+        return self.datasets[dataset or self.dataset.name].parts["train"]
+
+    # --- teachers and students ----------------------------------------------------------------------------------------
+
+    def on_all(self, dataset: str, network: str, seed: int) -> Task:
+        """The task that trains on all pictures with their own labels: the upper bound, and with seed 0 the teacher."""
+        settings = dict(self.datasets[dataset].parts) | {
+            "recipe": self.plan.teacher, "classifier": self.plan.classifiers[network],
+        }  # fmt: skip
+        label = f"{network} on all of {dataset}, seed {seed}"
+        return Task(CLASSIFIER, train_classifier, settings, seed, self.device, self.table.timed, label)
+
+    def teacher(self, dataset: str, network: str) -> Task:
+        """The task that checks the teacher: what needs it fails if its accuracy is below the plan's gate."""
+        network_task = replace(self.on_all(dataset, network, 0), alone=False)
+        settings = {"network": network_task, "test": self.datasets[dataset].parts["test"], "gate": self.plan.gate}
+        return Task(TEACHER, check_teacher, settings, 0, self.device, label=f"teacher {network} on {dataset}")
+
+    def source(self, row: ClassRow, seed: int, dataset: str = "", network: str = "") -> Resource:
+        """Epoch to pictures and soft labels: what students of this row see."""
+        dataset, network = dataset or self.dataset.name, network or self.networks[0]
+        cell = Cell(row, network, seed, None, dataset=dataset)
+        settings = {
+            "made": self.set_task(row, seed, dataset, network),
+            "teacher": self.teacher(dataset, network),
+            "real": self.real(dataset),
+            "seed": derive_seed(seed, "pictures"),
+        }
+        return Resource(row.source, settings | {name: self.resolved(v, cell) for name, v in row.source_settings.items()})
+
+    def student(self, row: Row, network: str, seed: int, dataset: str = "") -> Task:
+        """The task that trains and tests a student of the row."""
+        dataset = dataset or self.dataset.name
+        if row.method is None:
+            return self.on_all(dataset, network, seed)
+        settings = dict(self.datasets[dataset].parts) | {
+            "source": self.source(row, seed, dataset, network), "recipe": row.recipe,
+            "classifier": self.plan.classifiers[network],
+        }  # fmt: skip
+        label = f"{network} on {row.label}, {dataset}, seed {seed}"
+        return Task(STUDENT, train_student, settings, seed, self.device, self.table.timed, label)
+
+    def cells(self, rows: Sequence[Row], networks: Sequence[str] = (), scale: int = 0) -> list[Cell]:
+        """Every data set, student and row, seed by seed."""
+        found = []
+        for seed in self.seeds:
+            for dataset in self.datasets:
+                for network in networks or self.networks:
+                    for row in rows:
+                        task = self.student(row, network, seed, dataset)
+                        found.append(Cell(row, network, seed, task, task, dataset))
+        return found
+
+    def lines(self, cell: Cell, answer: dict, context: object) -> list[dict]:
+        """One line: accuracy after the last epoch, and the best of those tested; seconds where the table is about time."""
+        history = answer["history"]
+        seconds = {}
+        if self.table.timed:
+            seconds["seconds_per_epoch"] = self.entry(cell.student).seconds / len(history["loss"])
+        return [
+            {
+                "row": cell.row.label, "network": cell.network, "seed": cell.seed, "testset": cell.dataset,
+                "collapsed": False, "accuracy": history["accuracy"][-1], "best_accuracy": max(history["accuracy"]),
+            }
+            | seconds
+        ]  # fmt: skip
+
+    # --- what is said of the run --------------------------------------------------------------------------------------
+
+    def where(self, cell: Cell) -> str:
+        """A coreset depends on data set and teacher."""
+        return f", {cell.dataset or self.dataset.name}"
+
+    def set_task(self, row: Row, seed: int, dataset: str = "", network: str = "") -> Task:
+        """By default of the first data set and student."""
+        return super().set_task(row, seed, dataset or self.dataset.name, network or self.networks[0])
+
+    def set_tasks(self, row: Row) -> list[tuple[str, int, Task]]:
+        """The row's sets: data set and student in words, seed, task."""
+        return [
+            (f", {dataset}, {network}", seed, self.set_task(row, seed, dataset, network))
+            for dataset in self.datasets
+            for network in self.networks
+            for seed in self.seeds
+        ]
+
+    @property
+    def tests(self) -> dict[str, LabelledPictures]:
+        """Test pictures by data set."""
+        return {name: found.test for name, found in self.datasets.items()}
+
+    def sizes(self, row: Row | None) -> Sizes:
+        """Sizes of the row's set of seed 0 on the first data set; the last one with all that the row needs besides.
+
+        None: of the training pictures.
+        """
+        if row is None:
+            return sizes_of(list(self.dataset.train.images))
+        sizes = Sizes(**self.entry(self.set_task(row, 0)).value["sizes"])
+        extra = row.extra_bytes(self, row) if row.extra_bytes else 0
+        return replace(sizes, total_bytes=sizes.total_bytes + extra)
+
+    def about(self) -> dict[str, str]:
+        """The run in a few lines, for ``describe``."""
+        return {
+            "students and teachers": named_settings({name: self.plan.classifiers[name] for name in self.networks}),
+            "data sets": "; ".join(
+                f"{name}: {len(found.train.classes)} classes, {len(found.train):,} pictures of {found.train.size} px to "
+                f"train on, {len(found.test):,} to test on" for name, found in self.datasets.items()
+            ) or "none of this table in this profile",
+        }  # fmt: skip
+
+    def footnotes(self, results: Results) -> list[str]:
+        """What has to stand under a table of this study."""
+        scores = results.scores
+        gap = (scores.best_accuracy - scores.accuracy).mean() if len(scores) else 0.0
+        return [
+            f"Profile {self.profile.name}: {self.about()['data sets']}; {len(self.seeds)} seed(s). Top-1 accuracy in percent "
+            "after the last epoch; mean ± standard deviation over seeds.",
+            "The best accuracy among the epochs tested in the last fifth, chosen on the test pictures as others report it, "
+            f"would be {gap:.1f} points higher on average.",
+            "Teachers are the students' own architecture, trained on all pictures (seed 0). Pictures are augmented before the "
+            "teacher labels them; the soft labels of all epochs count in the bytes.",
+        ]
+
+    @property
+    def origin(self) -> str:
+        """Where the training pictures are from."""
+        return ", ".join(found.train.name for found in self.datasets.values())
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Hashes of training and test pictures of every data set."""
+        return {f"{name}, {part}": d.parts[part].digest for name, d in self.datasets.items() for part in ("train", "test")}

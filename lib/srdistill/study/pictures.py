@@ -1,0 +1,48 @@
+"""Pictures as resources of tasks: loaders with JSON settings, which every worker can call for itself."""
+
+from pathlib import Path
+
+from srdistill.images.collections import load_collection
+from srdistill.images.labelled import LabelledPictures
+from srdistill.images.labelled_collections import load_labelled
+from srdistill.images.perceptual import Lpips
+from srdistill.images.photo_classes import picture_classes
+from srdistill.images.pictures import Pictures
+from srdistill.study.tasks import Resource
+
+# How many crops of each of one's own pictures there are to train on, and to test on.
+_CROPS = {"train": 100, "test": 50}
+
+
+def cut_collection(collection: str, split: str, side: int, least: int) -> Pictures:
+    """A named collection, or a folder; the central ``side`` px of each picture (0: whole); none smaller than ``least`` px."""
+    pictures = load_collection(collection, split)
+    pictures = pictures.center_crop(side) if side else pictures
+    return pictures.at_least(least) if least else pictures
+
+
+def pictures(collection: str, split: str, side: int = 0, least: int = 0) -> Resource:
+    """``cut_collection`` as a resource."""
+    return Resource(cut_collection, {"collection": collection, "split": split, "side": side, "least": least}, hashed=True)
+
+
+def classes(collection: str, split: str, size: int, per_class: int | None) -> LabelledPictures:
+    """A labelled collection; of a folder without ``train`` in it, every picture is a class, that of its crops."""
+    if Path(collection).is_absolute() and not Path(collection, "train").is_dir():
+        return picture_classes(load_collection(collection), split, size=size, per_class=_CROPS[split], seed=0)
+    return load_labelled(collection, split, size=size, per_class=per_class, download=True)
+
+
+def labelled(collection: str, split: str, size: int, per_class: int | None) -> Resource:
+    """``classes`` as a resource."""
+    return Resource(classes, {"collection": collection, "split": split, "size": size, "per_class": per_class}, hashed=True)
+
+
+def lpips_model(backbone: str, download: bool) -> Lpips:
+    """The metric; its ``digest`` is that of the backbone's weights. Raises WeightsMissing."""
+    return Lpips(backbone, download=download)
+
+
+def perceptual_distance(backbone: str, download: bool, device: str = "cpu"):
+    """A differentiable distance of two float batches in [-1, 1]: LPIPS, with gradients. Raises WeightsMissing."""
+    return Lpips(backbone, download=download).model.to(device)

@@ -1,0 +1,22 @@
+"""Scores of a super-resolution network on every test picture; without a network, of bicubic."""
+
+from srdistill.study.store import Entry
+from srdistill.study.tasks import Step, Task
+from srdistill.study.work import Work
+
+
+def score_network(task: Task, work: Work):
+    """``task.function`` (``evaluate``) of the opened network on each of the test sets."""
+    given = {name: work.opened(value) for name, value in task.settings.items()}
+    found = {
+        name: task.function(given["network"], pictures, given["scale"], device=work.device, lpips=given["lpips"])
+        for name, pictures in given["tests"].items()
+    }
+    return {"scores": found}, None
+
+
+def _read(entry: Entry, task: Task, work: Work) -> dict[str, list[dict]]:
+    return entry.value["scores"]
+
+
+SCORES = Step("scores", score_network, _read)
