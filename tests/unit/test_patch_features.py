@@ -25,6 +25,7 @@ from srdistill.papers.labelfree.learned_features import (
 )
 from srdistill.papers.labelfree.patch_features import patch_features
 from srdistill.papers.labelfree.patch_pool import candidate_patches
+from srdistill.papers.labelfree.selection import Selection
 from srdistill.priors.prior import PriorError
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.weights import WeightsMissing
@@ -32,7 +33,7 @@ from srdistill.weights import WeightsMissing
 
 @pytest.fixture(scope="module")
 def pool(pictures):
-    return candidate_patches(pictures, size=32, stride=16, quantile=0.3)
+    return candidate_patches(pictures, size=32, selection=Selection(stride=16, quantile=0.3))
 
 
 @pytest.fixture
