@@ -8,14 +8,13 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from tiny_teacher import NAMES, SIZE, TinyTeacher, photo_classes, trained_teacher
-from torch import nn
 
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.pictures import PictureError
+from srdistill.images.pictures import PictureError, to_float
 from srdistill.images.resized_crops import draw_boxes
 from srdistill.networks.classifiers import IMAGENET_MEAN, build_classifier
 from srdistill.papers.coreset.collages import collages
-from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
+from srdistill.papers.coreset.coreset_patches import coreset_patches, padded, random_coreset
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError, SetError
 from srdistill.sets.random_crops import random_crops
@@ -41,13 +40,13 @@ def select(data, teacher, **settings):
     return coreset_patches(LabelledPictures(*data, NAMES), teacher=teacher, **settings)
 
 
-def collage(patches, **settings):
-    return collages(None, patches=patches, generator=generator(), **settings)
+def collage(patches, size=SIZE, **settings):
+    real = LabelledPictures(torch.zeros(3, 3, size, size, dtype=torch.uint8), torch.arange(3), NAMES)
+    return collages(real, patches=patches, generator=generator(), **settings)
 
 
-@pytest.mark.parametrize("scoring", ["native", "padded"])
 @pytest.mark.parametrize("factor, batch", [(2, 5), (3, 64)])
-def test_is_the_plain_loop_over_crops(data, teacher, scoring, factor, batch):
+def test_is_the_plain_loop_over_crops(data, teacher, factor, batch):
     images, labels = data
     crops, ipc, size = 3, 1, SIZE // factor
     boxes = draw_boxes(len(images) * crops, SIZE, generator_for(0, "coreset crops")).tolist()
@@ -62,17 +61,14 @@ def test_is_the_plain_loop_over_crops(data, teacher, scoring, factor, batch):
             for top, left, height, width in boxes[place * crops : (place + 1) * crops]:
                 crop = images[index : index + 1, :, top : top + height, left : left + width] / 255.0
                 patch = F.interpolate(crop, (size, size), mode="bilinear", antialias=True).mul(255).round()
-                shown = patch / 255
-                if scoring == "padded":
-                    canvas = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1).repeat(1, 1, SIZE, SIZE)
-                    at = (SIZE - size) // 2
-                    canvas[..., at : at + size, at : at + size] = shown
-                    shown = canvas
-                loss = F.cross_entropy(teacher(shown).double(), labels[index : index + 1])
+                canvas = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1).repeat(1, 1, SIZE, SIZE)
+                at = (SIZE - size) // 2
+                canvas[..., at : at + size, at : at + size] = patch / 255
+                loss = F.cross_entropy(teacher(canvas).double(), labels[index : index + 1])
                 scored.append((float(loss), patch[0]))
             best.append(min(scored, key=lambda pair: pair[0]))
         expected += [patch for _, patch in sorted(best, key=lambda pair: pair[0])[: ipc * factor**2]]
-    found = select(data, teacher, ipc=ipc, factor=factor, crops=crops, scoring=scoring, batch=batch)
+    found = select(data, teacher, ipc=ipc, factor=factor, crops=crops, batch=batch)
     # Rounding at half a level may differ by one.
     assert (found.images.float() - torch.stack(expected)).abs().max() <= 1
     assert found.labels.tolist() == [label for label in range(3) for _ in range(ipc * factor**2)]
@@ -84,10 +80,30 @@ def test_what_is_kept_and_recorded(data, teacher):
     assert found.sizes.pixels == 2 * 3 * SIZE * SIZE  # as many as two whole pictures of each class
     assert found.settings["loss"] < select(data, teacher, pool=10, crops=1).settings["loss"]
     assert {"ipc": 2, "factor": 2, "size": 16, "crops": 3, "pool": 10}.items() <= found.settings.items()
+    assert found.settings["padding"] == pytest.approx(IMAGENET_MEAN)
     assert torch.equal(found.images, select(data, teacher, pool=10, batch=3).images)
     assert not torch.equal(found.images, select(data, teacher, pool=10, generator=generator(1)).images)
-    scores = F.cross_entropy(teacher_logits(teacher, found.images, classes=3), found.labels, reduction="none").view(3, 8)
-    assert bool((scores.diff(dim=1) > -1e-5).all())
+    assert bool((scores(teacher, found).view(3, 8).diff(dim=1) > -1e-5).all())
+    assert float(scores(teacher, found).mean()) == pytest.approx(found.settings["loss"], abs=1e-5)
+
+
+def scores(teacher, made):
+    """Cross entropy of every patch as the teacher was shown it, (N,)."""
+    shown = padded(to_float(made.images), SIZE, tuple(teacher.mean.flatten().tolist()))
+    return F.cross_entropy(teacher_logits(teacher, shown, classes=3), made.labels, reduction="none")
+
+
+def test_the_padding_is_what_the_teacher_subtracts(data):
+    """Another mean, other borders: after normalisation they are zero, as RDED's."""
+    teacher = build_classifier("ConvNet", classes=NAMES, size=SIZE, seed=0, width=8, mean=(0.3, 0.6, 0.1))
+    seen = []
+    handle = teacher.body.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    found = select(data, teacher)
+    handle.remove()
+    border = torch.ones(SIZE, SIZE, dtype=torch.bool)
+    border[8:24, 8:24] = False
+    assert found.settings["padding"] == pytest.approx((0.3, 0.6, 0.1))
+    assert all(part[..., border].abs().max() < 1e-6 and part[..., ~border].abs().max() > 0.1 for part in seen)
 
 
 def test_random_patches_have_the_same_budget_and_come_from_different_pictures(data, teacher):
@@ -95,8 +111,7 @@ def test_random_patches_have_the_same_budget_and_come_from_different_pictures(da
     found = select(data, teacher)
     assert control.images.shape == found.images.shape and torch.equal(control.labels, found.labels)
     assert control.settings["ipc"] == 2 and len({image.numpy().tobytes() for image in control.images}) == 24
-    loss = F.cross_entropy(teacher_logits(teacher, control.images, classes=3), control.labels)
-    assert float(loss) > found.settings["loss"]
+    assert float(scores(teacher, control).mean()) > found.settings["loss"]
 
 
 @pytest.mark.parametrize("factor, size", [(2, 32), (3, 32)])
@@ -153,7 +168,6 @@ def test_impossible_settings_are_refused(data, teacher):
         ({"factor": 0}, SelectionError, "factor must be 1 or more, got 0"),
         ({"ipc": 0}, ValueError, "ipc .* got 0"),
         ({"crops": 0}, SelectionError, "crops and batch must be 1 or more, got 0 and 64"),
-        ({"scoring": "enlarged"}, SelectionError, "unknown scoring 'enlarged'; there are: native, padded"),
     ]:
         with pytest.raises(error, match=message):
             select(data, teacher, **settings)
@@ -166,11 +180,10 @@ def test_a_teacher_that_does_not_fit_is_named(data):
     broken.head.bias.data[1] = math.nan
     with pytest.raises(TeacherError, match="NaN or infinity for 108 of 108 pictures, first picture 0"):
         select(data, broken)
-    fixed = build_classifier("ConvNet", classes=NAMES, size=SIZE, seed=0, width=8)
-    for one in (fixed, nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 3))):
-        with pytest.raises(TeacherError, match="cannot read pictures of 16 x 16 px.*scoring='padded'"):
-            select(data, one)
-        assert len(select(data, one, scoring="padded")) == 24
+    # Without global pooling it reads pictures of its own size alone; patches are shown to it in pictures of that size.
+    assert len(select(data, build_classifier("ConvNet", classes=NAMES, size=SIZE, seed=0, width=8))) == 24
+    with pytest.raises(TeacherError, match="cannot read pictures of 32 x 32 px"):
+        select(data, build_classifier("ConvNet", classes=NAMES, size=SIZE // 2, seed=0, width=8))
 
 
 def test_a_teacher_is_left_in_its_mode(data):

@@ -25,6 +25,7 @@ from srdistill.papers.labelfree.learned_features import (
 )
 from srdistill.papers.labelfree.patch_features import patch_features
 from srdistill.papers.labelfree.patch_pool import candidate_patches
+from srdistill.papers.labelfree.selection import Selection
 from srdistill.priors.prior import PriorError
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.weights import WeightsMissing
@@ -32,7 +33,7 @@ from srdistill.weights import WeightsMissing
 
 @pytest.fixture(scope="module")
 def pool(pictures):
-    return candidate_patches(pictures, size=32, stride=16, quantile=0.3)
+    return candidate_patches(pictures, size=32, selection=Selection(stride=16, quantile=0.3))
 
 
 @pytest.fixture
@@ -308,7 +309,7 @@ def test_clip_without_all_its_weights_is_refused(clip_copy):
 def test_networks_refuse_windows_that_are_no_squares_of_uint8(tiny_clip):
     model = load_clip(tiny_clip[0], check_hash=False)
     for windows in (torch.zeros(1, 3, 32, 36, dtype=torch.uint8), torch.zeros(1, 3, 32, 32)):
-        with pytest.raises(PictureError, match="square uint8 windows"):
+        with pytest.raises(PictureError, match="patches are square uint8"):
             model(windows)
 
 

@@ -9,9 +9,10 @@ from threadpoolctl import threadpool_limits
 from srdistill.papers.labelfree.patch_features import patch_features
 from srdistill.papers.labelfree.patch_pool import candidate_patches
 from srdistill.papers.labelfree.pseudo_labels import cluster, pseudo_labelled_patches
+from srdistill.papers.labelfree.selection import Selection
 from srdistill.sets.distilled_set import SelectionError
 
-CUT = {"size": 32, "stride": 8, "quantile": 0.5}
+CUT = Selection(stride=8, quantile=0.5)
 
 
 def seeded(seed=0):
@@ -20,7 +21,7 @@ def seeded(seed=0):
 
 @pytest.fixture(scope="module")
 def features(pictures):
-    return patch_features(candidate_patches(pictures, **CUT), "hog")
+    return patch_features(candidate_patches(pictures, size=32, selection=CUT), "hog")
 
 
 def test_every_patch_belongs_to_its_nearest_centre(features):
@@ -73,8 +74,8 @@ def test_impossible_settings_are_refused(features, given):
 
 
 def test_pool_has_the_candidates_and_their_classes(pictures, features):
-    pool = pseudo_labelled_patches(pictures, **CUT, generator=seeded(), clusters=5)
-    plain = candidate_patches(pictures, **CUT)
+    pool = pseudo_labelled_patches(pictures, size=32, generator=seeded(), selection=replace(CUT, clusters=5))
+    plain = candidate_patches(pictures, size=32, selection=CUT)
     for name in ("picture", "top", "left", "score"):
         assert torch.equal(getattr(pool, name), getattr(plain, name))
     expected = cluster(features, 5, seeded())
@@ -85,7 +86,7 @@ def test_pool_has_the_candidates_and_their_classes(pictures, features):
 
 
 def test_members_of_a_class_come_nearest_first(pictures):
-    pool = pseudo_labelled_patches(pictures, **CUT, generator=seeded(), clusters=5)
+    pool = pseudo_labelled_patches(pictures, size=32, generator=seeded(), selection=replace(CUT, clusters=5))
     found = [pool.members(label) for label in range(5)]
     assert torch.equal(torch.cat(found).sort().values, torch.arange(len(pool)))
     for label, members in enumerate(found):
@@ -98,7 +99,8 @@ def test_features_are_named_in_the_settings(pictures):
     def brightness(images):
         return images.float().mean((2, 3))
 
-    pool = pseudo_labelled_patches(pictures, **CUT, generator=seeded(), clusters=2, features=brightness, normalise=False)
+    selection = replace(CUT, clusters=2, features=brightness, normalise=False)
+    pool = pseudo_labelled_patches(pictures, size=32, generator=seeded(), selection=selection)
     assert pool.settings["features"].endswith("brightness")
     # One class is darker than the other throughout, up to what three channels allow.
     means = pool.images().float().mean((1, 2, 3))
@@ -110,9 +112,11 @@ def test_too_high_a_demand_on_real_pictures_is_refused_before_features_are_made(
         raise AssertionError("features were computed")
 
     with pytest.raises(SelectionError, match="none of .* scores below 5 dB"):
-        pseudo_labelled_patches(pictures, size=32, generator=seeded(), threshold=5.0, features=never)
-    given = {"size": 32, "stride": 32, "quantile": 0.2, "overlap": 0.0}
-    few = len(candidate_patches(pictures, **given))
+        pseudo_labelled_patches(
+            pictures, size=32, generator=seeded(), selection=Selection(threshold=5.0, features=never)
+        )
+    selection = Selection(stride=32, quantile=0.2, overlap=0.0, features=never)
+    few = len(candidate_patches(pictures, size=32, selection=selection))
     assert 0 < few < 7
     with pytest.raises(SelectionError, match=f"{few} patches cannot form 7 clusters"):
-        pseudo_labelled_patches(pictures, **given, generator=seeded(), features=never)
+        pseudo_labelled_patches(pictures, size=32, generator=seeded(), selection=selection)

@@ -1,5 +1,7 @@
 """Random and selected patches: counts, classes, choices, and errors that name the remedy."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,10 +9,11 @@ from srdistill.images.pictures import PictureError, Pictures
 from srdistill.papers.labelfree.patch_pool import candidate_patches
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
 from srdistill.papers.labelfree.selected_patches import even_shares, selected_patches
+from srdistill.papers.labelfree.selection import Selection
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.sets.random_patches import random_patches
 
-CUT = {"size": 32, "stride": 8, "quantile": 0.5}
+CUT = Selection(stride=8, quantile=0.5)
 
 
 def seeded(seed=0):
@@ -88,8 +91,8 @@ def test_too_small_pictures_and_none_are_refused(pictures):
 
 
 def test_set_takes_its_share_of_every_class(pictures):
-    made = selected_patches(pictures, count=22, **CUT, clusters=5, generator=seeded())
-    pool = pseudo_labelled_patches(pictures, **CUT, clusters=5, generator=seeded())
+    made = selected_patches(pictures, count=22, size=32, selection=replace(CUT, clusters=5), generator=seeded())
+    pool = pseudo_labelled_patches(pictures, size=32, selection=replace(CUT, clusters=5), generator=seeded())
     assert made.images.shape == (22, 3, 32, 32) and made.method == "selected_patches"
     assert made.settings["per_class"] == [5, 5, 4, 4, 4] and made.settings["candidates"] == len(pool)
     assert made.settings.items() >= pool.settings.items()
@@ -100,19 +103,11 @@ def test_set_takes_its_share_of_every_class(pictures):
     assert made.labels.tolist() == pool.picture[chosen].tolist() and made.names == pictures.names
 
 
-def test_choice_within_a_class(pictures):
-    pool = pseudo_labelled_patches(pictures, **CUT, clusters=3, generator=seeded())
-    for pick, values in (("lowest", pool.score), ("central", pool.distance)):
-        made = selected_patches(pictures, count=9, **CUT, clusters=3, generator=seeded(), pick=pick)
-        for label in range(3):
-            mine = (pool.label == label).nonzero().flatten()
-            expected = mine[values[mine].argsort(stable=True)][:3]
-            assert torch.equal(made.images[3 * label : 3 * label + 3], pool.images(expected))
-
-
 def test_random_choice_reaches_every_candidate(pictures):
-    pool = candidate_patches(pictures, **CUT)
-    everything = selected_patches(pictures, count=len(pool), **CUT, clusters=1, generator=seeded())
+    pool = candidate_patches(pictures, size=32, selection=CUT)
+    everything = selected_patches(
+        pictures, count=len(pool), size=32, selection=replace(CUT, clusters=1), generator=seeded()
+    )
     assert sorted(map(key, everything.images)) == sorted(map(key, pool.images()))
     assert not torch.equal(everything.images, pool.images())
 
@@ -121,7 +116,8 @@ def test_one_cluster_needs_no_features(pictures):
     def never(images):
         raise AssertionError("features were computed")
 
-    made = selected_patches(pictures, count=6, **CUT, clusters=1, features=never, generator=seeded())
+    selection = replace(CUT, clusters=1, features=never)
+    made = selected_patches(pictures, count=6, size=32, selection=selection, generator=seeded())
     assert made.settings["per_class"] == [6] and "features" not in made.settings
 
 
@@ -129,7 +125,8 @@ def test_selected_patches_depend_on_the_seed_alone(pictures):
     def digest(seed, advance=0):
         generator = seeded(seed)
         torch.rand(advance, generator=generator)
-        return selected_patches(pictures, count=8, **CUT, clusters=3, generator=generator).digest
+        selection = replace(CUT, clusters=3)
+        return selected_patches(pictures, count=8, size=32, selection=selection, generator=generator).digest
 
     before = torch.random.get_rng_state()
     assert digest(4) == digest(4) == digest(4, advance=9) != digest(5)
@@ -152,13 +149,7 @@ def test_shares_are_as_even_as_the_classes_allow(count, available, shares):
 
 
 def test_impossible_demands_are_refused(pictures):
-    available = len(candidate_patches(pictures, **CUT))
+    available = len(candidate_patches(pictures, size=32, selection=CUT))
     for count in (0, available + 1):
         with pytest.raises(SelectionError, match=f"count must be 1 to {available}, the candidates there are, got {count}"):
-            selected_patches(pictures, count=count, **CUT, clusters=1, generator=seeded())
-    with pytest.raises(SelectionError, match="cannot pick 'best' of 7 cluster.s.; there are: random, lowest, central"):
-        selected_patches(pictures, count=7, **CUT, generator=seeded(), pick="best")
-    with pytest.raises(SelectionError, match="cannot pick 'central' of 1 cluster.s.; there are: random, lowest$"):
-        selected_patches(pictures, count=7, **CUT, clusters=1, generator=seeded(), pick="central")
-    with pytest.raises(SelectionError, match="clusters and n_init must be 1 or more"):
-        selected_patches(pictures, count=7, **CUT, clusters=0, generator=seeded())
+            selected_patches(pictures, count=count, size=32, selection=replace(CUT, clusters=1), generator=seeded())

@@ -13,15 +13,15 @@ from srdistill.sets.distilled_set import DistilledSet, SetError
 
 
 def collages(
-    real: LabelledPictures, *, patches: DistilledSet, size: int, generator: torch.Generator, jpeg: int | None = None
+    real: LabelledPictures, *, patches: DistilledSet, generator: torch.Generator, jpeg: int | None = None
 ) -> DistilledSet:
-    """``ipc`` pictures of ``size`` px for every class, each of factor x factor patches of the class.
+    """``ipc`` pictures as large as the ``real`` ones for every class, each of factor x factor patches of the class.
 
     Cell k of picture i, row by row, gets the patch of rank k * ipc + i, so that the best patches are spread over all pictures
-    (LINs-lab/RDED, synthesize/utils.py). Where ``factor`` does not divide ``size`` the first rows and columns of cells are one
-    pixel longer.
+    (LINs-lab/RDED, synthesize/utils.py). Where ``factor`` does not divide their size the first rows and columns of cells are
+    one pixel longer.
 
-    ``real`` is not looked at and nothing is drawn: ``patches`` is what ``coreset_patches`` or
+    Of ``real`` only the size counts, and nothing is drawn: ``patches`` is what ``coreset_patches`` or
     ``random_coreset`` returned. ``jpeg``: quality in which the pictures are stored and read again; the published code stores
     them as JPEG at Pillow's own quality, 75. None: as they are.
 
@@ -36,8 +36,9 @@ def collages(
     ipc, factor, classes = patches.settings["ipc"], patches.settings["factor"], len(patches.names)
     if len(patches) != classes * ipc * factor**2:
         raise SetError(f"{len(patches)} patches are not {ipc} x {factor}^2 for each of {classes} classes; select them anew")
+    size = real.size
     if size < factor:
-        raise ValueError(f"pictures of {size} px have no {factor} cells in a row; use a larger size")
+        raise ValueError(f"pictures of {size} px have no {factor} cells in a row; use larger pictures")
     lengths = [size // factor + (index < size % factor) for index in range(factor)]
     cells = patches.images.unflatten(0, (classes, factor, factor, ipc))
     rows = [

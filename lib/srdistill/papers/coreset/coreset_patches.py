@@ -4,32 +4,28 @@ ones that a teacher is surest of. RDED (Sun et al., CVPR 2024) selects in the sa
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.images.resized_crops import draw_boxes, resized_crops
-from srdistill.networks.classifiers import IMAGENET_MEAN
+from srdistill.networks.classifiers import Classifier
 from srdistill.progress import bar
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 from srdistill.sets.windows import check_ipc
 from srdistill.training.teacher_logits import teacher_logits
 
-SCORINGS = ("native", "padded")
-
 
 def coreset_patches(
     real: LabelledPictures,
     *,
-    teacher: nn.Module,
+    teacher: Classifier,
     ipc: int,
     factor: int,
     generator: torch.Generator,
     crops: int = 5,
     pool: int | None = None,
-    scoring: str = "native",
-    padding: tuple[float, float, float] = IMAGENET_MEAN,
     scale: tuple[float, float] = (0.08, 1.0),
     batch: int = 64,
     device: torch.device | str = "cpu",
@@ -38,47 +34,43 @@ def coreset_patches(
 
     ``crops`` random resized crops of each picture are scored by the teacher's cross entropy to the true label. The best of
     each picture is kept, and of these the best of each class, in the order of their loss (equation before section 3.2;
-    protocol notes, section 6.1; LINs-lab/RDED, synthesize/utils.py).
+    protocol notes, section 6.1; LINs-lab/RDED, synthesize/utils.py). The teacher sees a patch in the middle of a whole picture
+    of S x S px of its own ``mean``, as published: RDED pads with zeros after normalisation, which is the mean that it
+    subtracts.
 
     Args:
-        teacher: from float images in [0, 1] to logits (N, classes), normalising inside.
+        teacher: of these classes and pictures.
         factor: r of the paper; 2 for all of its tables but 3 and figure 5, there 2 to 8.
         crops: P of the paper; 5 in RDED's scripts. pool: that many random pictures of each class (300 in RDED's scripts); None:
             all.
-        scoring: ``native``: the teacher sees the patch alone. ``padded``: in the middle of S x S px of ``padding``, as
-            published; RDED pads with zeros after normalisation, which is the mean that the teacher subtracts;
-            by default ImageNet's.
         scale: range of a crop's share of the picture's area. batch: pictures at a time.
 
     Labels are classes; ``settings["loss"]`` is the mean cross entropy of the kept patches.
 
     Raises:
         PictureError: pictures smaller than ``factor``. SelectionError: a class has fewer pictures than
-        ``pool`` or than ``ipc * factor**2``; unknown scoring. TeacherError: it does not fit, or gives NaN.
+        ``pool`` or than ``ipc * factor**2``. TeacherError: it does not fit, or gives NaN.
     """
-    if scoring not in SCORINGS:
-        raise SelectionError(f"unknown scoring {scoring!r}; there are: {', '.join(SCORINGS)}")
     if crops < 1 or batch < 1:
         raise SelectionError(f"crops and batch must be 1 or more, got {crops} and {batch}")
     images, labels, names = real.images, real.labels, real.classes
     size = _patch_size(real, ipc, factor)
     chosen = _drawn(real, pool, ipc * factor**2, generator)
-    side = real.size
+    side, padding = real.size, tuple(teacher.mean.flatten().tolist())
     boxes = draw_boxes(len(chosen) * crops, side, generator_for(generator.initial_seed(), "coreset crops"), scale=scale)
     best, losses = [], []
     for first in bar(range(0, len(chosen), batch), f"scoring {crops} crops of each of {len(chosen)} pictures"):
         index = chosen[first : first + batch]
         cut = _cut(images[index], boxes[first * crops : (first + batch) * crops], size, device)
-        seen = padded(to_float(cut), side, padding) if scoring == "padded" else cut
+        seen = padded(to_float(cut), side, padding)
         logits = teacher_logits(teacher, seen, classes=len(names), batch=batch * crops, device=device)
         loss, which = _losses(logits, labels[index].repeat_interleave(crops)).view(-1, crops).min(1)
         best.append(cut.unflatten(0, (-1, crops))[torch.arange(len(index)), which].cpu())
         losses.append(loss)
     best, losses = torch.cat(best), torch.cat(losses)
     kept = _ranked(losses, labels[chosen], len(names), ipc * factor**2)
-    settings = {"crops": crops, "pool": pool, "scoring": scoring, "scale": list(scale), "loss": float(losses[kept].mean())}
-    if scoring == "padded":
-        settings["padding"] = list(padding)
+    settings = {"crops": crops, "pool": pool, "scale": list(scale), "padding": list(padding)}
+    settings["loss"] = float(losses[kept].mean())
     return _made(best[kept], labels[chosen][kept], names, "coreset_patches", ipc, factor, size, settings)
 
 

@@ -7,9 +7,9 @@ same. Nothing is kept from one epoch to the next.
 import torch
 from torch import Tensor, nn
 
-from srdistill.diffusion.engine import Engine, check_patch_images, checked, interpolated
+from srdistill.diffusion.engine import Engine, checked, interpolated
 from srdistill.diffusion.strength import denoising_steps
-from srdistill.images.pictures import PictureError, to_float, to_uint8
+from srdistill.images.pictures import PictureError, check_patches, to_float, to_uint8
 from srdistill.papers.coreset.expansion import Expansion
 from srdistill.papers.coreset.latent_mixup import draw_partners, mix_latents
 from srdistill.seeds import derive_seed, generator_for
@@ -80,7 +80,7 @@ class ExpandedSource:
                 latents = self.engine.encode(self.patches[part])
                 if mixed is not None:
                     others = self.engine.encode(self.patches[mixed[0][part]])
-                    latents = mix_latents(latents, others, mixed[1][part], plan.mix)
+                    latents = mix_latents(latents, others, mixed[1][part])
             labels = self.labels[part]
             made = self.engine.denoise(latents, labels, seeds[part], rho=plan.rho, size=self.size)
             made = checked(self.engine, made, labels, self.size)
@@ -98,7 +98,7 @@ class PlainSource:
 
     Args:
         images, labels: ``uint8`` (N, 3, h, h), enlarged or shrunk to ``size`` where they have another, and classes (N,).
-        interpolation: see ``interpolated``. The others as in ``ExpandedSource``.
+        The others as in ``ExpandedSource``.
     """
 
     def __init__(
@@ -111,14 +111,13 @@ class PlainSource:
         size: int,
         seed: int,
         views: ClassificationRecipe | None = None,
-        interpolation: str = "bicubic",
         batch: int = 64,
         device: torch.device | str = "cpu",
     ):
         _check_source(images, labels, classes, size, batch)
         self.teacher, self.labels, self.classes, self.size, self.seed = teacher, labels, classes, size, seed
         self.views, self.batch, self.device = views, batch, torch.device(device)
-        self.images = images if images.shape[-1] == size else to_uint8(interpolated(images, size, interpolation))
+        self.images = images if images.shape[-1] == size else to_uint8(interpolated(images, size))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -155,14 +154,8 @@ def soft_labels(
 
 
 def _check_source(patches: Tensor, labels: Tensor, classes: int, size: int, batch: int) -> None:
-    check_patch_images(patches)
-    if not len(patches):
-        raise PictureError("no patches to make pictures of; select some first (coreset_patches)")
-    if labels.shape != patches.shape[:1] or labels.is_floating_point():
-        raise PictureError(
-            f"{len(patches)} patches need {len(patches)} integer labels, got {labels.dtype} {tuple(labels.shape)}"
-        )
-    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+    check_patches(patches, labels)
+    if int(labels.max()) >= classes:
         raise PictureError(f"labels lie in {int(labels.min())}..{int(labels.max())}, but there are {classes} classes")
     if min(size, batch) < 1:
         raise ValueError(f"size and batch must be 1 or more, got {size} and {batch}")

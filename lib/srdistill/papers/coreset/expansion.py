@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 
 from srdistill.diffusion.strength import StrengthError, denoising_steps
-from srdistill.papers.coreset.latent_mixup import MIXES
 
 
 @dataclass(frozen=True)
 class Expansion:
     """``rho``: share of the noise to start from, see ``strength``. ``anchored``: start from the patch; False: from noise and
     the class alone, which needs rho = 1. ``fresh``: another seed in every epoch; False: the same picture again and again.
-    ``mixup``: range of gamma, the patch's own share in a mix with another one of its class; None: no mixup. ``mix``: how two
-    latents are mixed, see ``mix_latents``.
+    ``mixup``: range of gamma, the patch's own share in a mix with another one of its class (``mix_latents``); None: no mixup.
 
     Raises StrengthError for a rho outside (0, 1], ValueError for settings that contradict each other.
     """
@@ -20,14 +18,11 @@ class Expansion:
     anchored: bool = True
     fresh: bool = True
     mixup: tuple[float, float] | None = None
-    mix: str = "linear"
 
     def __post_init__(self):
         denoising_steps(1000, self.rho)
         if not self.anchored and self.rho != 1:
             raise StrengthError(f"without a patch there is nothing to keep: rho is 1, got {self.rho:g}")
-        if self.mix not in MIXES:
-            raise ValueError(f"unknown mix {self.mix!r}; there are: {', '.join(MIXES)}")
         if self.mixup is not None:
             object.__setattr__(self, "mixup", tuple(self.mixup))
             if len(self.mixup) != 2 or not 0 <= self.mixup[0] <= self.mixup[1] <= 1:

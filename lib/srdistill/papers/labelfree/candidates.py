@@ -6,37 +6,21 @@ import torch
 from torch import Tensor
 
 from srdistill.images.subimages import SubImages
+from srdistill.papers.labelfree.selection import Selection
 from srdistill.sets.distilled_set import SelectionError
 
 
-def candidates(
-    windows: SubImages,
-    scores: Tensor,
-    *,
-    threshold: float = 23.0,
-    quantile: float | None = None,
-    overlap: float = 1.0,
-) -> tuple[Tensor, float]:
+def candidates(windows: SubImages, scores: Tensor, selection: Selection = Selection()) -> tuple[Tensor, float]:
     """Indices (n,), ascending, of the windows whose score is low, and the limit in dB that they were held against.
 
-    Args:
-        scores: (N,) dB, as ``score_windows`` gives them.
-        threshold: keep scores below it; the paper's 23 dB (section III-A) is the median of its own patches.
-        quantile: keep the lowest such share of all windows instead (ties with the last one are kept); ``threshold`` is
-            not used then. 0.5 is the paper's choice in terms of any other pictures.
-        overlap: at most this share of a window's area may be shared by two chosen windows of one picture. From the
-            lowest score up, windows that overlap a chosen one by more are dropped (greedy non-maximum suppression, as
-            SamplingAug has it). 1 is off: the paper mentions nothing of the kind.
+    ``scores``: (N,) dB, as ``score_windows`` gives them. Of ``selection``, its ``threshold``, ``quantile`` and ``overlap``.
 
     Raises:
-        SelectionError: nothing is below the threshold; impossible settings.
+        SelectionError: nothing is below the threshold.
     """
-    if quantile is not None and not 0 < quantile <= 1:
-        raise SelectionError(f"quantile must lie in (0, 1], got {quantile}; 0.5 keeps the lower half of all windows")
-    if not 0 <= overlap <= 1:
-        raise SelectionError(f"overlap must lie in [0, 1], got {overlap}; 0 keeps windows apart, 1 lets them overlap")
+    quantile, overlap = selection.quantile, selection.overlap
     if quantile is None:
-        limit = float(threshold)
+        limit = float(selection.threshold)
         chosen = (scores < limit).nonzero().flatten()
     else:
         limit = float(scores.kthvalue(math.ceil(quantile * len(scores))).values)

@@ -5,9 +5,9 @@ What is known is that it compares the predicted picture with "the bicubic up-sam
 of y; three readings are here (protocol notes, section 5.4).
 """
 
-import torch
 from torch import Tensor
 
+from srdistill.images.detail import lost_detail, recovered_psnr
 from srdistill.images.resize import downscale, upscale
 
 READINGS = ("literal", "hinge", "match")
@@ -15,17 +15,6 @@ WEIGHTINGS = ("abar", "cut")
 SCALE = 4
 # The last time that counts under "cut": signal and noise are about equal there.
 LAST = 250
-# -80 dB: a flat patch must not give an infinite logarithm.
-_FLOOR = 1e-8
-
-
-def _lost(images: Tensor) -> Tensor:
-    return images - upscale(downscale(images, SCALE), SCALE)
-
-
-def recovered_psnr(images: Tensor) -> Tensor:
-    """PSNR(y, U4 D4 y) in dB, (N,), of float images (N, 3, H, W) in [0, 1]: the lower, the more detail. At most 80."""
-    return -10 * torch.log10(_lost(images).square().mean((1, 2, 3)) + _FLOOR)
 
 
 def high_frequency_loss(predicted: Tensor, real: Tensor, reading: str = "hinge") -> Tensor:
@@ -40,9 +29,9 @@ def high_frequency_loss(predicted: Tensor, real: Tensor, reading: str = "hinge")
     if reading == "literal":
         return -(predicted - upscale(downscale(real, SCALE), SCALE)).abs().mean((1, 2, 3))
     if reading == "hinge":
-        return (recovered_psnr(predicted) - recovered_psnr(real)).clamp(min=0)
+        return (recovered_psnr(predicted, SCALE) - recovered_psnr(real, SCALE)).clamp(min=0)
     if reading == "match":
-        return _lost(predicted - real).abs().mean((1, 2, 3))
+        return lost_detail(predicted - real, SCALE).abs().mean((1, 2, 3))
     raise ValueError(f"unknown reading {reading!r} of the high-frequency loss; there are: {', '.join(READINGS)}")
 
 

@@ -8,10 +8,9 @@ from torch import Tensor
 from srdistill.papers.labelfree.hand_made_features import hog_and_colour
 from srdistill.papers.labelfree.learned_features import load_clip, load_mobilenet, load_torchvision_mobilenet
 from srdistill.papers.labelfree.patch_pool import PatchPool
+from srdistill.papers.labelfree.selection import Features
 from srdistill.progress import bar
 from srdistill.sets.distilled_set import SelectionError
-
-Features = Callable[[Tensor], Tensor]
 
 # What the names stand for: each makes a function from uint8 windows (N, 3, H, W) to float (N, d), on a device.
 FEATURES: dict[str, Callable[[torch.device | str], Features]] = {

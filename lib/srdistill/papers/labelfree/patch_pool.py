@@ -6,13 +6,24 @@ Stage 1 of "Dataset Distillation for Super-Resolution without Class Labels and P
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from srdistill.files import UNREADABLE, read_tensors, write_tensors
 from srdistill.images.patch_scores import score_windows
 from srdistill.images.pictures import Pictures
 from srdistill.papers.labelfree.candidates import candidates
+from srdistill.papers.labelfree.selection import Selection
+from srdistill.sets.distilled_set import SelectionError
+
+# What is stored of every window, and as what.
+_COLUMNS = {
+    "picture": torch.int64, "top": torch.int64, "left": torch.int64,
+    "score": torch.float64, "label": torch.int64, "distance": torch.float64,
+}  # fmt: skip
+_KIND = "patch_pool"
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,25 @@ class PatchPool:
     classes: int
     settings: dict = field(default_factory=dict)
 
+    def __post_init__(self):
+        for name, dtype in _COLUMNS.items():
+            column = getattr(self, name)
+            if column.dtype != dtype or column.shape != self.picture.shape or column.ndim != 1:
+                raise SelectionError(
+                    f"{name} of {len(self.picture)} patches is {dtype} ({len(self.picture)},), got {column.dtype} "
+                    f"{tuple(column.shape)}; make the pool with candidate_patches"
+                )
+        if len(self) and not 0 <= int(self.label.min()) <= int(self.label.max()) < self.classes:
+            raise SelectionError(f"pseudo-classes lie in 0..{self.classes - 1}, got {sorted(set(self.label.tolist()))}")
+        if len(self) and not 0 <= int(self.picture.min()) <= int(self.picture.max()) < len(self.pictures):
+            raise SelectionError(f"patches of picture {int(self.picture.max())}, but there are {len(self.pictures)} pictures")
+        ends = torch.tensor([image.shape[1:] for image in self.pictures.images])[self.picture] - self.size
+        corners = torch.stack([self.top, self.left], 1)
+        outside = ((corners < 0) | (corners > ends)).any(1).nonzero().flatten().tolist()
+        if outside:
+            name = self.pictures.names[int(self.picture[outside[0]])]
+            raise SelectionError(f"patch {outside[0]} of {self.size} px reaches over the border of {name}")
+
     def __len__(self) -> int:
         return len(self.picture)
 
@@ -50,6 +80,10 @@ class PatchPool:
             out.copy_(self.pictures.images[picture][:, y : y + self.size, x : x + self.size])
         return found
 
+    def labelled(self) -> tuple[Tensor, Tensor]:
+        """Pixels and pseudo-classes of all of them: ``images()`` and ``label``."""
+        return self.images(), self.label
+
     def members(self, label: int) -> Tensor:
         """Indices of one class, the nearest to its centre first: its first few show what the class is about."""
         mine = (self.label == label).nonzero().flatten()
@@ -60,34 +94,46 @@ class PatchPool:
         """How many patches each class has, int64 (classes,)."""
         return self.label.bincount(minlength=self.classes)
 
+    def save(self, path: str | Path) -> None:
+        """Write one safetensors file, atomically: where the patches lie and what is known of them, without the pixels."""
+        about = {"size": self.size, "classes": self.classes, "settings": self.settings, "pictures": self.pictures.digest}
+        write_tensors(path, _KIND, {name: getattr(self, name).contiguous() for name in _COLUMNS}, about)
 
-def candidate_patches(
-    real: Pictures,
-    *,
-    size: int,
-    threshold: float = 23.0,
-    quantile: float | None = None,
-    stride: int = 32,
-    overlap: float = 1.0,
-) -> PatchPool:
-    """The informative windows of all pictures, without pseudo-labels.
+    @classmethod
+    def load(cls, path: str | Path, pictures: Pictures) -> "PatchPool":
+        """Read what ``save`` wrote, for the ``pictures`` that the patches were cut from.
+
+        Raises:
+            SelectionError: these are other pictures; the file is damaged, or something else.
+        """
+        try:
+            tensors, about = read_tensors(path, _KIND)
+            if about["pictures"] == pictures.digest:
+                columns = {name: tensors[name] for name in _COLUMNS}
+                return cls(pictures, size=about["size"], classes=about["classes"], settings=about["settings"], **columns)
+        except UNREADABLE as error:
+            raise SelectionError(f"{path}: not a pool of patches, or damaged ({error}); select the patches again") from error
+        raise SelectionError(
+            f"{path}: its patches were cut from other pictures ({about['pictures'][:8]}) than these {len(pictures)} of "
+            f"{pictures.origin or 'unknown origin'} ({pictures.digest[:8]}); give those, or select the patches again"
+        )
+
+
+def candidate_patches(real: Pictures, *, size: int, selection: Selection = Selection()) -> PatchPool:
+    """The informative windows of ``size`` px of all pictures, without pseudo-labels.
 
     The paper names neither the patch size (256 px would fit its diffusion model) nor where it looks for patches: section II-A
     sounds like every place, section III-D like random ones. Here they lie on a grid.
-
-    Args:
-        size, stride: windows of ``size`` px every ``stride`` px, the last flush with the border.
-        threshold, quantile, overlap: as in ``candidates``.
 
     Raises:
         SelectionError: nothing is below the threshold. PictureError: a picture is smaller than ``size``.
         ScaleError: 4 does not divide ``size``.
     """
-    windows, scores = score_windows(real, size, stride)
-    chosen, limit = candidates(windows, scores, threshold=threshold, quantile=quantile, overlap=overlap)
+    windows, scores = score_windows(real, size, selection.stride)
+    chosen, limit = candidates(windows, scores, selection)
     settings = {
-        "limit": round(limit, 4) if limit < math.inf else None, "quantile": quantile, "stride": stride, "overlap": overlap,
-        "windows": len(scores),
+        "limit": round(limit, 4) if limit < math.inf else None, "quantile": selection.quantile, "stride": selection.stride,
+        "overlap": selection.overlap, "windows": len(scores),
     }  # fmt: skip
     return PatchPool(
         real, size, windows.labels[chosen], windows.top[chosen], windows.left[chosen], scores[chosen],

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from srdistill.images.pictures import Pictures
-from srdistill.papers.labelfree.patch_features import Features, patch_features
+from srdistill.papers.labelfree.patch_features import patch_features
 from srdistill.papers.labelfree.patch_pool import PatchPool, candidate_patches
+from srdistill.papers.labelfree.selection import Selection, check_clusters
 from srdistill.seeds import derive_seed
 from srdistill.sets.distilled_set import SelectionError
 
@@ -62,42 +63,32 @@ def pseudo_labelled_patches(
     *,
     size: int,
     generator: torch.Generator,
-    threshold: float = 23.0,
-    quantile: float | None = None,
-    stride: int = 32,
-    overlap: float = 1.0,
-    clusters: int = 7,
-    features: str | Features = "hog",
-    normalise: bool = True,
-    n_init: int = 10,
+    selection: Selection = Selection(),
     device: torch.device | str = "cpu",
 ) -> PatchPool:
-    """The informative windows of all pictures, each with its pseudo-class: what a diffusion model is fine-tuned on.
-
-    Args:
-        size, threshold, quantile, stride, overlap: as in ``candidate_patches``.
-        clusters: the paper has seven, as many as its data set has labels.
-        features, normalise, device: as in ``patch_features``; ``clip`` is the paper's.
-        n_init: starts of k-means.
+    """The informative windows of ``size`` px of all pictures, each with its pseudo-class: what a diffusion model is
+    fine-tuned on. ``device``: where a network makes the features.
 
     Raises:
         SelectionError: nothing is below the threshold, or too little for so many clusters. WeightsMissing: the features'
         network is not at hand. PictureError: a picture is smaller than ``size``. ScaleError: 4 does not divide ``size``.
     """
-    pool = candidate_patches(real, size=size, threshold=threshold, quantile=quantile, stride=stride, overlap=overlap)
+    pool = candidate_patches(real, size=size, selection=selection)
+    features, clusters, n_init = selection.features, selection.clusters, selection.n_init
     # Features take long; what cannot be clustered is better known before.
     _check(len(pool), clusters, n_init)
-    found = cluster(patch_features(pool, features, normalise=normalise, device=device), clusters, generator, n_init)
+    rows = patch_features(pool, features, normalise=selection.normalise, device=device)
+    found = cluster(rows, clusters, generator, n_init)
     name = features if isinstance(features, str) else getattr(features, "name", getattr(features, "__qualname__", "own"))
     settings = {
-        "clusters": clusters, "features": name, "normalise": normalise, "n_init": n_init, "inertia": round(found.inertia, 6),
+        "clusters": clusters, "features": name, "normalise": selection.normalise, "n_init": n_init,
+        "inertia": round(found.inertia, 6),
     }  # fmt: skip
     return replace(pool, label=found.labels, distance=found.distances, classes=clusters, settings=pool.settings | settings)
 
 
 def _check(patches: int, clusters: int, n_init: int) -> None:
-    if clusters < 1 or n_init < 1:
-        raise SelectionError(f"clusters and n_init must be 1 or more, got {clusters} and {n_init}")
+    check_clusters(clusters, n_init)
     if patches < clusters:
         raise SelectionError(
             f"{patches} patches cannot form {clusters} clusters; raise threshold or quantile, allow more overlap, use a "
