@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from srdistill.images.detail import restored
 from srdistill.images.metrics import psnr
-from srdistill.images.patch_scores import restored, window_scores
+from srdistill.images.patch_scores import window_scores
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.subimages import window_starts
@@ -23,7 +24,7 @@ def test_scores_of_all_windows(ratio, way):
     starts = window_starts(512, SIZE, STRIDE)
 
     def plain():
-        back, found = restored(image), []
+        back, found = restored(image, 4), []
         squares = (to_float(image) - to_float(back)).square()
         for y in starts:
             for x in starts:

@@ -1,13 +1,24 @@
 """Whole files or none, also when the disk is full."""
 
 import errno
+import hashlib
 import os
 import subprocess
 import sys
 
 import pytest
+import torch
 
-from srdistill.files import DiskError, atomic_path, write_text
+from srdistill.files import (
+    UNREADABLE,
+    DiskError,
+    atomic_path,
+    brief,
+    read_tensors,
+    sha256_of,
+    write_tensors,
+    write_text,
+)
 
 
 @pytest.fixture
@@ -97,7 +108,16 @@ import resource, signal, sys
 from pathlib import Path
 import torch
 from srdistill.sets.distilled_set import DistilledSet
-from srdistill.files import DiskError, write_text
+from srdistill.files import (
+    UNREADABLE,
+    DiskError,
+    atomic_path,
+    brief,
+    read_tensors,
+    sha256_of,
+    write_tensors,
+    write_text,
+)
 from srdistill.training.checkpoint import Checkpoint
 
 path = Path(sys.argv[1])
@@ -122,3 +142,38 @@ def test_file_that_cannot_grow_is_a_disk_error(old, writer):
     assert done.stdout.startswith("DiskError"), done.stdout + done.stderr
     assert "no room to write" in done.stdout
     assert_untouched(old)
+
+
+# --- tensors, hashes, messages -----------------------------------------------------------------------------------
+
+
+def test_tensors_come_back_with_what_they_are_about(tmp_path):
+    path, tensors, about = tmp_path / "deep" / "some.safetensors", {"a": torch.arange(6).view(2, 3)}, {"x": [1, None, "ä"]}
+    write_tensors(path, "thing", tensors, about)
+    found, said = read_tensors(path, "thing")
+    assert found.keys() == {"a"} and torch.equal(found["a"], tensors["a"]) and said == about
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_files_of_another_kind_and_damaged_ones_are_unreadable(tmp_path):
+    path = tmp_path / "some.safetensors"
+    write_tensors(path, "thing", {"a": torch.zeros(9)}, {})
+    with pytest.raises(UNREADABLE, match="it says nothing of a pool"):
+        read_tensors(path, "pool")
+    whole = path.read_bytes()
+    for content in (whole[:-1], whole[:7], b"", b"{}", b"no safetensors file at all", whole.replace(b'"{}"', b'"{]"')):
+        path.write_bytes(content)
+        with pytest.raises(UNREADABLE):
+            read_tensors(path, "thing")
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        read_tensors(path, "thing")
+
+
+def test_hash_of_a_file(old):
+    assert sha256_of(old) == hashlib.sha256(b"old").hexdigest()
+
+
+def test_long_errors_in_one_line():
+    assert brief(ValueError("a\n\t  b ")) == "a b"
+    assert brief(RuntimeError("word\n" * 100)) == ("word " * 100)[:200]

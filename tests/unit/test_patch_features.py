@@ -308,7 +308,7 @@ def test_clip_without_all_its_weights_is_refused(clip_copy):
 def test_networks_refuse_windows_that_are_no_squares_of_uint8(tiny_clip):
     model = load_clip(tiny_clip[0], check_hash=False)
     for windows in (torch.zeros(1, 3, 32, 36, dtype=torch.uint8), torch.zeros(1, 3, 32, 32)):
-        with pytest.raises(PictureError, match="square uint8 windows"):
+        with pytest.raises(PictureError, match="patches are square uint8"):
             model(windows)
 
 

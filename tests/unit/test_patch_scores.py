@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from srdistill.images.convention import mod_crop
+from srdistill.images.detail import restored
 from srdistill.images.metrics import psnr
-from srdistill.images.patch_scores import restored, score_windows, window_scores
+from srdistill.images.patch_scores import score_windows, window_scores
 from srdistill.images.pictures import PictureError, Pictures, read_folder
 from srdistill.images.resize import ScaleError
 from srdistill.images.subimages import extract_sub_images
@@ -20,7 +21,7 @@ def plain_scores(pictures, size, stride):
     found = []
     for image in pictures.images:
         image = mod_crop(image, 4)
-        back = restored(image)
+        back = restored(image, 4)
         height, width = image.shape[1:]
         tops = sorted({*range(0, height - size + 1, stride), height - size})
         lefts = sorted({*range(0, width - size + 1, stride), width - size})
@@ -71,17 +72,17 @@ def test_down_and_up_is_what_pillow_makes_of_it(train_photos):
 
     for image in train_photos.center_crop(256).images:
         theirs = torch.from_numpy(np.stack([scaled(scaled(channel, 64), 256) for channel in image.numpy()]))
-        apart = (theirs - restored(image)).abs()[:, 16:-16, 16:-16]
+        apart = (theirs - restored(image, 4)).abs()[:, 16:-16, 16:-16]
         assert apart.max() <= 1 and apart.mean() < 1e-3
 
 
 def test_patch_scaled_by_itself_differs_near_its_borders_only(train_photos):
     image = dict(train_photos)["astronaut"]
-    back = restored(image)
+    back = restored(image, 4)
     differences = []
     for y, x in ((0, 0), (100, 200), (384, 384), (252, 40)):
         patch = image[:, y : y + 128, x : x + 128]
-        own = restored(patch)
+        own = restored(patch, 4)
         assert torch.equal(own[:, 16:-16, 16:-16], back[:, y + 16 : y + 112, x + 16 : x + 112])
         whole = window_scores(image, 128, [y], [x])[0, 0]
         differences.append(float(psnr(own[None], patch[None])[0] - whole))

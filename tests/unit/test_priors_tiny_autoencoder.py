@@ -86,7 +86,7 @@ def test_other_hash_is_refused_before_the_file_is_read(random_taef2):
 
 def test_other_architecture_is_refused(random_taef2):
     (random_taef2 / "taef2_decoder.pth").write_bytes((random_taef2 / "taef2_encoder.pth").read_bytes())
-    with pytest.raises(PriorError, match="taef2_decoder.pth: weights of another architecture than TAEF2; Missing key"):
+    with pytest.raises(PriorError, match="taef2_decoder.pth: weights of another architecture than TAEF2 .*Missing key"):
         load_taef2(random_taef2, check_hash=False)
     torch.save([1, 2], random_taef2 / "taef2_decoder.pth")
     with pytest.raises(PriorError, match="holds list instead of a dictionary of weights"):

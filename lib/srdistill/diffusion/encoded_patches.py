@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from srdistill.images.pictures import PictureError, to_float
+from srdistill.images.pictures import check_patches, to_float
 from srdistill.priors.prior import Prior, PriorError
 from srdistill.progress import bar
 
@@ -46,22 +46,6 @@ class EncodedPatches:
         """Patches (B, 3, S, S) ``uint8``, mirrored where ``mirrored`` (B,) says so."""
         chosen = self.patches[index]
         return torch.where(mirrored[:, None, None, None], chosen.flip(-1), chosen)
-
-
-def check_patches(patches: Tensor, labels: Tensor) -> None:
-    """Raise PictureError unless ``patches`` are ``uint8`` (N, 3, S, S), N > 0, and ``labels`` integers >= 0, (N,)."""
-    if patches.dtype != torch.uint8 or patches.ndim != 4 or patches.shape[1] != 3 or patches.shape[2] != patches.shape[3]:
-        raise PictureError(
-            f"patches are square uint8 (N, 3, S, S), got {patches.dtype} {tuple(patches.shape)}; convert floats with to_uint8"
-        )
-    if not len(patches):
-        raise PictureError("no patches; raise the threshold of their selection, or use more pictures")
-    if labels.shape != patches.shape[:1] or labels.is_floating_point() or labels.dtype == torch.bool:
-        raise PictureError(
-            f"{len(patches)} patches need {len(patches)} integer labels, got {labels.dtype} {tuple(labels.shape)}"
-        )
-    if int(labels.min()) < 0:
-        raise PictureError(f"labels must be 0 or more, got {int(labels.min())}; number the clusters from 0")
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from srdistill.images.pictures import PictureError, to_float, to_uint8
+from srdistill.images.pictures import check_patches, to_float, to_uint8
 from srdistill.images.resize import resize
 
 
@@ -61,7 +61,7 @@ def expand(
 def interpolated(patches: Tensor, size: int) -> Tensor:
     """``uint8`` patches (N, 3, h, h) resized to float (N, 3, size, size) in [0, 1]: INTERP of section 3.2.2, which the paper
     leaves open. Bicubic with a = -0.5, as Pillow's."""
-    check_patch_images(patches)
+    check_patches(patches)
     return resize(to_float(patches), (size, size)).clamp(0, 1)
 
 
@@ -73,14 +73,6 @@ def resized_pictures(pictures: Tensor, size: int) -> Tensor:
 def own_noise(seeds: Sequence[int]) -> list[torch.Generator]:
     """One generator per picture, on the CPU, so that every device draws the same."""
     return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-
-def check_patch_images(patches: Tensor) -> None:
-    """Raise PictureError unless ``patches`` are ``uint8`` (N, 3, h, h)."""
-    if patches.dtype != torch.uint8 or patches.ndim != 4 or patches.shape[1] != 3 or patches.shape[2] != patches.shape[3]:
-        raise PictureError(
-            f"patches are square uint8 (N, 3, h, h), got {patches.dtype} {tuple(patches.shape)}; convert floats with to_uint8"
-        )
 
 
 def check_request(labels: Tensor, seeds: Sequence[int], patches: Tensor | None) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from srdistill.diffusion.engine import EngineError, check_request, interpolated, own_noise, resized_pictures
 from srdistill.diffusion.sampling import Decoder, SamplingError, named_memory
 from srdistill.diffusion.schedule import StrengthError, denoising_steps
+from srdistill.files import brief
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.priors.stable_diffusion import autoencoder_kl
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
@@ -182,16 +183,12 @@ def load_pipeline(path: str | Path | None = None, *, download: bool = False, dty
         )  # fmt: skip
     except OSError as error:
         if here:
-            raise EngineError(f"{place}: no readable weights of SDXL-Turbo ({_brief(error)}); fetch them again") from error
+            raise EngineError(f"{place}: no readable weights of SDXL-Turbo ({brief(error)}); fetch them again") from error
         remedy = f"put the repository's files at {place}" if place else f"set {VARIABLE} and put its files at {NAME}/"
         how = "" if download else ", or call with download=True where there is a network"
         raise WeightsMissing(
-            f"no weights of SDXL-Turbo ({REPOSITORY}, revision {REVISION[:8]}): {_brief(error)}; {remedy} in it{how}"
+            f"no weights of SDXL-Turbo ({REPOSITORY}, revision {REVISION[:8]}): {brief(error)}; {remedy} in it{how}"
         ) from error
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         where = place if here else REPOSITORY
-        raise EngineError(f"{where}: files that do not fit an SDXL image-to-image pipeline ({_brief(error)})") from error
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        raise EngineError(f"{where}: files that do not fit an SDXL image-to-image pipeline ({brief(error)})") from error

@@ -82,6 +82,10 @@ class LabelledPictures:
         ]
         return tuple(means), tuple(math.sqrt(variance) for variance in variances)
 
+    def labelled(self) -> tuple[Tensor, Tensor]:
+        """Pixels and labels, as ``PatchPool.labelled``."""
+        return self.images, self.labels
+
     def of_class(self, label: int) -> Tensor:
         """The pictures of one class, ``uint8`` (n, 3, S, S), in their order."""
         if not 0 <= label < len(self.classes):

@@ -13,16 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from srdistill.images.convention import low_resolution, mod_crop
-from srdistill.images.pictures import Pictures, to_float, to_uint8
-from srdistill.images.resize import ScaleError, upscale
+from srdistill.images.convention import mod_crop
+from srdistill.images.detail import restored
+from srdistill.images.pictures import Pictures
+from srdistill.images.resize import ScaleError
 from srdistill.images.subimages import SubImages, extract_sub_images, window_starts
 from srdistill.progress import bar
-
-
-def restored(image: Tensor, scale: int = 4) -> Tensor:
-    """U D y of ``uint8`` (..., H, W) whose size ``scale`` divides: bicubic down and up again, both stored as ``uint8``."""
-    return to_uint8(upscale(to_float(low_resolution(image, scale)), scale))
 
 
 def window_scores(image: Tensor, size: int, tops: Sequence[int], lefts: Sequence[int], scale: int = 4) -> Tensor:

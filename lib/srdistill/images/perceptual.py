@@ -6,13 +6,13 @@ comparable: Dietz et al. most likely print VGG (the default of BasicSR's script)
 beside theirs.
 """
 
-import hashlib
 import warnings
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from srdistill.files import sha256_of
 from srdistill.images.pictures import to_float
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.images.torchvision_weights import find_torchvision_weights
@@ -53,7 +53,7 @@ class Lpips(nn.Module):
         import lpips
 
         self.name = f"LPIPS-{backbone}"
-        self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.digest = sha256_of(path)
         with warnings.catch_warnings():
             # lpips still passes torchvision arguments that were renamed in 0.13.
             warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")

@@ -28,6 +28,25 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.detach().clamp(0, 1).mul(255.0).round_().to(torch.uint8)
 
 
+def check_patches(patches: Tensor, labels: Tensor | None = None) -> None:
+    """Raise PictureError unless ``patches`` are square ``uint8`` (N, 3, h, h); given ``labels``, also unless N > 0 and these
+    are integers >= 0, (N,)."""
+    if patches.dtype != torch.uint8 or patches.ndim != 4 or patches.shape[1] != 3 or patches.shape[2] != patches.shape[3]:
+        raise PictureError(
+            f"patches are square uint8 (N, 3, h, h), got {patches.dtype} {tuple(patches.shape)}; convert floats with to_uint8"
+        )
+    if labels is None:
+        return
+    if not len(patches):
+        raise PictureError("no patches; select some first, raise the threshold of their selection, or use more pictures")
+    if labels.shape != patches.shape[:1] or labels.is_floating_point() or labels.dtype == torch.bool:
+        raise PictureError(
+            f"{len(patches)} patches need {len(patches)} integer labels, got {labels.dtype} {tuple(labels.shape)}"
+        )
+    if int(labels.min()) < 0:
+        raise PictureError(f"labels must be 0 or more, got {int(labels.min())}; number the classes from 0")
+
+
 @dataclass(frozen=True)
 class Pictures:
     """HR pictures with their names; the label of a picture is its position.
@@ -89,6 +108,16 @@ class Pictures:
                 "use larger pictures or a smaller sub-image size"
             )
         return Pictures(tuple(i for _, i in kept), tuple(n for n, _ in kept), self.origin)
+
+    def require(self, side: int, what: str) -> None:
+        """Raise PictureError if a picture's shorter side has less than ``side`` px: it names the first, and ``what`` is too
+        large for it."""
+        for name, image in self:
+            if min(image.shape[1:]) < side:
+                raise PictureError(
+                    f"{name}: {image.shape[1]} x {image.shape[2]} px is smaller than {what}; "
+                    "leave it out (Pictures.at_least) or use a smaller size"
+                )
 
     def center_crop(self, side: int) -> "Pictures":
         """The central ``side`` x ``side`` window of each picture; shorter sides stay as they are."""

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from srdistill.images.metrics import psnr
+from srdistill.images.detail import lost_detail, recovered_psnr
 from srdistill.images.pictures import PictureError, to_float
-from srdistill.images.resize import downscale, upscale
 
 
 def high_pass(images: Tensor) -> Tensor:
     """x - U2 D2 x of float images (..., H, W) with even sides: linear, differentiable, zero mean up to the borders."""
-    return images - upscale(downscale(images, 2), 2)
+    return lost_detail(images, 2)
 
 
 def power_spectrum(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,8 +50,8 @@ class UpperOctave:
 
     ``kept``: (N,) energy of the copy's high pass as a share of the real one's; 1 is right, 0 is smooth, above 1 too much.
     ``explained``: (N,) 1 - |H(copy) - H(real)|^2 / |H(real)|^2; 1 is the same detail, 0 no better than none, below 0
-    detail of its own. ``smoothness``, ``smoothness_real``: (N,) PSNR in dB between a picture and its own U2 D2: the
-    higher, the less there is for x2 super-resolution to learn.
+    detail of its own. ``smoothness``, ``smoothness_real``: (N,) ``recovered_psnr`` at x2, in dB: the higher, the less there
+    is for x2 super-resolution to learn.
     """
 
     kept: Tensor
@@ -71,9 +70,8 @@ def upper_octave(images: Tensor, real: Tensor) -> UpperOctave:
         raise PictureError(f"copies {tuple(images.shape)} and real pictures {tuple(real.shape)} must both be (N, 3, H, W)")
     found = []
     for pictures in (images, real):
-        values = to_float(pictures) if pictures.dtype == torch.uint8 else pictures.detach()
-        detail = high_pass(values.double())
-        found.append((detail, psnr(values, (values - detail).float())))
+        values = (to_float(pictures) if pictures.dtype == torch.uint8 else pictures.detach()).double()
+        found.append((high_pass(values), recovered_psnr(values, 2)))
     (ours, smoothness), (theirs, smoothness_real) = found
     energy = theirs.square().sum((1, 2, 3)).clamp(min=math.ulp(0.0))
     return UpperOctave(

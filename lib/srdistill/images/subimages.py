@@ -23,11 +23,6 @@ def window_starts(length: int, crop: int, step: int) -> list[int]:
     return starts
 
 
-def count_sub_images(height: int, width: int, crop: int = 480, step: int = 240) -> int:
-    """How many sub-images a picture of this size gives."""
-    return len(window_starts(height, crop, step)) * len(window_starts(width, crop, step))
-
-
 @dataclass(frozen=True)
 class SubImages:
     """Where the sub-images lie; pixels stay in the pictures.
@@ -60,15 +55,10 @@ def extract_sub_images(pictures: Pictures, crop: int = 480, step: int = 240) -> 
     """
     if not len(pictures):
         raise PictureError("no pictures to cut sub-images from")
+    pictures.require(crop, f"the sub-image size {crop}")
     labels, corners = [], []
-    for label, (name, image) in enumerate(pictures):
-        height, width = image.shape[1:]
-        if min(height, width) < crop:
-            raise PictureError(
-                f"{name}: {height} x {width} px is smaller than the sub-image size {crop}; "
-                "leave it out (Pictures.at_least) or use a smaller size"
-            )
-        starts = [torch.tensor(window_starts(side, crop, step)) for side in (height, width)]
+    for label, image in enumerate(pictures.images):
+        starts = [torch.tensor(window_starts(side, crop, step)) for side in image.shape[1:]]
         corners.append(torch.cartesian_prod(*starts))
         labels.append(torch.full((len(corners[-1]),), label))
     top, left = torch.cat(corners).T.contiguous()

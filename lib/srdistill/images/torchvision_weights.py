@@ -30,10 +30,12 @@ def find_torchvision_weights(user: str, place: str, weights_name: str, download:
         try:
             weights.get_state_dict(progress=True, check_hash=True)
         except (OSError, RuntimeError) as error:  # RuntimeError: the downloaded file has a wrong hash
-            raise WeightsMissing(f"{user}: could not download {weights.url} ({error})") from error
+            where = root / place if root else f"${VARIABLE}/{place}"
+            raise WeightsMissing(f"{user}: could not download {weights.url} ({error}); put it at {where}") from error
     if not cached.is_file():
         folder, file = place.rsplit("/", 1)
         raise WeightsMissing(
-            f"{user}: no backbone weights; put {file} under ${VARIABLE}/{folder} or {cached.name} into {cached.parent}"
+            f"{user}: no backbone weights; put {file} under ${VARIABLE}/{folder} ({root / folder if root else 'not set'}) or "
+            f"{cached.name} into {cached.parent}, or call with download=True where there is a network (from {weights.url})"
         )
     return cached

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from srdistill.files import atomic_path
+from srdistill.files import atomic_path, brief
 from srdistill.images.crops import CropBank
 from srdistill.images.pictures import PictureError, Pictures, to_float
 from srdistill.images.torchvision_import import import_torchvision
@@ -282,11 +282,6 @@ class _Training:
         self.meter.restore(state["losses"], self.device)
 
 
-def _brief(error: Exception) -> str:
-    """In one line: torch lists every weight that does not fit."""
-    return " ".join(str(error).split())[:200]
-
-
 def load_autoencoder(path: str | Path) -> AutoencoderPrior:
     """Read what ``AutoencoderPrior.save`` wrote. Raises PriorError if the file is damaged or something else."""
     try:
@@ -296,6 +291,6 @@ def load_autoencoder(path: str | Path) -> AutoencoderPrior:
         prior = _fresh(AutoencoderRecipe(**about["settings"]), seed=0)
         prior.load_state_dict(tensors)
     except (SafetensorError, OSError, TypeError, KeyError, ValueError, RuntimeError) as error:
-        raise PriorError(f"{path}: not an autoencoder saved here, or damaged ({_brief(error)}); train it again") from error
+        raise PriorError(f"{path}: not an autoencoder saved here, or damaged ({brief(error)}); train it again") from error
     prior.history = about["history"]
     return prior

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
+from srdistill.files import brief
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.priors.prior import PriorError
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
@@ -53,21 +54,17 @@ class PublishedModel:
             model, about = kind.from_pretrained(**source, output_loading_info=True, low_cpu_mem_usage=False)
         except OSError as error:
             if here:
-                raise PriorError(f"{place}: no readable weights of {self.name} ({_brief(error)}); fetch them again") from error
+                raise PriorError(f"{place}: no readable weights of {self.name} ({brief(error)}); fetch them again") from error
             remedy = f"put the repository's files at {place}" if place else f"set {VARIABLE} and put its files at {self.name}/"
             how = "" if download else ", or call with download=True where there is a network"
             raise WeightsMissing(
-                f"no weights of {self.name} ({self.repository}, revision {self.revision[:8]}): {_brief(error)}; "
+                f"no weights of {self.name} ({self.repository}, revision {self.revision[:8]}): {brief(error)}; "
                 f"{remedy} in it{how}"
             ) from error
         except (RuntimeError, ValueError, TypeError, KeyError) as error:
-            raise PriorError(f"{self.name}: weights that do not fit {self.kind} ({_brief(error)})") from error
+            raise PriorError(f"{self.name}: weights that do not fit {self.kind} ({brief(error)})") from error
         # diffusers only logs what it did not find and leaves it random.
         if about["missing_keys"] or about["mismatched_keys"]:
             first = next(iter(about["missing_keys"] or about["mismatched_keys"]))
             raise PriorError(f"{self.name}: the weights lack {first} of {self.kind}; they are of another model, or damaged")
         return model.eval().requires_grad_(False)
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from srdistill.files import brief
 from srdistill.priors.autoencoder import AutoencoderPrior, tiny_networks
 from srdistill.priors.prior import PriorError
 from srdistill.priors.weights_file import WeightsFile
@@ -94,10 +95,9 @@ def _load(network: nn.Module, state: object, file: Path, name: str) -> None:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        lines = str(error).splitlines()
         raise PriorError(
-            f"{file}: weights of another architecture than {name}; {lines[1].strip()[:300] if lines[1:] else error}; "
-            f"give the file of {name}, or use the loader of that architecture"
+            f"{file}: weights of another architecture than {name} ({brief(error)}); give the file of {name}, or use the loader "
+            "of that architecture"
         ) from error
 
 

@@ -1,12 +1,12 @@
 """One file of pretrained weights: found or fetched, and never used with another hash than the one that was meant."""
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
 
+from srdistill.files import sha256_of
 from srdistill.priors.prior import PriorError
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
 
@@ -43,8 +43,7 @@ class WeightsFile:
     def _check(self, path: Path) -> None:
         if self.sha256 is None:
             return
-        with open(path, "rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
+        actual = sha256_of(path)
         if actual != self.sha256.lower():
             raise PriorError(
                 f"{path}: SHA-256 {actual} instead of {self.sha256}: another version, or damaged; "

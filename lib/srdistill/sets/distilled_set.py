@@ -2,18 +2,15 @@
 
 import hashlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from srdistill.files import atomic_path, write_text
+from srdistill.files import UNREADABLE, atomic_path, read_tensors, write_tensors, write_text
 
 # Bytes of one stored label: a 32-bit integer.
 _LABEL_BYTES = 4
@@ -117,17 +114,13 @@ class DistilledSet:
             "history": self.history,
             "generator_bytes": self.generator_bytes,
         }
-        with atomic_path(path) as temporary:
-            # Through memory: save_file hides a full disk behind an error of its own.
-            temporary.write_bytes(save(tensors, metadata={"distilled_set": json.dumps(about)}))
+        write_tensors(path, "distilled_set", tensors, about)
 
     @classmethod
     def load(cls, path: str | Path) -> "DistilledSet":
         """Read what ``save`` wrote. Raises SetError if the file is damaged or something else."""
         try:
-            with safe_open(path, "pt") as file:
-                about = json.loads(file.metadata()["distilled_set"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors, about = read_tensors(path, "distilled_set")
             snapshots = {int(name.split(".")[1]): t for name, t in tensors.items() if name.startswith("snapshot.")}
             latents = {name.removeprefix("latent."): t for name, t in tensors.items() if name.startswith("latent.")}
             return cls(
@@ -141,7 +134,7 @@ class DistilledSet:
                 generator_bytes=about["generator_bytes"],
                 latents=latents,
             )
-        except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        except UNREADABLE as error:
             raise SetError(f"{path}: not a distilled set, or damaged ({error})") from error
 
     def export(self, folder: str | Path, use: str = "") -> Path:

@@ -23,12 +23,7 @@ def random_patches(real: Pictures, *, count: int, size: int, generator: torch.Ge
     """
     if size < 1:
         raise PictureError(f"the patch size must be 1 px or more, got {size}")
-    for name, image in real:
-        if min(image.shape[1:]) < size:
-            raise PictureError(
-                f"{name}: {image.shape[1]} x {image.shape[2]} px is smaller than the patches of {size} px; "
-                "leave it out (Pictures.at_least) or take smaller patches"
-            )
+    real.require(size, f"the patches of {size} px")
     ends = list(accumulate((image.shape[1] - size + 1) * (image.shape[2] - size + 1) for image in real.images))
     total = ends[-1] if ends else 0
     if not 1 <= count <= total:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from srdistill.images.pictures import PictureError, Pictures
+from srdistill.images.pictures import Pictures
 
 
 def check_ipc(ipc: int) -> None:
@@ -12,22 +12,16 @@ def check_ipc(ipc: int) -> None:
         raise ValueError(f"ipc (images per class) must be 1 or more, got {ipc}")
 
 
-def draw_windows(
-    real: Pictures, size: int, sides: Tensor, generator: torch.Generator
-) -> list[tuple[int, Tensor]]:
+def draw_windows(real: Pictures, size: int, sides: Tensor, generator: torch.Generator) -> list[tuple[int, Tensor]]:
     """Windows as (label, ``uint8`` (3, side, side)), uniformly placed.
 
     ``sides``: (len(real), ipc) window sides in px, ``ipc`` windows per picture. Raises PictureError if a picture is smaller
     than ``size``.
     """
+    real.require(size, f"the synthetic images of {size} px")
     windows = []
-    for label, (name, image) in enumerate(real):
+    for label, image in enumerate(real.images):
         height, width = image.shape[1:]
-        if min(height, width) < size:
-            raise PictureError(
-                f"{name}: {height} x {width} px is smaller than the synthetic images of {size} px; "
-                "leave it out (Pictures.at_least) or make smaller images"
-            )
         for side in sides[label].tolist():
             top = int(torch.randint(height - side + 1, (), generator=generator))
             left = int(torch.randint(width - side + 1, (), generator=generator))

@@ -7,9 +7,9 @@ same. Nothing is kept from one epoch to the next.
 import torch
 from torch import Tensor, nn
 
-from srdistill.diffusion.engine import Engine, check_patch_images, checked, interpolated
+from srdistill.diffusion.engine import Engine, checked, interpolated
 from srdistill.diffusion.schedule import denoising_steps
-from srdistill.images.pictures import PictureError, to_float, to_uint8
+from srdistill.images.pictures import PictureError, check_patches, to_float, to_uint8
 from srdistill.papers.coreset.expansion import Expansion
 from srdistill.papers.coreset.latent_mixup import draw_partners, mix_latents
 from srdistill.seeds import derive_seed, generator_for
@@ -138,7 +138,7 @@ def _viewed(pictures: Tensor, recipe: ClassificationRecipe | None, draws: torch.
 
 
 def _check_source(patches: Tensor, labels: Tensor, classes: int, size: int, batch: int) -> None:
-    check_patch_images(patches)
+    check_patches(patches)
     if not len(patches):
         raise PictureError("no patches to make pictures of; select some first (coreset_patches)")
     if labels.shape != patches.shape[:1] or labels.is_floating_point():

@@ -12,19 +12,11 @@ from torch import Tensor
 from srdistill.diffusion.dit import LatentDiT
 from srdistill.diffusion.encoded_patches import EncodedPatches
 from srdistill.diffusion.terms import StepView, Term
+from srdistill.images.detail import recovered_psnr
 from srdistill.images.pictures import to_float
-from srdistill.images.resize import downscale, upscale
 from srdistill.priors.prior import Prior
 
 SCALE = 4
-# -80 dB: a flat patch must not give an infinite logarithm.
-_FLOOR = 1e-8
-
-
-def recovered_psnr(images: Tensor) -> Tensor:
-    """PSNR(y, U4 D4 y) in dB, (N,), of float images (N, 3, H, W) in [0, 1]: the lower, the more detail. At most 80."""
-    lost = images - upscale(downscale(images, SCALE), SCALE)
-    return -10 * torch.log10(lost.square().mean((1, 2, 3)) + _FLOOR)
 
 
 def high_frequency_loss(predicted: Tensor, real: Tensor) -> Tensor:
@@ -33,7 +25,7 @@ def high_frequency_loss(predicted: Tensor, real: Tensor) -> Tensor:
     By how many dB PSNR(y, U4 D4 y) of the prediction is above that of the real patch, the measure that selected the patch,
     or 0: it stops when the prediction has as much detail as the real patch.
     """
-    return (recovered_psnr(predicted) - recovered_psnr(real)).clamp(min=0)
+    return (recovered_psnr(predicted, SCALE) - recovered_psnr(real, SCALE)).clamp(min=0)
 
 
 class HighFrequency(Term):

@@ -4,7 +4,6 @@ CLIP ViT-B/32 is what "Dataset Distillation for Super-Resolution without Class L
 (section III-A). No SR network is among them, and no label of the pictures at hand.
 """
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -12,9 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from srdistill.images.pictures import PictureError, to_float
+from srdistill.files import brief, sha256_of
+from srdistill.images.pictures import check_patches, to_float
 from srdistill.images.resize import resize
 from srdistill.images.torchvision_import import import_torchvision
+from srdistill.images.torchvision_weights import find_torchvision_weights
 from srdistill.priors.prior import PriorError
 from srdistill.priors.weights_file import WeightsFile
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
@@ -27,6 +28,7 @@ MOBILENET = WeightsFile(
 )
 # The file name holds the beginning of its SHA-256.
 TORCHVISION_MOBILENET = "mobilenet_v2-7ebf99e0.pth"
+_TORCHVISION_AT = f"https://download.pytorch.org/models/{TORCHVISION_MOBILENET}"
 # The commit of huggingface.co/openai/clip-vit-base-patch32 that holds the weights as safetensors, which its main branch
 # does not; several public projects state these hashes.
 _CLIP = "clip-vit-base-patch32"
@@ -67,8 +69,7 @@ class LearnedFeatures(nn.Module):
     @torch.no_grad()
     def forward(self, windows: Tensor) -> Tensor:
         """Raises PictureError for windows of another shape or type."""
-        if windows.dtype != torch.uint8 or windows.ndim != 4 or windows.shape[1] != 3 or windows.shape[2] != windows.shape[3]:
-            raise PictureError(f"features need square uint8 windows (N, 3, S, S), got {windows.dtype} {tuple(windows.shape)}")
+        check_patches(windows)
         mean, deviation = self.statistics
         found = []
         for part in windows.split(_BATCH.get(mean.device.type, _BATCH_ELSEWHERE)):
@@ -128,31 +129,11 @@ def load_torchvision_mobilenet(*, download: bool = False, device: torch.device |
     Raises:
         WeightsMissing: not at hand, and ``download`` is off or fails. PriorError: another hash than its name says.
     """
-    import_torchvision()
-    from torchvision.models import MobileNet_V2_Weights
-
-    weights = MobileNet_V2_Weights.IMAGENET1K_V2
-    root = weights_folder()
-    cached = Path(torch.hub.get_dir(), "checkpoints", TORCHVISION_MOBILENET)
-    places = [root / "imagenet_backbones" / TORCHVISION_MOBILENET] if root else []
-    places.append(cached)
-    file = next((place for place in places if place.is_file()), None)
-    if file is None and download:
-        try:
-            weights.get_state_dict(progress=True, check_hash=True)
-        except (OSError, RuntimeError) as error:  # RuntimeError: the downloaded file has a wrong hash
-            raise WeightsMissing(f"MobileNetV2: could not download {weights.url} ({error}); put it at {places[0]}") from error
-        file = cached
-    if file is None:
-        raise WeightsMissing(
-            f"no weights {TORCHVISION_MOBILENET} at {' or '.join(map(str, places))}; put them there, set {VARIABLE} to the "
-            f"folder that holds imagenet_backbones, or call with download=True where there is a network (from {weights.url})"
-        )
-    known = Path(TORCHVISION_MOBILENET).stem.rsplit("-", 1)[1]
-    with open(file, "rb") as opened:
-        actual = hashlib.file_digest(opened, "sha256").hexdigest()
+    place = f"imagenet_backbones/{TORCHVISION_MOBILENET}"
+    file = find_torchvision_weights("MobileNetV2", place, "MobileNet_V2_Weights.IMAGENET1K_V2", download)
+    known, actual = Path(TORCHVISION_MOBILENET).stem.rsplit("-", 1)[1], sha256_of(file)
     if not actual.startswith(known):
-        raise PriorError(f"{file}: SHA-256 {actual} does not begin with {known}; fetch it again from {weights.url}")
+        raise PriorError(f"{file}: SHA-256 {actual} does not begin with {known}; fetch it again from {_TORCHVISION_AT}")
     return _mobilenet(file, "MobileNetV2 (torchvision)", _IMAGENET).to(device)
 
 
@@ -199,6 +180,7 @@ def load_clip(
     try:
         model.load_state_dict({name: state[name] for name in model.state_dict()})
     except (KeyError, RuntimeError) as error:
-        why = str(error).splitlines()[-1].strip()
-        raise PriorError(f"{weights_file}: no weights of the CLIP that {config_file.name} describes ({why})") from error
+        raise PriorError(
+            f"{weights_file}: no weights of the CLIP that {config_file.name} describes ({brief(error)})"
+        ) from error
     return LearnedFeatures(_ImageEmbedding(model), "CLIP ViT-B/32", config.image_size, _OPENAI).to(device)
