@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 from scipy.stats import norm
-
 from srdistill.diffusion.noise_schedule import NoiseSchedule, sampling_scheduler
 
 

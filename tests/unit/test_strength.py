@@ -4,9 +4,8 @@ import math
 
 import pytest
 import torch
-from tiny_sdxl import tiny_sdxl
-
 from srdistill.diffusion.strength import StrengthError, denoising_steps, distinct_settings, trailing_times, turbo_abar
+from tiny_sdxl import tiny_sdxl
 
 
 @pytest.fixture(scope="module")

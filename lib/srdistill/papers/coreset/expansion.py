@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from srdistill.diffusion.strength import StrengthError, denoising_steps
+from srdistill.diffusion.schedule import StrengthError, denoising_steps
 
 
 @dataclass(frozen=True)
