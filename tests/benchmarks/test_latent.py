@@ -20,9 +20,10 @@ from srdistill.images.resize import downscale
 from srdistill.networks import build_network
 from srdistill.papers.dietz.class_gradients import matched_weights, real_gradients
 from srdistill.papers.dietz.distances import DISTANCES
-from srdistill.papers.dietz.latent_matching import CodeMatcher, code_gradients
+from srdistill.papers.dietz.latent_matching import CodeMatcher
 from srdistill.priors.autoencoder import train_autoencoder
-from srdistill.priors.inversion import invert
+from srdistill.priors.code_gradients import code_gradients
+from srdistill.priors.inversion import InversionRecipe, invert
 from srdistill.seeds import generator_for
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -101,7 +102,7 @@ def test_inversion_step(ratio):
     prior, patches = small_autoencoder(), patches_of(16)
 
     def run(batch):
-        return invert(prior, patches, iterations=4, batch=batch, device=DEVICE)
+        return invert(prior, patches, recipe=InversionRecipe(iterations=4, batch=batch), device=DEVICE)
 
     assert (run(16).codes - run(1).codes).abs().max() < 1e-2
     ratio(lambda: run(1), lambda: run(16), rounds=3)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from grouped import grouped
 
 from srdistill.images.crops import d4, undo_d4
 from srdistill.images.resize import downscale
@@ -14,7 +15,9 @@ from srdistill.papers.dietz import gradient_matching as module
 from srdistill.papers.dietz import real_gradients as real_module
 from srdistill.papers.dietz.class_gradients import match, matched_weights, real_gradients
 from srdistill.papers.dietz.gradient_matching import gradient_matching
+from srdistill.papers.dietz.settings import Matching
 from srdistill.sets.distilled_set import DistilledSet, SetError
+from srdistill.training import resumable as resumable_module
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged
 
@@ -130,7 +133,7 @@ def distill(pictures, **changes):
         "ipc": 1, "size": 24, "generator": torch.Generator().manual_seed(0), "network": TINY, "iterations": 6,
         "crop": 32, "step": 32, "lr": 0.01, **changes,
     }  # fmt: skip
-    return gradient_matching(pictures, **options)
+    return gradient_matching(pictures, **grouped(Matching, "matching", options))
 
 
 def assert_same(first, second):
@@ -189,12 +192,12 @@ def test_resumed_equals_uninterrupted(pictures, tmp_path, interrupt, changes, ev
     whole = distill(pictures, iterations=10, **changes)
     checkpoint = Checkpoint(tmp_path / "matching.pt", "this", every)
     for at in (2, 5, 9):
-        interrupt(module, at)
+        interrupt(resumable_module, at)
         with pytest.raises(KeyboardInterrupt):
             distill(pictures, iterations=10, checkpoint=checkpoint, **changes)
-    interrupt(module, None)
+    interrupt(resumable_module, None)
     assert_same(whole, distill(pictures, iterations=10, checkpoint=checkpoint, **changes))
-    assert not checkpoint.path.exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_death_right_after_a_checkpoint_loses_nothing(pictures, tmp_path, monkeypatch):
@@ -215,10 +218,10 @@ def test_death_right_after_a_checkpoint_loses_nothing(pictures, tmp_path, monkey
 
 
 def test_checkpoint_of_other_work_is_not_resumed(pictures, tmp_path, interrupt):
-    interrupt(module, 3)
+    interrupt(resumable_module, 3)
     with pytest.raises(KeyboardInterrupt):
         distill(pictures, lr=0.5, checkpoint=Checkpoint(tmp_path / "matching.pt", "lr 0.5", 1))
-    interrupt(module, None)
+    interrupt(resumable_module, None)
     with pytest.warns(UserWarning, match="it belongs to other settings"):
         made = distill(pictures, checkpoint=Checkpoint(tmp_path / "matching.pt", "lr 0.01", 1))
     assert_same(made, distill(pictures))
@@ -305,7 +308,8 @@ def test_inner_step_is_plain_gradient_descent(pictures):
     images = torch.stack([image[None, :, :24, :24] for image in pictures.images]).float() / 255
     network = build_network("SRCNN", 2, 1, kernels=(5, 1, 3), widths=(6, 4))
     weights = matched_weights(network, "rows")
-    matched, rest = module._train_step(network, weights, images, 2, 0.1, 16, torch.Generator().manual_seed(0))
+    settings = Matching(network_lr=0.1, network_batch=16)
+    matched, rest = module.train_step(network, weights, images, settings, torch.Generator().manual_seed(0))
     hr = images.flatten(0, 1)
     F.mse_loss(network(downscale(hr, 2)), hr).backward()
     for name, parameter in network.named_parameters():

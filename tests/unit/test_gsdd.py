@@ -1,16 +1,22 @@
 """GSDD from its description: inverted patches whose features are matched class by class."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from grouped import grouped
 
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.networks import build_network
-from srdistill.papers.labelfree.gsdd import gsdd
+from srdistill.papers.labelfree import gsdd as module
+from srdistill.papers.labelfree.gsdd import FeatureMatching, gsdd
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
 from srdistill.priors.autoencoder import train_autoencoder
+from srdistill.priors.inversion import InversionRecipe
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
+from srdistill.training import resumable as resumable_module
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged
 
@@ -25,13 +31,14 @@ def given():
     )
     prior = train_autoencoder(real, generator=generator_for(0, "prior"), iterations=60, width=8, patch=16)
     network = build_network("RRDBNet", 4, 0, width=8, depth=1, growth=4)
-    return real, {"patches": pool.images(), "labels": pool.label, "prior": prior, "network": network, "size": SIZE,
-                  "inversion": {"iterations": 5}}  # fmt: skip
+    return real, {"pool": pool, "prior": prior, "network": network, "size": SIZE,
+                  "inversion": InversionRecipe(iterations=5)}  # fmt: skip
 
 
-def made(given, **changed):
+def made(given, seed=0, **changed):
     real, settings = given
-    return gsdd(real, generator=generator_for(0, "set"), **({"count": 6, "iterations": 6} | settings | changed))
+    options = {"count": 6, "iterations": 6} | settings | changed
+    return gsdd(real, generator=generator_for(seed, "set"), **grouped(FeatureMatching, "matching", options))
 
 
 def statistics(network, images):
@@ -44,7 +51,8 @@ def statistics(network, images):
 def distance(given, images, ipc):
     """What is minimised, by a plain loop over the classes."""
     _, settings = given
-    network, patches, labels = settings["network"], settings["patches"], settings["labels"]
+    network, pool = settings["network"], settings["pool"]
+    patches, labels = pool.images(), pool.label
     with torch.no_grad():
         _, spread = statistics(network, patches)
         values = []
@@ -88,40 +96,47 @@ def test_regulariser_keeps_codes_near_their_inversions(given):
 
 
 def test_same_seed_same_set_and_another_seed_other_patches(given):
-    real, settings = given
     first, again = made(given), made(given)
     assert first.digest == again.digest
-    other = gsdd(real, generator=generator_for(1, "set"), count=6, iterations=6, **settings)
-    assert other.digest != first.digest
+    assert made(given, seed=1).digest != first.digest
 
 
-def test_resumed_equals_uninterrupted(given, tmp_path, monkeypatch):
+@pytest.mark.parametrize("every", [1, 2])
+def test_resumed_equals_uninterrupted(given, tmp_path, interrupt, every):
+    """Before the inversion, within it, and twice within the matching, which alone has a step 5."""
     whole = made(given)
-    checkpoint = Checkpoint(tmp_path / "gsdd", "key", 2)
-    with monkeypatch.context() as patch:
-        import srdistill.papers.labelfree.gsdd as module
-
-        calls, real_gradients = [], module.code_gradients
-
-        def stops(*arguments):
-            calls.append(1)
-            if len(calls) == 4:
-                raise KeyboardInterrupt
-            return real_gradients(*arguments)
-
-        patch.setattr(module, "code_gradients", stops)
+    checkpoint = Checkpoint(tmp_path / "gsdd", "key", every)
+    for at, left in ((0, set()), (3, {"gsdd.inversion.codes"}), (5, {"gsdd.start", "gsdd"}), (5, {"gsdd.start", "gsdd"})):
+        interrupt(resumable_module, at)
         with pytest.raises(KeyboardInterrupt):
             made(given, checkpoint=checkpoint)
-        assert checkpoint.path.exists()
-        patch.setattr(module, "code_gradients", real_gradients)
-
-        def never(*_, **__):
-            raise AssertionError("inverted again")
-
-        patch.setattr(module, "invert", never)
-        resumed = made(given, checkpoint=checkpoint)
+        assert {path.name for path in tmp_path.iterdir()} == left
+    interrupt(resumable_module, None)
+    resumed = made(given, checkpoint=checkpoint)
     assert resumed.digest == whole.digest and resumed.history == whole.history
     assert list(tmp_path.iterdir()) == []
+
+
+def test_finished_inversion_is_not_repeated(given, tmp_path, monkeypatch):
+    whole = made(given)
+    checkpoint = Checkpoint(tmp_path / "gsdd", "key", 100)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "code_gradients", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            made(given, checkpoint=checkpoint)
+    monkeypatch.setattr(module, "invert", stopped)
+    assert made(given, checkpoint=checkpoint).digest == whole.digest
+    assert list(tmp_path.iterdir()) == []
+
+
+def stopped(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_class_without_patches_is_named(given):
+    _, settings = given
+    with pytest.raises(SelectionError, match="class 3 has 0 patches, 2 are asked of every class"):
+        made(given, count=8, pool=replace(settings["pool"], classes=4))
 
 
 def test_prior_and_network_stay_as_they_were(given):
@@ -151,6 +166,7 @@ def test_layer_that_the_network_does_not_use_is_named(given):
         ({"size": 48}, ValueError, "patches of 32 px for a set of 48 px"),
         ({"iterations": 0}, ValueError, "iterations and chunk must be 1 or more and most_real not negative, got 0, 16 and 0"),
         ({"regulariser": -1.0}, ValueError, "must be finite and not negative, got 0.01 and -1.0"),
+        ({"inversion": InversionRecipe(tuning_iterations=2)}, ValueError, "got 2 tuning_iterations; set them to 0"),
         ({"lr": 1e38}, Diverged, "lower lr"),
     ],
 )

@@ -5,17 +5,21 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from grouped import grouped
 from tiny_prior import Shuffle, TinyPrior
 
 from srdistill.images.metrics import psnr
 from srdistill.images.perceptual import Lpips
 from srdistill.images.pictures import PictureError, to_uint8
 from srdistill.images.spectrum import upper_octave
-from srdistill.priors import inversion as module
-from srdistill.priors.inversion import codes_of, gan_inversion, invert
+from srdistill.priors import inversion_phases
+from srdistill.priors.inversion import InversionRecipe, codes_of, gan_inversion
+from srdistill.priors.inversion import invert as invert_with
+from srdistill.priors.inversion_loss import inversion_loss
 from srdistill.priors.prior import Prior, PriorError
 from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.sets.random_crops import random_crops
+from srdistill.training import resumable as resumable_module
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged
 
@@ -24,6 +28,10 @@ from srdistill.training.loop import Diverged
 def patches(pictures):
     """Three real patches of 24 px, uint8."""
     return torch.stack([image[:, 20:44, 30:54] for image in pictures.images])
+
+
+def invert(prior, images, **options):
+    return invert_with(prior, images, **grouped(InversionRecipe, "recipe", options))
 
 
 def same(first, second):
@@ -68,7 +76,7 @@ def test_published_loss_sees_at_most_256_px(size, seen):
     generator = torch.Generator().manual_seed(0)
     made, wanted = torch.rand(2, 1, 3, size, size, generator=generator)
     sides = []
-    objective = module._objective("published", lambda a, b: sides.append(a.shape[-1]) or (a - b).mean((1, 2, 3)) * 0, 1.0)
+    objective = inversion_loss("published", lambda a, b: sides.append(a.shape[-1]) or (a - b).mean((1, 2, 3)) * 0, 1.0)
     value = objective(made, wanted)
     small = [F.adaptive_avg_pool2d(x, seen) * 2 - 1 for x in (made, wanted)]
     assert sides == [seen]
@@ -147,12 +155,29 @@ def test_resumed_equals_uninterrupted(patches, tmp_path, interrupt, every):
     whole = invert(TinyPrior(), patches, **options)
     checkpoint = Checkpoint(tmp_path / "inversion.pt", "this", every)
     for at in (2, 7, 9, 13, 15, 1, 5, 9):
-        interrupt(module, at)
+        interrupt(resumable_module, at)
         with pytest.raises(KeyboardInterrupt):
             invert(TinyPrior(), patches, checkpoint=checkpoint, **options)
-    interrupt(module, None)
+    interrupt(resumable_module, None)
     same(whole, invert(TinyPrior(), patches, checkpoint=checkpoint, **options))
-    assert not checkpoint.path.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_codes_once_found_are_not_looked_for_again(patches, tmp_path, monkeypatch):
+    options = {"iterations": 4, "tuning_iterations": 3, "batch": 2}
+    whole = invert(TinyPrior(), patches, **options)
+    checkpoint = Checkpoint(tmp_path / "inversion.pt", "this", 100)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inversion_phases.Tuning, "step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            invert(TinyPrior(), patches, checkpoint=checkpoint, **options)
+    monkeypatch.setattr(inversion_phases.FittedCodes, "step", stopped)
+    same(whole, invert(TinyPrior(), patches, checkpoint=checkpoint, **options))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -227,7 +252,7 @@ def test_divergence_names_picture_and_iteration(patches):
 
 def made(pictures, **changes):
     options = {"ipc": 2, "size": 24, "generator": torch.Generator().manual_seed(5), "prior": TinyPrior(), "iterations": 30}
-    return gan_inversion(pictures, **(options | changes))
+    return gan_inversion(pictures, **grouped(InversionRecipe, "recipe", options | changes))
 
 
 def test_set_of_rendered_crops(pictures, tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from grouped import grouped
 from tiny_prior import TinyPrior
 
 from srdistill.images.crops import d4
@@ -16,11 +17,12 @@ from srdistill.papers.dietz import latent_matching as module
 from srdistill.papers.dietz.class_gradients import matched_weights, real_gradients
 from srdistill.papers.dietz.distances import DISTANCES
 from srdistill.papers.dietz.latent_matching import latent_matching
-from srdistill.priors import inversion as inversion_module
+from srdistill.papers.dietz.settings import LatentMatching
 from srdistill.priors.code_gradients import code_gradients
-from srdistill.priors.inversion import codes_of, gan_inversion
+from srdistill.priors.inversion import InversionRecipe, codes_of, gan_inversion
 from srdistill.priors.prior import PriorError
 from srdistill.sets.distilled_set import DistilledSet, SetError
+from srdistill.training import resumable as resumable_module
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged
 
@@ -81,7 +83,7 @@ def test_graph_never_holds_more_codes_than_a_chunk(pictures, monkeypatch, ipc):
 
 def start(pictures, **changes):
     options = {"ipc": 1, "size": 24, "generator": torch.Generator().manual_seed(0), "prior": TinyPrior(), "iterations": 3}
-    return gan_inversion(pictures, **(options | changes))
+    return gan_inversion(pictures, **grouped(InversionRecipe, "recipe", options | changes))
 
 
 def distill(pictures, **changes):
@@ -91,8 +93,8 @@ def distill(pictures, **changes):
     }  # fmt: skip
     if "start" not in options:
         shared = {name: options[name] for name in ("ipc", "size", "generator", "prior")}
-        options["start"] = start(pictures, **shared | options.pop("inversion", {}))
-    return latent_matching(pictures, **options)
+        options["start"] = start(pictures, **shared)
+    return latent_matching(pictures, **grouped(LatentMatching, "matching", options))
 
 
 def assert_same(first, second):
@@ -194,18 +196,19 @@ def test_two_runs_agree_bit_for_bit(pictures, changes):
 @pytest.mark.parametrize("every", [1, 3])
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"network": SRCNN, "ipc": 2, "optimizer": "sgd"}, {"inversion": {"tuning_iterations": 5, "tuning_lr": 0.01}}],
+    [{}, {"network": SRCNN, "ipc": 2, "optimizer": "sgd"}, {"start": {"tuning_iterations": 5, "tuning_lr": 0.01}}],
     ids=["drawn networks", "trained network", "tuned generator"],
 )
 def test_resumed_equals_uninterrupted(pictures, tmp_path, interrupt, changes, every):
+    begin = start(pictures, ipc=changes.get("ipc", 1), **changes.get("start", {}))
+    changes = changes | {"start": begin}
     whole = distill(pictures, iterations=10, **changes)
     checkpoint = Checkpoint(tmp_path / "latent.pt", "this", every)
     for at in (0, 2, 5, 9):
-        interrupt(inversion_module, None)
-        interrupt(module, at)
+        interrupt(resumable_module, at)
         with pytest.raises(KeyboardInterrupt):
             distill(pictures, iterations=10, checkpoint=checkpoint, **changes)
-    interrupt(module, None)
+    interrupt(resumable_module, None)
     assert_same(whole, distill(pictures, iterations=10, checkpoint=checkpoint, **changes))
     assert not list(tmp_path.iterdir())
 
@@ -220,9 +223,9 @@ def test_snapshots_are_evenly_spaced_from_start_to_end(pictures):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"iterations": 0}, ValueError, "iterations, code_chunk and ipc must be 1 or more, got 0, 10 and 1"),
-        ({"code_chunk": 0}, ValueError, "got 6, 0 and 1"),
-        ({"ipc": 0}, ValueError, "got 6, 10 and 0"),
+        ({"iterations": 0}, ValueError, "iterations and code_chunk must be 1 or more, got 0 and 10"),
+        ({"code_chunk": 0}, ValueError, "got 6 and 0"),
+        ({"ipc": 0}, ValueError, "ipc must be 1 or more, got 0"),
         ({"optimizer": "lion"}, ValueError, "unknown optimizer 'lion'; there are: adam, sgd"),
         ({"lr": math.nan}, ValueError, "lr must be finite .* got nan and 0.5"),
         ({"momentum": 1.0}, ValueError, r"momentum in \[0, 1\), got 0.01 and 1.0"),

@@ -6,6 +6,7 @@ import torch
 from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
 from srdistill.images.resize import resize
 from srdistill.papers.dietz.gradient_matching import gradient_matching
+from srdistill.papers.dietz.settings import Matching
 from srdistill.sets.downscaled import downscaled
 from srdistill.sets.noise import noise
 from srdistill.sets.random_crops import random_crops
@@ -121,6 +122,7 @@ def test_matching_that_does_not_move_returns_its_start(pictures, name, method):
     start = method(pictures, ipc=2, size=24, generator=seeded(8))
     network = {"architecture": "SRCNN", "kernels": (3, 1, 3), "widths": (4, 4)}
     matched = gradient_matching(
-        pictures, ipc=2, size=24, generator=seeded(8), start=name, lr=0, iterations=1, network=network, crop=32, step=32
+        pictures, ipc=2, size=24, generator=seeded(8), start=name, network=network,
+        matching=Matching(lr=0, iterations=1, crop=32, step=32),
     )
     assert torch.equal(matched.images, start.images) and torch.equal(matched.labels, start.labels)

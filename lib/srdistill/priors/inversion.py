@@ -7,32 +7,26 @@ compare pictures that were shrunk to 256 px, so the octave that an x2 network ha
 """
 
 import copy
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from srdistill.images.metrics import psnr
-from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
-from srdistill.images.spectrum import high_pass
+from srdistill.images.pictures import PictureError, Pictures, to_uint8
+from srdistill.priors.inversion_loss import Perceptual, inversion_loss
+from srdistill.priors.inversion_phases import FittedCodes, Tuning
+from srdistill.priors.inversion_recipe import InversionRecipe
 from srdistill.priors.prior import Prior, PriorError
-from srdistill.priors.rendering import check_codes, frozen, render_all
-from srdistill.progress import bar
+from srdistill.priors.rendering import frozen, render_all
 from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.sets.starts import start_set
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged
+from srdistill.training.resumable import resumable
 
-LOSSES = ("published", "highpass")
 # Before the names of a tuned generator's weights in ``DistilledSet.latents``.
 _TUNED = "tuned."
-# The public codes show their losses pictures of this side.
-_SEEN = 256
-
-Perceptual = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -52,30 +46,12 @@ class Inversion:
     settings: dict
 
 
-@dataclass
-class _State:
-    """What an iteration changes: all that a checkpoint holds. ``weights``: those of the tuned generator."""
-
-    codes: Tensor
-    step: int = 0
-    tuned: int = 0
-    optimizer: dict = field(default_factory=dict)
-    weights: dict = field(default_factory=dict)
-    history: dict[str, list[float]] = field(default_factory=dict)
-
-
 def invert(
     prior: Prior,
     images: Tensor,
     *,
-    loss: str = "highpass",
-    iterations: int = 200,
-    lr: float = 0.02,
-    tuning_iterations: int = 0,
-    tuning_lr: float = 3e-4,
+    recipe: InversionRecipe = InversionRecipe(),
     perceptual: Perceptual | None = None,
-    perceptual_weight: float = 1.0,
-    batch: int = 16,
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
 ) -> Inversion:
@@ -87,67 +63,52 @@ def invert(
     Args:
         prior: left as it is; tuning works on a copy.
         images: (N, 3, size, size), ``uint8`` or float in [0, 1].
-        loss: ``published``: MSE in [-1, 1] units of both pictures area-downsampled to 256 px, or to half their size if
-            that is less (protocol notes 4.1 and 4.2: PTI, StyleGAN-XL's run_inversion; those use VGG-LPIPS alone in the
-            first stage, so give ``perceptual`` to come near). ``highpass``: at full size,
-            mean |x - y| + mean |H(x - y)| with H = 1 - U2 D2 (4.3).
-        iterations, lr: steps per picture and peak rate, in units of the code; it rises over the first 5 % and falls
-            along a cosine over the last 25 %, as in StyleGAN's projector.
-        tuning_iterations, tuning_lr: Adam steps on the generator's weights, ``batch`` pictures each, in turn. PTI makes
-            one generator per picture, 350 steps each; here one serves all: a generator per image makes no small set.
-        perceptual: a differentiable distance of two float batches in [-1, 1], e.g. ``Lpips("vgg").model``, added with its
-            weight.
-        batch: pictures at a time; memory grows with it, results do not change.
+        perceptual: a differentiable distance of two float batches in [-1, 1], e.g. ``Lpips("vgg").model``, added with the
+            weight of the ``recipe``.
 
     Raises:
         Diverged: NaN or infinity; names picture and iteration. PictureError: images of the wrong shape or range.
-        PriorError: the prior's codes have the wrong shape. ValueError: impossible settings.
+        PriorError: the prior's codes have the wrong shape.
     """
-    if iterations < 1 or batch < 1 or tuning_iterations < 0:
-        raise ValueError(
-            f"iterations and batch must be 1 or more and tuning_iterations 0 or more, got {iterations}, {batch} and "
-            f"{tuning_iterations}"
-        )
-    if not (0 <= lr < math.inf and 0 <= tuning_lr < math.inf):
-        raise ValueError(f"lr and tuning_lr must be finite and not negative, got {lr} and {tuning_lr}")
-    if loss not in LOSSES:
-        raise ValueError(f"unknown loss {loss!r}; there are: {', '.join(LOSSES)}")
     _check_images(images)
-    count, size = len(images), images.shape[-1]
-    prior.check_size(size)
-    shape = prior.code_shape(size)
+    prior.check_size(images.shape[-1])
     device = torch.device(device)
     prior.to(device)
-    objective = _objective(loss, perceptual, perceptual_weight)
+    objective = inversion_loss(recipe.loss, perceptual, recipe.perceptual_weight)
 
-    state = _State(torch.zeros(count, *shape), history={"codes": [0.0] * iterations, "tuning": []})
-    saved = checkpoint.load() if checkpoint else None
-    if saved is not None:
-        state = _State(**saved)
-    state.codes = state.codes.to(device)
-
-    def save():
-        if checkpoint:
-            checkpoint.save(dict(vars(state)))
-
+    fitted = FittedCodes(prior, images, objective, recipe, device)
+    first, label = checkpoint and checkpoint.part("codes"), f"inverting {len(images)} pictures"
     with frozen(prior):
-        _fit_codes(prior, images, state, objective, iterations, lr, batch, checkpoint, save)
-    if tuning_iterations:
+        for step in resumable(fitted.steps, label, first, fitted.state, fitted.restore, keep=True):
+            fitted.step(step)
+    losses = {"codes": fitted.history, "tuning": []}
+    if recipe.tuning_iterations:
         prior = copy.deepcopy(prior).eval()
-        _tune(prior, images, state, objective, tuning_iterations, tuning_lr, batch, checkpoint, save)
-    with frozen(prior):
-        rendered = render_all(prior, state.codes, batch)
-    if not bool(torch.isfinite(state.codes).all() & torch.isfinite(rendered).all()):
-        raise Diverged(f"the last step made the generator render NaN; lower lr ({lr}) or tuning_lr ({tuning_lr})")
+        tuning = Tuning(prior, fitted.codes, images, objective, recipe)
+        label, steps = "tuning the generator", recipe.tuning_iterations
+        for step in resumable(steps, label, checkpoint, tuning.state, tuning.restore):
+            tuning.step(step)
+        prior.requires_grad_(False)
+        losses["tuning"] = tuning.history
     if checkpoint:
         checkpoint.clear()
+    return _rendered(prior, fitted.codes, images, losses, recipe, perceptual is not None)
+
+
+def _rendered(
+    prior: Prior, codes: Tensor, images: Tensor, losses: dict[str, list[float]], recipe: InversionRecipe, perceived: bool
+) -> Inversion:
+    with frozen(prior):
+        rendered = render_all(prior, codes, recipe.batch)
+    if not bool(torch.isfinite(codes).all() & torch.isfinite(rendered).all()):
+        raise Diverged(f"the last step made the generator render NaN; lower lr ({recipe.lr}) or tuning_lr ({recipe.tuning_lr})")
     stored = to_uint8(rendered).cpu()
     return Inversion(
-        state.codes.cpu(), prior, stored, psnr(stored, images.cpu()), state.history,
+        codes.cpu(), prior, stored, psnr(stored, images.cpu()), losses,
         {
-            "prior": prior.name, "loss": loss, "iterations": iterations, "lr": lr,
-            "tuning_iterations": tuning_iterations, "tuning_lr": tuning_lr if tuning_iterations else 0.0,
-            "perceptual_weight": perceptual_weight if perceptual else 0.0,
+            "prior": prior.name, "loss": recipe.loss, "iterations": recipe.iterations, "lr": recipe.lr,
+            "tuning_iterations": recipe.tuning_iterations, "tuning_lr": recipe.tuning_lr if recipe.tuning_iterations else 0.0,
+            "perceptual_weight": recipe.perceptual_weight if perceived else 0.0,
         },
     )  # fmt: skip
 
@@ -160,9 +121,10 @@ def gan_inversion(
     generator: torch.Generator,
     prior: Prior,
     start: str | DistilledSet = "real",
+    recipe: InversionRecipe = InversionRecipe(),
+    perceptual: Perceptual | None = None,
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
-    **inversion,
 ) -> DistilledSet:
     """What a generator makes of real sub-images, undistilled: "Baseline (GAN inversion)" of Dietz et al., table 4.
 
@@ -174,14 +136,14 @@ def gan_inversion(
 
     Args:
         start: which images to invert: ``real`` (crops, as in the paper), ``downscaled``, or a set of one's own.
-        inversion: the settings of ``invert``.
+        recipe, perceptual: as in ``invert``.
 
     Raises:
         What ``invert`` raises; PictureError too if a picture is smaller than ``size``.
     """
     prior.check_size(size)
     images = start_set(real, start, ipc=ipc, size=size, generator=generator).images
-    found = invert(prior, images, device=device, checkpoint=checkpoint, **inversion)
+    found = invert(prior, images, recipe=recipe, perceptual=perceptual, device=device, checkpoint=checkpoint)
     before = prior.state_dict()
     tuned = {name: weight for name, weight in found.prior.state_dict().items() if not torch.equal(weight, before[name])}
     return DistilledSet(
@@ -206,9 +168,7 @@ def codes_of(inverted: DistilledSet, prior: Prior) -> tuple[Tensor, Prior]:
     """
     if "codes" not in inverted.latents:
         raise SetError(f"the set to start from ({inverted.method}) carries no codes; make it with gan_inversion")
-    tuned = {
-        name.removeprefix(_TUNED): weight for name, weight in inverted.latents.items() if name.startswith(_TUNED)
-    }
+    tuned = {name.removeprefix(_TUNED): weight for name, weight in inverted.latents.items() if name.startswith(_TUNED)}
     if tuned:
         known = prior.state_dict()
         strange = [name for name, weight in tuned.items() if name not in known or known[name].shape != weight.shape]
@@ -229,101 +189,3 @@ def _check_images(images: Tensor) -> None:
         return
     if not images.is_floating_point() or not bool(((images >= 0) & (images <= 1)).all()):  # false for NaN as well
         raise PictureError(f"images to invert must be uint8 or floats in [0, 1] without NaN, got {images.dtype}")
-
-
-def _batch(images: Tensor, chosen: slice | Tensor, device: torch.device) -> Tensor:
-    part = images[chosen].to(device)
-    return to_float(part) if part.dtype == torch.uint8 else part.float()
-
-
-def _objective(loss: str, perceptual: Perceptual | None, weight: float) -> Perceptual:
-    """The loss per picture, (n,), of float images (n, 3, size, size) made and wanted."""
-
-    def objective(made: Tensor, wanted: Tensor) -> Tensor:
-        if loss == "published":
-            side = min(_SEEN, made.shape[-1] // 2)
-            made, wanted = (F.interpolate(images, (side, side), mode="area") for images in (made, wanted))
-            value = 4 * (made - wanted).square().mean((1, 2, 3))
-        else:
-            difference = made - wanted
-            value = difference.abs().mean((1, 2, 3)) + high_pass(difference).abs().mean((1, 2, 3))
-        if perceptual is not None:
-            value = value + weight * perceptual(made * 2 - 1, wanted * 2 - 1).flatten()
-        return value
-
-    return objective
-
-
-def _ramp(k: int, iterations: int) -> float:
-    """The rate of iteration ``k`` as a share of the peak; never 0."""
-    t = (k + 1) / (iterations + 1)
-    return min(1.0, t / 0.05) * 0.5 * (1 - math.cos(math.pi * min(1.0, (1 - t) / 0.25)))
-
-
-def _fit_codes(prior, images, state, objective, iterations, lr, batch, checkpoint, save) -> None:
-    """Batch after batch; ``state.step`` counts the steps of all batches."""
-    count, size, device = len(images), images.shape[-1], state.codes.device
-    total = -(-count // batch) * iterations
-    leaf = None
-    for step in bar(range(state.step, total), f"inverting {count} pictures", total=total, initial=state.step):
-        part, k = divmod(step, iterations)
-        chosen = slice(part * batch, min(count, (part + 1) * batch))
-        if leaf is None or k == 0:
-            wanted = _batch(images, chosen, device)
-            if k == 0:
-                begin = prior.encode(wanted).detach().float()
-                check_codes(prior, begin, len(wanted), size)
-            else:
-                begin = state.codes[chosen]
-            leaf = begin.clone().requires_grad_()
-            optimizer = torch.optim.Adam([leaf], lr=lr)
-            if k:
-                optimizer.load_state_dict(state.optimizer)
-        for group in optimizer.param_groups:
-            group["lr"] = lr * _ramp(k, iterations)
-        values = objective(prior.decode(leaf), wanted)
-        _check_finite(values.detach(), chosen, "loss", f"iteration {k} of the codes; lower lr ({lr})")
-        (leaf.grad,) = torch.autograd.grad(values.sum(), leaf)
-        optimizer.step()
-        _check_finite(leaf.detach().flatten(1).sum(1), chosen, "code", f"iteration {k} of the codes; lower lr ({lr})")
-        state.history["codes"][k] += float(values.detach().sum()) / count
-        state.step = step + 1
-        due = bool(checkpoint) and checkpoint.due(step + 1)
-        if due or k + 1 == iterations:
-            state.codes[chosen] = leaf.detach()
-        if due:
-            state.optimizer = optimizer.state_dict()
-            save()
-    state.optimizer = state.optimizer if state.tuned else {}
-
-
-def _tune(prior, images, state, objective, iterations, lr, batch, checkpoint, save) -> None:
-    """Pivotal tuning: the codes stay, the weights move. Weights that decoding does not use get no gradient and stay."""
-    prior.requires_grad_(True)
-    optimizer = torch.optim.Adam(prior.parameters(), lr=lr)
-    if state.weights:
-        prior.load_state_dict(state.weights)
-    if state.optimizer:
-        optimizer.load_state_dict(state.optimizer)
-    count = len(images)
-    for k in bar(range(state.tuned, iterations), "tuning the generator", total=iterations, initial=state.tuned):
-        chosen = (torch.arange(min(batch, count)) + k * batch) % count
-        values = objective(prior.decode(state.codes[chosen]), _batch(images, chosen, state.codes.device))
-        _check_finite(values.detach(), chosen, "loss", f"iteration {k} of the tuning; lower tuning_lr ({lr})")
-        optimizer.zero_grad(set_to_none=True)
-        values.mean().backward()
-        optimizer.step()
-        state.history["tuning"].append(float(values.detach().mean()))
-        state.tuned = k + 1
-        if k + 1 == iterations or (checkpoint and checkpoint.due(k + 1)):
-            state.weights, state.optimizer = prior.state_dict(), optimizer.state_dict()
-            if k + 1 < iterations:
-                save()
-    prior.requires_grad_(False)
-
-
-def _check_finite(values: Tensor, chosen: slice | Tensor, what: str, where: str) -> None:
-    bad = (~torch.isfinite(values)).nonzero().flatten().tolist()
-    if bad:
-        index = bad[0] + chosen.start if isinstance(chosen, slice) else int(chosen[bad[0]])
-        raise Diverged(f"the {what} of picture {index} became {float(values[bad[0]])} in {where}")

@@ -101,10 +101,10 @@ class Question:
     """What is to be checked: row ``first`` minus row ``second`` is more than ``line``, on the study's first test set.
 
     ``name``, ``statement``: ``{network}`` stands for the student. ``sentence``: the paper's, empty for a question of ours.
-    ``metric``, ``unit``: what is compared. ``printed_first``, ``printed_second``: (table, row) of the same two in print, where they
-    stand in another table or under another label than here. ``printed_metric``: the metric's name in print if it differs: a
-    paper's own LPIPS, of an unnamed backbone, decides about the paper's own sentence. ``printed_network``: the student in print,
-    where a profile has a smaller one. A row that no paper prints leaves that side open.
+    ``metric``, ``unit``: what is compared. ``printed_first``, ``printed_second``: (table, row) of the same two in print, where
+    they stand in another table or under another label than here. ``printed_metric``: the metric's name in print if it differs:
+    a paper's own LPIPS, of an unnamed backbone, decides about the paper's own sentence. ``printed_network``: the student in
+    print, where a profile has a smaller one. A row that no paper prints leaves that side open.
     """
 
     name: str

@@ -74,8 +74,8 @@ def connect(address: str) -> "Client":
         client = Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ClusterError(
-            f"no scheduler answers at {address} ({type(error).__name__}); start one (dask scheduler), mend {SCHEDULER}, or unset "
-            "it to use this machine's own workers"
+            f"no scheduler answers at {address} ({type(error).__name__}); start one (dask scheduler), mend {SCHEDULER}, or "
+            "unset it to use this machine's own workers"
         ) from error
     try:
         client.wait_for_workers(1, timeout=_PATIENCE)

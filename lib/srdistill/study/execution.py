@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
+# Begins the reason of a task that something else failed for.
+NOT_RUN = "not run"
 # Seconds without a word from the scheduler after which it is given up.
 _LOST_AFTER = 20.0
 
@@ -37,8 +39,8 @@ class _Node:
 class Execution:
     """Tasks on their way to the store, and what became of them.
 
-    ``client``: of a Dask cluster; None: this process performs them, when they are waited for. A task that fails fails what needs
-    it; the others go on. ``start`` may be called again and again.
+    ``client``: of a Dask cluster; None: this process performs them, when they are waited for. A task that fails fails what
+    needs it; the others go on. ``start`` may be called again and again.
     """
 
     def __init__(self, store: Store, client: "Client | None" = None):
@@ -102,8 +104,8 @@ class Execution:
         failed = next((need for need in needs if need.state == FAILED), None)
         if failed is not None:
             node.state = FAILED
-            cause = failed.reason if failed.reason.startswith("not run") else f"not run: it needs {_words(failed)}, which failed"
-            node.reason = cause
+            known = failed.reason.startswith(NOT_RUN)
+            node.reason = failed.reason if known else f"{NOT_RUN}: it needs {_words(failed)}, which failed"
         return [need for need in needs if need.state != DONE]
 
     # --- in this process ------------------------------------------------------------------------------------------

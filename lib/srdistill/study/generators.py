@@ -42,7 +42,8 @@ LOADERS: dict[str, Callable[[], Prior]] = {"sd_vae": sd_vae, "taef2": taef2, "st
 
 
 def generator(kind: str, recipe: AutoencoderRecipe | None, pictures: Resource, device: str) -> Task | Resource:
-    """The prior ``kind``: one of ``LOADERS``, or ``autoencoder``, trained on the pictures by ``recipe``, the same for all seeds.
+    """The prior ``kind``: one of ``LOADERS``, or ``autoencoder``, trained on the pictures by ``recipe``, the same for all
+    seeds.
 
     Raises ValueError for an unknown kind.
     """

@@ -22,7 +22,8 @@ METRICS = {
         Metric("psnr_y", "PSNR-Y", "PSNR of luma, dB", 2),
         Metric("ssim", "SSIM", "SSIM"),
         Metric("ssim_y", "SSIM-Y", "SSIM of luma"),
-        # Ours carry their backbone in the name; the printed LPIPS does not say its own (most likely VGG), so the two never meet.
+        # Ours carry their backbone in the name; the printed LPIPS does not say its own (most likely VGG), so the two never
+        # meet.
         Metric("lpips", "LPIPS", "LPIPS (lower is better)"),
         Metric("lpips_alex", "LPIPS-alex", "LPIPS (lower is better)"),
         Metric("lpips_vgg", "LPIPS-vgg", "LPIPS (lower is better)"),

@@ -61,7 +61,8 @@ class Paper:
         return found
 
     def open(self, table: str, profile: str = "", seeds: int = 0, data: str = "") -> "Study":
-        """The study of one table. ``profile``, ``seeds``, ``data``: a notebook's parameters; 0 and "" mean the profile's own."""
+        """The study of one table. ``profile``, ``seeds``, ``data``: a notebook's parameters; 0 and "" mean the profile's
+        own."""
         return self.kind(self, self.table(table), profile, seeds, data)
 
 

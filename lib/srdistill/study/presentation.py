@@ -46,7 +46,8 @@ class Presentation:
     def zoom(
         self, networks: Sequence[str], labels: Sequence[str] = (), pictures: Sequence[int] = (0,), name: str = "outputs"
     ) -> Figure:
-        """What students make of test pictures: a row for each student and picture, a column for each of the ``labels`` (all)."""
+        """What students make of test pictures: a row for each student and picture, a column for each of the ``labels``
+        (all)."""
         scale = self.results.scale
         rows = [self.rows[label] for label in labels or self.rows]
         truths = [mod_crop(self.study.tests[self.testset].images[index]) for index in pictures]
@@ -66,6 +67,7 @@ class Presentation:
         """Loss curves in two numbers each: means over the first and the last tenth."""
         tenth = {name: -(-len(curve) // 10) for name, curve in histories.items()}
         return pd.DataFrame({
-            name: {"first tenth": pd.Series(curve).head(tenth[name]).mean(), "last tenth": pd.Series(curve).tail(tenth[name]).mean()}
+            name: {"first tenth": pd.Series(curve).head(tenth[name]).mean(),
+                   "last tenth": pd.Series(curve).tail(tenth[name]).mean()}
             for name, curve in histories.items()
         }).round(3)  # fmt: skip

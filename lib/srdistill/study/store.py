@@ -1,7 +1,7 @@
 """Finished work, kept: each entry is written whole, checked when read, and computed by one process at a time.
 
-An entry is a JSON file (what was asked, the answer, the seconds, a checksum) and, for tensors, a safetensors file beside it. The
-JSON is written last: without it there is no entry, so an interruption leaves nothing half done. Several machines may share
+An entry is a JSON file (what was asked, the answer, the seconds, a checksum) and, for tensors, a safetensors file beside it.
+The JSON is written last: without it there is no entry, so an interruption leaves nothing half done. Several machines may share
 the folder.
 """
 

@@ -10,7 +10,7 @@ import pandas as pd
 from srdistill import progress
 from srdistill.sets.distilled_set import DistilledSet, Sizes
 from srdistill.study.cluster import client_of_environment
-from srdistill.study.execution import Execution
+from srdistill.study.execution import NOT_RUN, Execution
 from srdistill.study.paths import output_root, store_root
 from srdistill.study.profiles import get_profile
 from srdistill.study.rows import Cell, FromCell, Results, Row, by_label
@@ -174,7 +174,7 @@ class Study:
         """A line for each task that failed by itself, and what was not run because of it."""
         everything = graph(tasks, lambda task: self.store.has(task.kind, task.key))
         reasons = {task.key: self.execution.failure(task) for task in everything}
-        own = {task.key: task for task in everything if reasons[task.key] and not reasons[task.key].startswith("not run")}
+        own = {task.key: task for task in everything if reasons[task.key] and not reasons[task.key].startswith(NOT_RUN)}
         lines = []
         for key, task in own.items():
             lost = [other.label for other in everything if other.key != key and task in graph([other])]

@@ -112,7 +112,8 @@ class Task:
         return replace(self, alone=True)
 
     def check_version(self) -> None:
-        """Raise OtherVersion unless this process has the code of the library, and the torch, that the task was declared with."""
+        """Raise OtherVersion unless this process has the code of the library, and the torch, that the task was declared
+        with."""
         own = [function for function in (self.function, *self.step.code(self)) if function and is_library(function)]
         here = {f"step {self.kind}": file_digest(self.step.make)} | {_name(one): code_digest(one) for one in own}
         other = [name for name, digest in here.items() if self.spec["code"].get(name) != digest]
@@ -136,8 +137,8 @@ class Task:
 class Resource:
     """Something that every process loads or builds for itself and nothing stores: pictures, published weights, an engine.
 
-    ``loader``: a module-level function, called with the opened ``settings``, and the device if it takes one. ``hashed``: what it
-    returns has a ``digest``, and counts by that alone: pictures, wherever they lie. Otherwise loader and settings count.
+    ``loader``: a module-level function, called with the opened ``settings``, and the device if it takes one. ``hashed``: what
+    it returns has a ``digest``, and counts by that alone: pictures, wherever they lie. Otherwise loader and settings count.
     """
 
     loader: Callable
@@ -209,12 +210,13 @@ def plain(value: object, name: str = "value") -> object:
     if isinstance(value, Resource):
         return {"resource": value.identity}
     if is_dataclass(value) and not isinstance(value, type):
-        return {"class": _name(type(value))} | {f.name: plain(getattr(value, f.name), f"{name}.{f.name}") for f in fields(value)}
+        content = {f.name: plain(getattr(value, f.name), f"{name}.{f.name}") for f in fields(value)}
+        return {"class": _name(type(value))} | content
     if inspect.isfunction(value) or isinstance(value, type):
         if getattr(value, "__closure__", None) or "<lambda>" in value.__qualname__:
             raise NotASetting(
-                f"setting {name!r} is a function without a place of its own ({value.__qualname__}); define it with def at the top "
-                "of a notebook cell or module, and hand what it needs over as settings"
+                f"setting {name!r} is a function without a place of its own ({value.__qualname__}); define it with def at the "
+                "top of a notebook cell or module, and hand what it needs over as settings"
             )
         return {"function": _name(value), "code": code_digest(value)}
     raise NotASetting(

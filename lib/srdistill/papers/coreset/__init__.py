@@ -7,7 +7,8 @@ The method, in reading order:
 ``expanded_source``   stage 2 and 3: pictures made anew every epoch, augmented, and labelled in the same pass
 ``label_drift``       how far labels drift when the pictures are made twice
 ``collages``, ``sre2l``   the baselines: RDED's collages, SRe2L's recovered pictures
-``engines``, ``plan``, ``tables``, ``printed``, ``figures``   the models as tasks, how large a run is, what is run, what is printed
+``engines``, ``plan``, ``tables``, ``printed``, ``figures``   the models as tasks, how large a run is, what is run, what is
+printed
 
 The engines themselves lie on the shelf ``diffusion``, training with soft labels in ``training``.
 """

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, replace
 
 from srdistill.diffusion.recipe import DiffusionRecipe
+from srdistill.papers.coreset.printed import RESNET
 from srdistill.papers.coreset.sre2l import Recovery
 from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.study.settings import departures
-from srdistill.papers.coreset.printed import RESNET
 from srdistill.training.classification_recipe import ClassificationRecipe
 
 

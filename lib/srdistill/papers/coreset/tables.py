@@ -43,8 +43,8 @@ def coreset_row(
 ) -> ClassRow:  # fmt: skip
     """A row of ``ipc`` pictures per class. ``method`` gets the training pictures, a generator, and ``settings``.
 
-    ``expansion``: what a diffusion model makes of every patch in every epoch; None: patches are enlarged, pictures taken as they
-    are. ``training``: how the students' recipe differs from the plan's. Pictures are augmented before the teacher labels
+    ``expansion``: what a diffusion model makes of every patch in every epoch; None: patches are enlarged, pictures taken as
+    they are. ``training``: how the students' recipe differs from the plan's. Pictures are augmented before the teacher labels
     them, so that a label is of what the student sees, which is then trained without augmentation.
     """
     recipe = replace(study.plan.student(ipc), **(training or {}))

@@ -13,15 +13,14 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from srdistill.images.resize import downscale
-from srdistill.papers.dietz.distances import DISTANCES
+from srdistill.papers.dietz.distances import DISTANCES, check_distance
 
 Weights = dict[str, Tensor]
 
 
 def matched_weights(network: nn.Module, distance: str) -> tuple[Weights, Weights]:
     """The weights whose gradients are compared, and the rest (biases count nothing in ``rows``); detached."""
-    if distance not in DISTANCES:
-        raise ValueError(f"unknown distance {distance!r}; there are: {', '.join(DISTANCES)}")
+    check_distance(distance)
     matched, rest = {}, {name: buffer for name, buffer in network.named_buffers()}
     for name, weight in network.named_parameters():
         (rest if distance == "rows" and weight.ndim == 1 else matched)[name] = weight.detach()

@@ -44,3 +44,9 @@ DISTANCES: dict[str, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] = {
     "cosine": cosine_distance,
     "mse": mse_distance,
 }
+
+
+def check_distance(name: str) -> None:
+    """Raise ValueError unless ``name`` is a key of ``DISTANCES``."""
+    if name not in DISTANCES:
+        raise ValueError(f"unknown distance {name!r}; there are: {', '.join(DISTANCES)}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from srdistill.papers.dietz.settings import LatentMatching, Matching
 from srdistill.priors.autoencoder import AutoencoderRecipe
-from srdistill.priors.inversion import InversionRecipe
+from srdistill.priors.inversion_recipe import InversionRecipe
 from srdistill.study.settings import TestSet, departures, recipe_for
 from srdistill.training.recipe import Recipe
 

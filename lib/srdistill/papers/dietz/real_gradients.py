@@ -11,34 +11,61 @@ from srdistill.images.pictures import Pictures, to_float
 from srdistill.images.subimages import SubImages, extract_sub_images
 from srdistill.networks import build_network
 from srdistill.papers.dietz.class_gradients import Weights, matched_weights, real_gradients
+from srdistill.papers.dietz.settings import LatentMatching, Matching
 from srdistill.seeds import derive_seed, generator_for
 
 # Real images go through in groups of about this many HR pixels.
 _GROUP_PIXELS = 2**24
-# The gradients that a fixed network was last asked for, and what they depend on.
+# The gradients that a fixed network was last asked for, by flip, and what they depend on.
 _last: dict[str, object] = {}
 
 
 class RealGradients:
-    """The networks of the iterations and their gradients on real images."""
+    """The networks of the iterations and their gradients on real images.
 
-    def __init__(self, real, network, scale, distance, crop, step, size, batch_real, seed, device):
+    ``network``: settings of ``build_network``, for one drawn anew every iteration, which sees random crops of ``size`` px; or
+    a module that stays as it is and sees whole sub-images.
+
+    Raises:
+        PictureError: a picture is smaller than ``size`` or ``matching.crop``.
+    """
+
+    def __init__(
+        self,
+        real: Pictures,
+        network: dict | nn.Module | None,
+        matching: Matching | LatentMatching,
+        *,
+        size: int,
+        seed: int,
+        device: torch.device,
+    ):
         self.settings = {"architecture": "SRCNN"} if network is None else network
         self.fixed = network.to(device).eval() if isinstance(network, nn.Module) else None
-        self.scale, self.distance, self.size, self.seed, self.device = scale, distance, size, seed, device
-        self.batch_real = batch_real
-        self.windows: SubImages = extract_sub_images(real, max(crop, size), step)
+        self.matching, self.size, self.seed, self.device = matching, size, seed, device
+        self.windows: SubImages = extract_sub_images(real, max(matching.crop, size), matching.step)
+        self.names = real.names
         self.bank = CropBank(real.images, device)
         self.per_class = self.windows.labels.bincount(minlength=len(real)).tolist()
-        self._kept = self._kept_for(real, step) if self.fixed is not None else {}
+        self._kept = self._kept_for(real) if self.fixed is not None else {}
+
+    @property
+    def described(self) -> dict | str:
+        """The network, for the settings of a set."""
+        return self.settings if self.fixed is None else "trained and fixed"
+
+    def flip(self, k: int) -> int:
+        """The flip or quarter turn of iteration ``k``, 0 to 7."""
+        draws = generator_for(self.seed, "flip", k)
+        return int(torch.randint(8, (), generator=draws)) if self.matching.flips else 0
 
     def network(self, k: int) -> tuple[nn.Module, tuple[Weights, Weights]]:
         """The network of iteration ``k`` and its weights: matched ones, others."""
         net = self.fixed
         if net is None:
-            net = build_network(scale=self.scale, seed=derive_seed(self.seed, "network", k), **self.settings)
-            net.to(self.device)
-        return net, matched_weights(net, self.distance)
+            drawn = derive_seed(self.seed, "network", k)
+            net = build_network(scale=self.matching.scale, seed=drawn, **self.settings).to(self.device)
+        return net, matched_weights(net, self.matching.distance)
 
     def gradients(self, net: nn.Module, weights, k: int, t: int, element: int) -> list[Tensor]:
         """Per class; computed once per flip if the network never changes, whoever asks."""
@@ -50,15 +77,16 @@ class RealGradients:
             self._kept[element] = self._compute(net, weights, whole)
         return self._kept[element]
 
-    def _kept_for(self, real: Pictures, step: int) -> dict[int, list[Tensor]]:
-        """The gradients by flip: those of the last instance if network and windows are the same.
+    def _kept_for(self, real: Pictures) -> dict[int, list[Tensor]]:
+        """The gradients by flip: those of the last instance if all that they depend on is the same.
 
         They depend on no seed, so the sets of several seeds, and of several starts, share them.
         """
         network = hashlib.sha256(str(self.fixed).encode())
         for name, tensor in self.fixed.state_dict().items():
             network.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-        key = (network.digest(), real.digest, self.windows.crop, step, self.scale, self.distance, self.device)
+        windows = (real.digest, self.windows.crop, self.matching.step)
+        key = (network.digest(), windows, self.matching.scale, self.matching.distance, self.device)
         if _last.get("key") != key:
             _last.update(key=key, gradients={})
         return _last["gradients"]
@@ -70,10 +98,10 @@ class RealGradients:
             group.append(images)
             pixels += images.shape[0] * images.shape[-1] ** 2
             if pixels >= _GROUP_PIXELS:
-                parts.append(real_gradients(net, weights, group, self.scale))
+                parts.append(real_gradients(net, weights, group, self.matching.scale))
                 group, pixels = [], 0
         if group:
-            parts.append(real_gradients(net, weights, group, self.scale))
+            parts.append(real_gradients(net, weights, group, self.matching.scale))
         return [torch.cat(tensors) for tensors in zip(*parts, strict=True)]
 
     def _crops(self, k: int, t: int, element: int) -> Iterator[Tensor]:
@@ -84,7 +112,7 @@ class RealGradients:
         order = torch.rand(len(self.windows), generator=draws)
         start = 0
         for count in self.per_class:
-            chosen = start + order[start : start + count].argsort()[: self.batch_real].sort().values
+            chosen = start + order[start : start + count].argsort()[: self.matching.batch_real].sort().values
             start += count
             pixels = self.bank.crop(
                 self.windows.labels[chosen],

@@ -106,7 +106,8 @@ def table_3(study: SRStudy) -> list[Row]:
 
 
 def table_4(study: SRStudy) -> list[Row]:
-    """In latent space: beside the printed rows a better inversion, and both pixel budgets of real and of downscaled pictures."""
+    """In latent space: beside the printed rows a better inversion, and both pixel budgets of real and of downscaled
+    pictures."""
     small, side, network = study.plan.size, study.plan.latent_size, pretrained(study)
     inverted = study.row("Baseline (GAN inversion)", gan_inversion, **inverting(study, "published"))
     made = study.row("Latent Distillation", latent_matching, **latent(study, inverted, network))
@@ -157,5 +158,6 @@ TABLES = (
     Table("dietz_t3", "Dietz et al., table 3: a pre-trained network during distillation, ×2", "03_pretrained_srcnn", table_3,
           STUDENTS),
     Table("dietz_t4", "Dietz et al., table 4: distillation in latent space, ×2", "04_latent", table_4, STUDENTS),
-    Table("dietz_t5", "Dietz et al., table 5: EDSR at ×4 on sets distilled at ×2", "05_x4_transfer", table_5, ("EDSR",), scale=4),
+    Table("dietz_t5", "Dietz et al., table 5: EDSR at ×4 on sets distilled at ×2", "05_x4_transfer", table_5, ("EDSR",),
+          scale=4),
 )  # fmt: skip

@@ -3,13 +3,15 @@
 The method, in reading order:
 
 ``selection``, ``candidates``   stage 1: which windows of the pictures bicubic gets back worst
-``patch_features``, ``hand_made_features``, ``learned_features``, ``pseudo_labels``   what they look like, and seven classes of them
+``patch_features``, ``hand_made_features``, ``learned_features``, ``pseudo_labels``   what they look like, and seven classes of
+them
 ``patch_pool``                  the outcome of stage 1
 ``minimax``, ``high_frequency``, ``fine_tuning``   stage 2: a diffusion transformer learns the patches, by three more losses
 ``dit_samples``                 stage 3: a set is sampled
 ``selected_patches``            the row that stops after stage 1
 ``gsdd``                        the baseline of table 1, as we read its description
-``steps``, ``plan``, ``tables``, ``printed``   the models as tasks, how large a run is, what is run for each table, what is printed
+``steps``, ``plan``, ``tables``, ``printed``   the models as tasks, how large a run is, what is run for each table, what is
+printed
 
 The transformer, its training and sampling lie on the shelf ``diffusion``.
 """
@@ -29,9 +31,9 @@ from srdistill.study.paper import Paper
 from srdistill.study.sr import SRStudy
 
 __all__ = [
-    "DISTILLED", "PAPER", "RANDOM", "SELECTED", "UNTUNED", "FeatureMatching", "FineTuning", "PatchPool", "Selection", "diffusion",
-    "dit_samples", "fine_tune", "fine_tuned", "gsdd", "patches", "printed", "prior", "pseudo_labelled_patches", "sampled",
-    "selected_patches",
+    "DISTILLED", "PAPER", "RANDOM", "SELECTED", "UNTUNED", "FeatureMatching", "FineTuning", "PatchPool", "Selection",
+    "diffusion", "dit_samples", "fine_tune", "fine_tuned", "gsdd", "patches", "printed", "prior", "pseudo_labelled_patches",
+    "sampled", "selected_patches",
 ]  # fmt: skip
 
 PAPER = Paper(

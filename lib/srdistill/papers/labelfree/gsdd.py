@@ -8,37 +8,56 @@ and the regulariser (codes stay near their inversions).
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from srdistill.diffusion.encoded_patches import check_patches
-from srdistill.images.pictures import Pictures, to_float, to_uint8
+from srdistill.images.pictures import Pictures, to_uint8
+from srdistill.papers.labelfree.layer_features import LayerFeatures, statistics
+from srdistill.papers.labelfree.patch_pool import PatchPool
 from srdistill.priors.code_gradients import code_gradients
-from srdistill.priors.inversion import invert
+from srdistill.priors.inversion_recipe import InversionRecipe, invert
 from srdistill.priors.prior import Prior
 from srdistill.priors.rendering import check_codes, frozen, render_all
-from srdistill.progress import bar
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged
-
-# Below this a channel does not vary over the real patches, and matching it relative to its spread would divide by nothing.
-_SMALLEST_SPREAD = 1e-6
+from srdistill.training.resumable import resumable
 
 
-@dataclass
-class _State:
-    """What an iteration changes: all that a checkpoint holds. ``begin``: the inverted codes."""
+@dataclass(frozen=True)
+class FeatureMatching:
+    """Settings of ``gsdd``.
 
-    begin: Tensor
-    codes: Tensor
-    inversion: dict
-    optimizer: dict = field(default_factory=dict)
-    step: int = 0
-    history: dict[str, list[float]] = field(default_factory=lambda: {"distance": [], "regulariser": []})
+    ``layer``: names the module of the SR network whose output, for HR images as its input, is the feature space.
+    ``iterations``, ``lr``: Adam steps (betas 0.5 and 0.999) on all codes, in units of the codes. ``regulariser``: weight of
+    the mean squared distance to the inverted codes, in units of their variance. ``most_real``: how many patches of a class
+    are looked at, drawn once; 0: all of them. ``chunk``: images at a time in generator and network; memory grows with it,
+    results do not change but for rounding. ``inversion``: how the codes to start from are found; the generator is not tuned.
+    """
+
+    layer: str = "after_body"
+    iterations: int = 200
+    lr: float = 0.01
+    regulariser: float = 0.1
+    most_real: int = 0
+    chunk: int = 16
+    inversion: InversionRecipe = InversionRecipe()
+
+    def __post_init__(self):
+        if self.iterations < 1 or self.chunk < 1 or self.most_real < 0:
+            raise ValueError(
+                "iterations and chunk must be 1 or more and most_real not negative, got "
+                f"{self.iterations}, {self.chunk} and {self.most_real}"
+            )
+        if not (0 <= self.lr < math.inf and 0 <= self.regulariser < math.inf):
+            raise ValueError(f"lr and regulariser must be finite and not negative, got {self.lr} and {self.regulariser}")
+        if self.inversion.tuning_iterations:
+            raise ValueError(
+                f"gsdd leaves its generator as it is, got {self.inversion.tuning_iterations} tuning_iterations; set them to 0"
+            )
 
 
 def gsdd(
@@ -47,201 +66,139 @@ def gsdd(
     count: int,
     size: int,
     generator: torch.Generator,
-    patches: Tensor,
-    labels: Tensor,
+    pool: PatchPool,
     prior: Prior,
     network: nn.Module,
-    layer: str = "after_body",
-    iterations: int = 200,
-    lr: float = 0.01,
-    regulariser: float = 0.1,
-    most_real: int = 0,
-    inversion: dict | None = None,
-    chunk: int = 16,
+    matching: FeatureMatching = FeatureMatching(),
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
 ) -> DistilledSet:
     """``count`` images of ``size`` px, as many of every class: inverted patches whose features have been matched.
 
-    ``real`` is not looked at: ``patches``, ``uint8`` (N, 3, size, size), were cut from it, with classes ``labels`` (N,). GSDD
-    needs class labels; pseudo-labels serve where there are none.
+    ``real`` is not looked at: the patches of the ``pool`` were cut from it. GSDD needs class labels; pseudo-labels serve
+    where there are none.
 
     Args:
-        prior: the generator; never changed. inversion: settings of ``invert``.
-        network: a pre-trained SR network; ``layer`` names the module whose output, for HR images as its input, is the
-            feature space.
-        iterations, lr: Adam steps (betas 0.5 and 0.999) on all codes, in units of the codes.
-        regulariser: weight of the mean squared distance to the inverted codes, in units of their variance.
-        most_real: how many patches of a class are looked at, drawn once; 0: all of them.
-        chunk: images at a time in generator and network; memory grows with it, results do not change but for rounding.
+        prior: the generator; never changed.
+        network: a pre-trained SR network, in the features of whose ``matching.layer`` images are compared.
 
     History, before each step: ``distance``, the mean over classes and channels of squared differences of mean and standard
     deviation, in units of the channel's variance over all real patches; ``regulariser``, without its weight.
 
     Raises:
         SelectionError: classes that do not divide ``count``, or with fewer patches than are asked. Diverged: NaN.
-        ValueError: impossible settings, or a layer that the network has not. What ``invert`` raises.
+        ValueError: patches of another size, or a layer that the network has not. What ``invert`` raises.
     """
-    if iterations < 1 or chunk < 1 or most_real < 0:
-        raise ValueError(
-            f"iterations and chunk must be 1 or more and most_real not negative, got {iterations}, {chunk} and {most_real}"
-        )
-    if not (0 <= lr < math.inf and 0 <= regulariser < math.inf):
-        raise ValueError(f"lr and regulariser must be finite and not negative, got {lr} and {regulariser}")
-    check_patches(patches, labels)
-    if patches.shape[-1] != size:
-        raise ValueError(f"patches of {patches.shape[-1]} px for a set of {size} px; select patches of {size} px")
-    device = torch.device(device)
-    features = _Features(network.to(device), layer)
-    classes = int(labels.max()) + 1
-    start = _start(labels, classes, count, generator)
-    ipc = count // classes
+    if pool.size != size:
+        raise ValueError(f"patches of {pool.size} px for a set of {size} px; select patches of {size} px")
+    device, ipc, chunk = torch.device(device), count // pool.classes, matching.chunk
+    features = LayerFeatures(network.to(device), matching.layer)
+    start = _start(pool, count, generator)
     prior.to(device)
-
-    saved = checkpoint.load() if checkpoint else None
-    if saved is None:
-        partial = checkpoint and checkpoint.part("inversion")
-        found = invert(prior, patches[start], device=device, checkpoint=partial, **(inversion or {}))
-        check_codes(prior, found.codes, count, size)
-        settings = found.settings | {"psnr": round(found.psnr.mean().item(), 2)}
-        state = _State(found.codes, found.codes.clone(), settings)
-        if checkpoint:
-            checkpoint.save(dict(vars(state)))
-    else:
-        state = _State(**saved)
-    begin = state.begin.to(device, torch.float32)
-    variance = begin.var().clamp(min=1e-12)
-    codes = state.codes.to(device, torch.float32).requires_grad_()
-    stepper = torch.optim.Adam([codes], lr=lr, betas=(0.5, 0.999))
-    if state.optimizer:
-        stepper.load_state_dict(state.optimizer)
-
+    begin, inversion = _inverted(prior, pool.images(start), matching.inversion, device, checkpoint)
     with frozen(prior), frozen(network):
-        seen = _some(labels, most_real, generator) if most_real else slice(None)
-        targets, spread = features.of_classes(patches[seen], labels[seen], classes, chunk)
-        matcher = _Matcher(features, targets, spread, ipc, chunk)
-        for k in bar(range(state.step, iterations), "matching features", total=iterations, initial=state.step):
-            values, gradient, _ = code_gradients(prior, codes.detach(), matcher, ipc, chunk)
-            away = codes.detach() - begin
-            codes.grad = gradient / classes + regulariser * 2 * away / (variance * away.numel())
-            state.history["distance"].append(values.mean().item())
-            state.history["regulariser"].append((away.square().mean() / variance).item())
-            stepper.step()
-            if not bool(torch.isfinite(values).all() & torch.isfinite(codes).all()):
-                raise Diverged(f"distance or codes became NaN in iteration {k}; lower lr ({lr})")
-            state.step = k + 1
-            if checkpoint and checkpoint.due(k + 1) and k + 1 < iterations:
-                checkpoint.save(dict(vars(state)) | {"codes": codes.detach(), "optimizer": stepper.state_dict()})
-        rendered = render_all(prior, codes.detach(), chunk)
+        most = matching.most_real
+        seen = _drawn(pool, most, generator, "gsdd real") if most else torch.arange(len(pool))
+        targets, spread = features.of_classes(pool.images(seen), pool.label[seen], pool.classes, chunk)
+        moving = _Codes(begin.to(device, torch.float32), prior, _Matcher(features, targets, spread, ipc, chunk), matching)
+        for k in resumable(matching.iterations, "matching features", checkpoint, moving.state, moving.restore):
+            moving.step(k)
+        rendered = render_all(prior, moving.codes.detach(), chunk)
     if not bool(torch.isfinite(rendered).all()):
-        raise Diverged(f"the images became NaN in the last iteration; lower lr ({lr})")
-    if checkpoint:
-        checkpoint.clear()
+        raise Diverged(f"the images became NaN in the last iteration; lower lr ({matching.lr})")
     return DistilledSet(
         to_uint8(rendered).cpu(),
-        torch.arange(classes).repeat_interleave(ipc),
-        tuple(f"cluster {index}" for index in range(classes)),
+        torch.arange(pool.classes).repeat_interleave(ipc),
+        tuple(f"cluster {index}" for index in range(pool.classes)),
         "gsdd",
         {
-            "count": count, "size": size, "prior": prior.name, "network": type(network).__name__, "layer": layer,
-            "iterations": iterations, "lr": lr, "regulariser": regulariser, "inversion": state.inversion,
+            "count": count, "size": size, "prior": prior.name, "network": type(network).__name__, "layer": matching.layer,
+            "iterations": matching.iterations, "lr": matching.lr, "regulariser": matching.regulariser,
+            "inversion": inversion,
         },
-        state.history,
+        moving.history,
     )  # fmt: skip
 
 
-def _start(labels: Tensor, classes: int, count: int, generator: torch.Generator) -> Tensor:
-    """Indices (count,) of different patches, as many of every class, in the order of the classes."""
-    if count < 1 or count % classes:
-        raise SelectionError(
-            f"{count} images cannot be shared equally by {classes} classes; ask for {max(1, count // classes) * classes}"
-        )
+def _drawn(pool: PatchPool, most: int, generator: torch.Generator, purpose: str) -> Tensor:
+    """Indices of at most ``most`` different patches of every class, in the order of the classes."""
     chosen = []
-    for index in range(classes):
-        members = (labels == index).nonzero().flatten()
-        if len(members) < count // classes:
-            raise SelectionError(
-                f"class {index} has {len(members)} patches, {count // classes} are asked of every class; ask for at most "
-                f"{len(members) * classes} images, or select more patches"
-            )
-        draw = generator_for(generator.initial_seed(), "gsdd start", index)
-        chosen.append(members[torch.randperm(len(members), generator=draw)[: count // classes]])
-    return torch.cat(chosen)
-
-
-def _some(labels: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Indices of at most ``most`` patches of every class."""
-    chosen = []
-    for index in range(int(labels.max()) + 1):
-        members = (labels == index).nonzero().flatten()
-        draw = generator_for(generator.initial_seed(), "gsdd real", index)
+    for index in range(pool.classes):
+        members = (pool.label == index).nonzero().flatten()
+        draw = generator_for(generator.initial_seed(), purpose, index)
         chosen.append(members[torch.randperm(len(members), generator=draw)[:most]])
     return torch.cat(chosen)
 
 
-class _Reached(Exception):
-    """The wanted layer has been computed; the rest of the network, which works at four times the side, is not needed."""
-
-    def __init__(self, output: Tensor):
-        self.output = output
-
-
-def _stop(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-    raise _Reached(output)
-
-
-class _Features:
-    """What a layer of a network makes of images: first and second moments of its channels."""
-
-    def __init__(self, network: nn.Module, layer: str):
-        modules = dict(network.named_modules())
-        if not layer or layer not in modules:
-            known = ", ".join(name for name, _ in network.named_children())
-            raise ValueError(f"{type(network).__name__} has no layer {layer!r}; it has: {known}, and what is inside them")
-        self.network, self.layer, self.module = network, layer, modules[layer]
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Float images (N, 3, H, W) in [0, 1] to features (N, channels, positions); differentiable."""
-        handle = self.module.register_forward_hook(_stop)
-        try:
-            self.network(images)
-        except _Reached as reached:
-            return reached.output.flatten(2)
-        finally:
-            handle.remove()
-        raise ValueError(f"{type(self.network).__name__} does not use its layer {self.layer!r}; name another")
-
-    def moments(self, images: Tensor) -> tuple[Tensor, int]:
-        """Sums of values and squares over images and positions, (2, channels), double, and how many; differentiable."""
-        found = self(images).double()
-        return torch.stack([found.sum((0, 2)), found.square().sum((0, 2))]), found.shape[0] * found.shape[2]
-
-    @torch.no_grad()
-    def means(self, images: Tensor, chunk: int) -> Tensor:
-        """Means of the values and of their squares (2, channels), ``chunk`` images at a time."""
-        parts = [self.moments(to_float(p) if p.dtype == torch.uint8 else p) for p in images.split(chunk)]
-        return sum(total for total, _ in parts) / sum(count for _, count in parts)
-
-    def of_classes(self, patches: Tensor, labels: Tensor, classes: int, chunk: int) -> tuple[Tensor, Tensor]:
-        """Mean and deviation by class (classes, 2, channels), and every channel's deviation over all patches (channels,)."""
-        device = next(self.network.parameters()).device
-        moments = torch.stack([self.means(patches[labels == index].to(device), chunk) for index in range(classes)])
-        share = torch.bincount(labels, minlength=classes).to(device).double() / len(labels)
-        whole = (moments * share[:, None, None]).sum(0)
-        spread = (whole[1] - whole[0].square()).clamp(min=_SMALLEST_SPREAD**2).sqrt()
-        return torch.stack([_statistics(one) for one in moments]), spread
+def _start(pool: PatchPool, count: int, generator: torch.Generator) -> Tensor:
+    """Indices (count,) of the patches to start from, as many of every class."""
+    classes = pool.classes
+    if count < 1 or count % classes:
+        raise SelectionError(
+            f"{count} images cannot be shared equally by {classes} classes; ask for {max(1, count // classes) * classes}"
+        )
+    for index, members in enumerate(pool.class_sizes.tolist()):
+        if members < count // classes:
+            raise SelectionError(
+                f"class {index} has {members} patches, {count // classes} are asked of every class; ask for at most "
+                f"{members * classes} images, or select more patches"
+            )
+    return _drawn(pool, count // classes, generator, "gsdd start")
 
 
-def _statistics(moments: Tensor) -> Tensor:
-    """Mean and standard deviation (2, channels) from mean and mean square."""
-    return torch.stack([moments[0], (moments[1] - moments[0].square()).clamp(min=_SMALLEST_SPREAD**2).sqrt()])
+def _inverted(
+    prior: Prior, patches: Tensor, recipe: InversionRecipe, device: torch.device, checkpoint: Checkpoint | None
+) -> tuple[Tensor, dict]:
+    """The codes of the patches and how they were found: one step of its own, not done again after an interruption."""
+    found: dict = {}
+    first, partial = (checkpoint.part("start"), checkpoint.part("inversion")) if checkpoint else (None, None)
+    for _ in resumable(1, "inverting", first, found.copy, found.update, keep=True):
+        inversion = invert(prior, patches, recipe=recipe, device=device, checkpoint=partial)
+        check_codes(prior, inversion.codes, len(patches), patches.shape[-1])
+        settings = inversion.settings | {"psnr": round(inversion.psnr.mean().item(), 2)}
+        found.update(codes=inversion.codes, settings=settings)
+    return found["codes"], found["settings"]
+
+
+class _Codes:
+    """The codes (classes * ipc, *code_shape) on their way from ``begin``: all that an iteration changes."""
+
+    def __init__(self, begin: Tensor, prior: Prior, matcher: "_Matcher", matching: FeatureMatching):
+        self.begin, self.prior, self.matcher, self.matching = begin, prior, matcher, matching
+        self.variance = begin.var().clamp(min=1e-12)
+        self.codes = begin.clone().requires_grad_()
+        self.optimizer = torch.optim.Adam([self.codes], lr=matching.lr, betas=(0.5, 0.999))
+        self.history: dict[str, list[float]] = {"distance": [], "regulariser": []}
+
+    def step(self, k: int) -> None:
+        """One step of all codes."""
+        codes, matcher = self.codes.detach(), self.matcher
+        values, gradient, _ = code_gradients(self.prior, codes, matcher, matcher.ipc, matcher.chunk)
+        away = codes - self.begin
+        pull = self.matching.regulariser * 2 * away / (self.variance * away.numel())
+        self.codes.grad = gradient / len(values) + pull
+        self.history["distance"].append(values.mean().item())
+        self.history["regulariser"].append((away.square().mean() / self.variance).item())
+        self.optimizer.step()
+        if not bool(torch.isfinite(values).all() & torch.isfinite(codes).all()):
+            raise Diverged(f"distance or codes became NaN in iteration {k}; lower lr ({self.matching.lr})")
+
+    def state(self) -> dict:
+        """For a checkpoint."""
+        return {"codes": self.codes.detach(), "optimizer": self.optimizer.state_dict(), "history": self.history}
+
+    def restore(self, saved: dict) -> None:
+        """Go on from what ``state`` gave."""
+        self.codes.data.copy_(saved["codes"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.history = saved["history"]
 
 
 @dataclass(frozen=True)
 class _Matcher:
     """Distance of some classes' images from the real ones, and its gradient, for ``code_gradients``."""
 
-    features: _Features
+    features: LayerFeatures
     targets: Tensor
     spread: Tensor
     ipc: int
@@ -270,4 +227,4 @@ class _Matcher:
         return torch.stack(values), torch.cat(gradients)
 
     def _distance(self, means: Tensor, target: Tensor) -> Tensor:
-        return ((_statistics(means) - target) / self.spread).square().mean()
+        return ((statistics(means) - target) / self.spread).square().mean()

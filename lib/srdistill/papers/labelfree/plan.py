@@ -8,7 +8,7 @@ from srdistill.papers.labelfree.fine_tuning import FineTuning
 from srdistill.papers.labelfree.gsdd import FeatureMatching
 from srdistill.papers.labelfree.selection import Selection
 from srdistill.priors.autoencoder import AutoencoderRecipe
-from srdistill.priors.inversion import InversionRecipe
+from srdistill.priors.inversion_recipe import InversionRecipe
 from srdistill.study.settings import TestSet, departures, recipe_for
 from srdistill.training.adversarial_recipe import REAL_ESRGAN, REAL_SR, AdversarialRecipe
 from srdistill.training.recipe import Recipe
