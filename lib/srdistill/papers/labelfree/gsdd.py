@@ -17,7 +17,8 @@ from srdistill.images.pictures import Pictures, to_uint8
 from srdistill.papers.labelfree.layer_features import LayerFeatures, statistics
 from srdistill.papers.labelfree.patch_pool import PatchPool
 from srdistill.priors.code_gradients import code_gradients
-from srdistill.priors.inversion_recipe import InversionRecipe, invert
+from srdistill.priors.inversion import invert
+from srdistill.priors.inversion_recipe import InversionRecipe
 from srdistill.priors.prior import Prior
 from srdistill.priors.rendering import check_codes, frozen, render_all
 from srdistill.seeds import generator_for
