@@ -79,6 +79,12 @@ class Execution:
             else:
                 self._await(wanted, bar)
 
+    def forget(self, task: Task) -> None:
+        """The store has lost what was done: it is made again when it is asked for."""
+        with self._changed:
+            if task.key in self._nodes and self._nodes[task.key].state == DONE:
+                del self._nodes[task.key]
+
     def failure(self, task: Task) -> str:
         """Why the task failed, in words; empty if it did not."""
         node = self._nodes.get(task.key)

@@ -17,15 +17,15 @@ TRUSTED_PICKLE = "SRDISTILL_STYLEGAN_XL_SHA256"
 STYLEGAN_CODE = "SRDISTILL_STYLEGAN_XL_CODE"
 
 
-def stylegan_xl() -> Prior:
-    """StyleGAN-XL, from the pickle that its user has agreed to open. Raises PriorError before that, WeightsMissing."""
-    trusted = os.environ.get(TRUSTED_PICKLE)
-    if not trusted:
+def stylegan_xl(sha256: str) -> Prior:
+    """StyleGAN-XL, from the pickle of this hash, which its user has agreed to open. Raises PriorError before that,
+    WeightsMissing."""
+    if not sha256:
         raise PriorError(
             f"StyleGAN-XL comes as a pickle, and opening one runs any code inside it with your rights. If you trust the "
             f"file, set {TRUSTED_PICKLE} to its SHA-256, and {STYLEGAN_CODE} to a checkout of StyleGAN-XL's repository"
         )
-    return load_stylegan_xl(sha256=trusted, trust_pickle=True, code=os.environ.get(STYLEGAN_CODE), download=True, layer=None)
+    return load_stylegan_xl(sha256=sha256, trust_pickle=True, code=os.environ.get(STYLEGAN_CODE), download=True, layer=None)
 
 
 def sd_vae() -> Prior:
@@ -38,7 +38,7 @@ def taef2() -> Prior:
     return load_taef2(download=True)
 
 
-LOADERS: dict[str, Callable[[], Prior]] = {"sd_vae": sd_vae, "taef2": taef2, "stylegan_xl": stylegan_xl}
+LOADERS: dict[str, Callable[..., Prior]] = {"sd_vae": sd_vae, "taef2": taef2, "stylegan_xl": stylegan_xl}
 
 
 def generator(kind: str, recipe: AutoencoderRecipe | None, pictures: Resource, device: str) -> Task | Resource:
@@ -48,7 +48,8 @@ def generator(kind: str, recipe: AutoencoderRecipe | None, pictures: Resource, d
     Raises ValueError for an unknown kind.
     """
     if kind in LOADERS:
-        return Resource(LOADERS[kind])
+        # Which pickle is trusted counts, and a worker elsewhere has to know it.
+        return Resource(LOADERS[kind], {"sha256": os.environ.get(TRUSTED_PICKLE, "")} if kind == "stylegan_xl" else {})
     if kind != TRAINED:
         raise ValueError(f"unknown generator {kind!r}; there are: {', '.join([TRAINED, *LOADERS])}")
     return Task(PRIOR, train_autoencoder, {"pictures": pictures, "recipe": recipe}, 0, device, label="the generator")

@@ -1,19 +1,21 @@
 """What a result depends on, in words that can be hashed: values, and the code that makes it.
 
 Code counts by its syntax tree: comments, docstrings and layout do not. A function of the library counts with every module of
-the library that it imports, directly or not; one that was written in a notebook counts by its own source, the helpers beside
-it that it calls, and the numbers and strings there that it names.
+the library that it imports, directly or not; one that was written in a notebook counts by its own source, and by what it
+names: functions, classes and values beside it, and parts of the library.
 """
 
 import ast
+import dis
 import hashlib
 import importlib.util
 import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from types import CodeType
 
 _LIBRARY = "srdistill."
 _SIMPLE = (bool, int, float, str, type(None))
@@ -45,22 +47,67 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _own_source(function: Callable, seen: set[str]) -> str:
-    """The source of a notebook's function, and of what it names in that notebook."""
+def _own_source(function: Callable | type, seen: set[str]) -> str:
+    """The source of a notebook's function or class, and of what it names there."""
     seen.add(function.__name__)
+    if isinstance(function, type):
+        return _own_class(function, seen)
     try:
         text = inspect.getsource(function)
     except (OSError, TypeError):
-        text = function.__code__.co_code.hex() + repr(function.__code__.co_consts)
-    if not inspect.isfunction(function):
-        return text
-    for name in sorted(set(function.__code__.co_names)):
+        text = _bytecode(function.__code__)
+    defaults = [*(function.__defaults__ or ()), *sorted((function.__kwdefaults__ or {}).items())]
+    text += "".join(repr(value) for value in defaults if _is_value(value))
+    for name in sorted(set(_globals_in(function.__code__)) - seen):
         value = function.__globals__.get(name, ...)
-        if isinstance(value, _SIMPLE) and not name.startswith("__"):
+        if _is_value(value) and not name.startswith("__"):
             text += f"\n{name}={value!r}"
-        elif inspect.isfunction(value) and value.__module__ == function.__module__ and name not in seen:
-            text += _own_source(value, seen)
+        elif inspect.ismodule(value) and (value.__name__ + ".").startswith(_LIBRARY) and value.__name__ != _LIBRARY[:-1]:
+            text += f"\n{name}={_closure_digest(value.__name__)}"
+        elif (inspect.isfunction(value) or isinstance(value, type)) and name not in seen:
+            if is_library(value):
+                text += f"\n{name}={code_digest(value)}"
+            elif value.__module__ == function.__module__:
+                text += _own_source(value, seen)
     return text
+
+
+def _own_class(kind: type, seen: set[str]) -> str:
+    """Member by member: of a whole class in a notebook, Python does not find the source."""
+    text = f"class {kind.__name__}{[base.__qualname__ for base in kind.__bases__]}"
+    for name, member in sorted(vars(kind).items()):
+        member = getattr(member, "fget", None) or getattr(member, "__func__", member)
+        if inspect.isfunction(member):
+            text += f"\n{name}: {_own_source(member, seen)}"
+        elif _is_value(member) and name not in ("__module__", "__doc__", "__firstlineno__"):
+            text += f"\n{name}={member!r}"
+    for base in kind.__bases__:
+        if is_library(base):
+            text += code_digest(base)
+        elif base.__module__ == kind.__module__ and base.__name__ not in seen:
+            text += _own_source(base, seen)
+    return text
+
+
+def _globals_in(code: CodeType) -> Iterator[str]:
+    """Names that a function looks up around it, in comprehensions and lambdas inside it too."""
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield step.argval
+    for inner in code.co_consts:
+        if inspect.iscode(inner):
+            yield from _globals_in(inner)
+
+
+def _bytecode(code: CodeType) -> str:
+    constants = [_bytecode(value) if inspect.iscode(value) else repr(value) for value in code.co_consts]
+    return f"{code.co_code.hex()}{code.co_names}{constants}"
+
+
+def _is_value(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_value, value)) and all(map(_is_value, value.values()))
+    return isinstance(value, _SIMPLE) or (isinstance(value, list | tuple) and all(map(_is_value, value)))
 
 
 @lru_cache(maxsize=512)

@@ -65,7 +65,7 @@ class Store:
             if body["tensors"]:
                 tensors = path.with_suffix(".safetensors")
                 status = tensors.stat()
-                if _hash_of(tensors, status.st_size, status.st_mtime_ns) != body["tensors"]:
+                if _hash_of(tensors, status.st_size, status.st_mtime_ns, status.st_ino) != body["tensors"]:
                     raise ValueError("its tensor file does not have the recorded checksum")
         except (ValueError, KeyError, TypeError, OSError) as error:
             why = f"no {error}" if isinstance(error, KeyError) else error
@@ -111,12 +111,13 @@ class Store:
             with atomic_path(tensors) as temporary:
                 write(temporary)
             body["tensors"] = hashlib.sha256(tensors.read_bytes()).hexdigest()
+        body = json.loads(json.dumps(body))  # as it will be read: keys are strings then
         body["checksum"] = _checksum(body)
         write_text(path, json.dumps(body))
 
 
 @lru_cache(maxsize=4096)
-def _hash_of(path: Path, size: int, changed: int) -> str:
+def _hash_of(path: Path, size: int, changed: int, inode: int) -> str:
     """Of a file as it was then: an entry that is looked up a hundred times is hashed once."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -55,6 +55,7 @@ class Study:
         self.execution = Execution(self.store, _client())
         self.label = self.profile.name if not data else f"own-{Path(data).name}"
         self.output = output_root(self.label)
+        self._counted: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -113,6 +114,7 @@ class Study:
         """The stored answer of a task; waits for it. Raises RuntimeError with the reason if it failed."""
         found = self.store.get(task.kind, task.key)
         if found is None:
+            self.execution.forget(task)
             self.execution.wait([task], task.label)
             failure = self.execution.failure(task)
             if failure:
@@ -156,8 +158,14 @@ class Study:
         lines = [line for cell in done for line in self.lines(cell, answers[cell.task.key], context)]
         return Results(
             rows, list(dict.fromkeys(cell.network for cell in cells if cell.row is not None)), scale or self.table.scale,
-            self.frame(lines), self._failures(tasks), self.execution.fresh(students), seconds,
+            self.frame(lines), self._failures(tasks), self._computed(students), seconds,
         )  # fmt: skip
+
+    def _computed(self, students: Sequence[Task]) -> int:
+        """How many of the students were trained since rows were declared, and not counted by an earlier ``run``."""
+        new = [task for task in students if task.key not in self._counted]
+        self._counted |= {task.key for task in new}
+        return self.execution.fresh(new)
 
     def context(self, cells: Sequence[Cell], answers: Mapping[str, dict]) -> object:
         """What the lines of a cell need to know of the others."""
@@ -174,10 +182,10 @@ class Study:
         """A line for each task that failed by itself, and what was not run because of it."""
         everything = graph(tasks, lambda task: self.store.has(task.kind, task.key))
         reasons = {task.key: self.execution.failure(task) for task in everything}
-        own = {task.key: task for task in everything if reasons[task.key] and not reasons[task.key].startswith(NOT_RUN)}
+        own = [task.key for task in everything if reasons[task.key] and not reasons[task.key].startswith(NOT_RUN)]
         lines = []
-        for key, task in own.items():
-            lost = [other.label for other in everything if other.key != key and task in graph([other])]
+        for key in own:
+            lost = [o.label for o in everything if o.key != key and any(need.key == key for need in graph([o]))]
             lines.append(reasons[key] + (f"; not run therefore: {'; '.join(lost)}" if lost else ""))
         return lines
 

@@ -84,7 +84,9 @@ class Task:
 
     @cached_property
     def spec(self) -> dict:
-        """All that the result depends on, as JSON values."""
+        """All that the result depends on, as JSON values. Raises NotASetting."""
+        if self.function:
+            _check_function(self.function, "method")
         return {
             "kind": self.kind,
             "function": _name(self.function) if self.function else None,
@@ -115,7 +117,9 @@ class Task:
         """Raise OtherVersion unless this process has the code of the library, and the torch, that the task was declared
         with."""
         own = [function for function in (self.function, *self.step.code(self)) if function and is_library(function)]
-        here = {f"step {self.kind}": file_digest(self.step.make)} | {_name(one): code_digest(one) for one in own}
+        here = {_name(one): code_digest(one) for one in own}
+        if is_library(self.step.make):
+            here[f"step {self.kind}"] = file_digest(self.step.make)
         other = [name for name, digest in here.items() if self.spec["code"].get(name) != digest]
         if torch.__version__ != self.spec["torch"]:
             other.append(f"torch ({torch.__version__} here, {self.spec['torch']} there)")
@@ -155,6 +159,7 @@ class Resource:
         """What it counts by, as JSON values."""
         if self.hashed:
             return {"digest": self.digest}
+        _check_function(self.loader, "loader")
         settings = {name: plain(value, name) for name, value in self.settings.items()}
         return {"loader": _name(self.loader), "code": code_digest(self.loader), "settings": settings}
 
@@ -213,16 +218,23 @@ def plain(value: object, name: str = "value") -> object:
         content = {f.name: plain(getattr(value, f.name), f"{name}.{f.name}") for f in fields(value)}
         return {"class": _name(type(value))} | content
     if inspect.isfunction(value) or isinstance(value, type):
-        if getattr(value, "__closure__", None) or "<lambda>" in value.__qualname__:
-            raise NotASetting(
-                f"setting {name!r} is a function without a place of its own ({value.__qualname__}); define it with def at the "
-                "top of a notebook cell or module, and hand what it needs over as settings"
-            )
+        _check_function(value, name)
         return {"function": _name(value), "code": code_digest(value)}
     raise NotASetting(
         f"setting {name!r} is a {type(value).__name__}, which cannot be told from another; give numbers, strings, lists, "
         "frozen dataclasses, module-level functions, or the task that makes it, e.g. network=study.student(row, ...)"
     )
+
+
+def _check_function(function: Callable, name: str) -> None:
+    """Raise NotASetting for a function whose code is not all there is to it: what it was made with would not count."""
+    known = inspect.isfunction(function) or isinstance(function, type)
+    if not known or getattr(function, "__closure__", None) or "<lambda>" in function.__qualname__:
+        what = getattr(function, "__qualname__", type(function).__name__)
+        raise NotASetting(
+            f"setting {name!r} is a function without a place of its own ({what}); define it with def at the "
+            "top of a notebook cell or module, and hand what it needs over as settings"
+        )
 
 
 def _tasks_in(value: object) -> Iterator[Task]:
