@@ -1,18 +1,15 @@
+"""What code and values count as: a changed line is seen, a changed comment is not."""
+
 import ast
 import importlib.util
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
 
 import srdistill
-from srdistill.images.pictures import Pictures
-from srdistill.networks import build_network
-from srdistill.sets.distilled_set import DistilledSet
-from srdistill.study import identity
-from srdistill.study.identity import code_digest, key_of, plain
+from srdistill.study import keys
+from srdistill.study.keys import code_digest, file_digest, key_of
 
 
 def test_key_does_not_depend_on_the_order_of_a_dict():
@@ -24,101 +21,16 @@ def test_key_depends_on_names_values_and_kinds(other):
     assert key_of({"a": 1}) != key_of(other)
 
 
-def test_simple_values_stand_for_themselves():
-    value = {"a": [1, 2.5, "x", None, True], "b": (1, 2)}
-    assert plain(value) == {"a": [1, 2.5, "x", None, True], "b": [1, 2]}
-
-
-def _pictures(level: int = 7, name: str = "one") -> Pictures:
-    return Pictures((torch.full((3, 8, 8), level, dtype=torch.uint8),), (name,))
-
-
-def _set(level: int = 7, codes: float | None = None) -> DistilledSet:
-    latents = {} if codes is None else {"codes": torch.tensor([codes])}
-    images = torch.full((1, 3, 8, 8), level, dtype=torch.uint8)
-    return DistilledSet(images, torch.tensor([0]), ("one",), "method", latents=latents)
-
-
-@dataclass
-class _Options:
-    rate: float
-    images: torch.Tensor
-
-
-def _network(seed: int = 0, width: int = 4):
-    return build_network("SRCNN", 2, seed, widths=(width, 4))
-
-
-def _method(real, *, size, generator):
-    return real, size
-
-
-def _other_method(real, *, size, generator):
-    return real, size + 1
-
-
-@pytest.mark.parametrize(
-    ("first", "same", "different"),
-    [
-        (_pictures(), _pictures(), [_pictures(8), _pictures(name="two")]),
-        (_set(), _set(), [_set(8)]),
-        (_set(codes=1.0), _set(codes=1.0), [_set(), _set(codes=2.0)]),
-        (torch.ones(2, 3), torch.ones(2, 3), [torch.zeros(2, 3), torch.ones(3, 2), torch.ones(2, 3).double()]),
-        (_network(), _network(), [_network(1), _network(width=8)]),
-        (
-            _Options(1.0, torch.ones(2)),
-            _Options(1.0, torch.ones(2)),
-            [_Options(1.0, torch.zeros(2)), _Options(2.0, torch.ones(2))],
-        ),
-        (_method, _method, [_other_method]),
-    ],
-    ids=["pictures", "distilled set", "codes of a set", "tensor", "network", "dataclass", "function"],
-)  # fmt: skip
-def test_data_networks_and_functions_count_by_content(first, same, different):
-    key = key_of({"value": plain(first)})
-    assert key == key_of({"value": plain(same)})
-    for other in different:
-        assert key != key_of({"value": plain(other)})
-
-
-def test_a_network_with_batch_norm_has_an_identity():
-    first, second = torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2)
-    assert plain(first) == plain(second)
-    second.num_batches_tracked += 1
-    assert plain(first) != plain(second)
-
-
-def test_plain_attributes_of_a_network_count_and_its_mode_does_not():
-    first, second = torch.nn.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 1, 1)
-    second.load_state_dict(first.state_dict())
-    second.eval()
-    assert plain(first) == plain(second)
-    second.layer = 3
-    assert plain(first) != plain(second)
-
-
-def test_code_of_a_network_of_this_library_counts():
-    assert plain(_network())["code"] == code_digest(type(_network()))
-    assert "code" not in plain(torch.nn.Conv2d(1, 1, 1))
-
-
-def test_a_tensor_on_its_side_counts_by_its_values():
-    tensor = torch.arange(6).reshape(2, 3)
-    assert plain(tensor.T) == plain(tensor.T.contiguous())
-
-
-def test_an_object_without_an_identity_is_refused():
-    with pytest.raises(TypeError, match="cannot tell one object from another.*give numbers"):
-        plain({"setting": object()})
-
-
 @pytest.fixture
 def library_method(tmp_path, monkeypatch):
     """``library_method(source, helper)``: the function ``method`` of a made-up module of the library."""
 
+    def forget():
+        for cached in (keys._tree, keys._imports, keys._is_module, keys._essence, keys._closure_digest):
+            cached.cache_clear()
+
     def load(source: str, helper: str = "def helper():\n    return 1\n"):
-        identity._tree.cache_clear()
-        identity._closure_digest.cache_clear()
+        forget()
         for name, text in (("probe_helper", helper), ("probe", "from srdistill.probe_helper import helper\n" + source)):
             path = tmp_path / f"{name}.py"
             path.write_text(text)
@@ -130,8 +42,7 @@ def library_method(tmp_path, monkeypatch):
         return module.method
 
     yield load
-    identity._tree.cache_clear()
-    identity._closure_digest.cache_clear()
+    forget()
 
 
 _PLAIN = "def method():\n    return helper()\n"
@@ -171,29 +82,110 @@ def test_a_docstring_in_an_imported_module_does_not_count(library_method):
     assert code_digest(library_method(_PLAIN, helper='"""Helps."""\ndef helper():\n    return 1\n')) == digest
 
 
-def test_a_function_of_a_notebook_counts_by_its_own_source():
-    namespace = {"__name__": "__main__"}
-    first = _in_notebook("def method(real):\n    return real\n", namespace)
-    same = _in_notebook("def method(real):\n    return real\n", dict(namespace))
-    other = _in_notebook("def method(real):\n    return real[1:]\n", dict(namespace))
-    assert code_digest(first) == code_digest(same) != code_digest(other)
+def test_a_file_counts_alone_where_that_is_asked(library_method):
+    digest = file_digest(library_method(_PLAIN))
+    assert file_digest(library_method(_PLAIN, helper="def helper():\n    return 2\n")) == digest
+    assert file_digest(library_method("def method():\n    return helper() + 1\n")) != digest
 
 
-def _in_notebook(source: str, namespace: dict):
+# --- functions of a notebook ---------------------------------------------------------------------------------------------
+
+
+def cell(source: str, **around) -> dict:
+    """What a notebook knows after a cell; its code cannot be found in any file."""
+    namespace = {"__name__": "__main__", **around}
     exec(compile(source, "<cell>", "exec"), namespace)
-    return namespace["method"]
+    return namespace
+
+
+def digest(source: str, **around) -> str:
+    return code_digest(cell(source, **around)["method"])
+
+
+_BODY = "def method(real):\n    return {}\n"
+
+
+def test_a_function_of_a_notebook_counts_by_its_own_source():
+    assert digest(_BODY.format("real")) == digest(_BODY.format("real")) != digest(_BODY.format("real[1:]"))
+    assert digest(_BODY.format("real.images")) != digest(_BODY.format("real.names"))
+    assert digest("def method(real, by=1):\n    return by\n") != digest("def method(real, by=2):\n    return by\n")
+
+
+CALLS = {
+    "directly": "helper(real)",
+    "in a comprehension": "[helper(one) for one in real]",
+    "in a generator": "sum(helper(one) for one in real)",
+    "in a lambda": "sorted(real, key=lambda one: helper(one))",
+    "through another helper": "between(real)",
+}
+_BETWEEN = "def between(real):\n    return helper(real)\n"
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_helpers_beside_it_count(call):
+    one, two = (f"def helper(x):\n    return x + {n}\n" + _BETWEEN + _BODY.format(call) for n in (1, 2))
+    assert digest(one) == digest(one) != digest(two)
+
+
+def test_a_helper_that_it_does_not_name_does_not_count():
+    assert digest("def helper(x):\n    return 1\n" + _BODY.format("real")) == digest(_BODY.format("real"))
+
+
+def test_helpers_that_call_each_other_are_followed_once():
+    source = "def helper(x):\n    return method(x)\n" + _BODY.format("helper(real)")
+    assert digest(source) == digest(source)
+
+
+@pytest.mark.parametrize(("one", "two"), [(1, 2), ("a", "b"), ((1, 2), (1, 3)), ([1], [2]), ({"a": 1}, {"a": 2}), (None, 0)])
+def test_values_that_it_names_count(one, two):
+    assert digest(_BODY.format("LIMIT"), LIMIT=one) == digest(_BODY.format("LIMIT"), LIMIT=one)
+    assert digest(_BODY.format("LIMIT"), LIMIT=one) != digest(_BODY.format("LIMIT"), LIMIT=two)
+
+
+def test_a_value_that_is_only_called_like_an_attribute_does_not_count():
+    assert digest(_BODY.format("real.size"), size=1) == digest(_BODY.format("real.size"), size=2)
+
+
+def test_a_class_beside_it_counts():
+    source = "class Helper:\n    rate = {}\n    @property\n    def twice(self):\n        return {} * self.rate\n"
+    one, other_rate, other_body = (
+        digest(source.format(*numbers) + _BODY.format("Helper().twice")) for numbers in ((1, 2), (3, 2), (1, 3))
+    )
+    assert len({one, other_rate, other_body}) == 3
+    base = "class Base:\n    def go(self):\n        return {}\nclass Helper(Base):\n    pass\n" + _BODY.format("Helper().go()")
+    assert digest(base.replace("{}", "1")) != digest(base.replace("{}", "2"))
+
+
+def test_a_class_of_a_notebook_can_be_a_setting():
+    assert code_digest(cell("class Helper:\n    rate = 1\n")["Helper"]) != code_digest(
+        cell("class Helper:\n    rate = 2\n")["Helper"]
+    )
+
+
+def test_parts_of_the_library_that_it_names_count(changed_code):
+    from srdistill.sets import random_crops
+
+    found = {
+        "function": lambda: digest(_BODY.format("random_crops(real)"), random_crops=random_crops.random_crops),
+        "module": lambda: digest(_BODY.format("sets.random_crops(real)"), sets=random_crops),
+    }
+    before = {name: one() for name, one in found.items()}
+    assert before == {name: one() for name, one in found.items()}
+    changed_code("srdistill.sets.windows")
+    assert all(before[name] != one() for name, one in found.items())
 
 
 def test_the_library_imports_only_in_the_forms_that_digests_follow():
-    root = Path(srdistill.__file__).parent
     missed = []
-    for path in root.rglob("*.py"):
+    for path in Path(srdistill.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("srdistill")):
-                folder = root.joinpath(*(node.module or "").split(".")[1:])
-                submodule = any((folder / f"{alias.name}.py").exists() for alias in node.names)
-                if node.level or submodule:
-                    missed.append(f"{path.name}: {ast.unparse(node)}")
-            if isinstance(node, ast.Import) and any(alias.name.startswith("srdistill.") for alias in node.names):
+            relative = isinstance(node, ast.ImportFrom) and node.level
+            if relative or (isinstance(node, ast.Import) and any(one.name.startswith("srdistill") for one in node.names)):
                 missed.append(f"{path.name}: {ast.unparse(node)}")
     assert not missed
+
+
+def test_a_module_that_is_imported_from_its_package_is_followed():
+    found = keys._imports("srdistill.study.work")
+    assert {"srdistill.progress", "srdistill.study.store", "srdistill.study.tasks"} <= set(found)
+    assert "srdistill.study.tasks.Task" not in found
