@@ -120,17 +120,21 @@ def test_resumed_equals_uninterrupted(given, tmp_path, interrupt, every):
 def test_finished_inversion_is_not_repeated(given, tmp_path, monkeypatch):
     whole = made(given)
     checkpoint = Checkpoint(tmp_path / "gsdd", "key", 100)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
         patch.setattr(module, "code_gradients", stopped)
         with pytest.raises(KeyboardInterrupt):
             made(given, checkpoint=checkpoint)
-    monkeypatch.setattr(module, "invert", stopped)
+
+    def never(*_, **__):
+        raise AssertionError("inverted again")
+
+    monkeypatch.setattr(module, "invert", never)
     assert made(given, checkpoint=checkpoint).digest == whole.digest
     assert list(tmp_path.iterdir()) == []
-
-
-def stopped(*_, **__):
-    raise KeyboardInterrupt
 
 
 def test_class_without_patches_is_named(given):
