@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 import torch
-from srdistill.diffusion.strength import StrengthError
+from srdistill.diffusion.schedule import StrengthError
 from tiny_sdxl import tiny_sdxl
 
 from srdistill.diffusion import sdxl_turbo
@@ -144,8 +144,6 @@ def test_impossible_requests_are_refused(engine, patches):
         expand(engine, images / 255.0, labels, seeds(6), rho=0.8, size=SIZE)
     with pytest.raises(ValueError, match="no class names"):
         SDXLTurboEngine((), pipeline=None)
-    with pytest.raises(ValueError, match="unknown interpolation 'nearest'"):
-        SDXLTurboEngine(NAMES, interpolation="nearest")
 
 
 def test_weights_are_looked_for_when_a_picture_is_asked_for(without_places, monkeypatch, patches):
