@@ -6,13 +6,13 @@ import time
 
 import pytest
 import torch
-from srdistill.diffusion.schedule import StrengthError
 from tiny_dit import SIZE, tiny_dit
 from tiny_prior import TinyPrior
 from tiny_teacher import NAMES, TinyTeacher, photo_classes, trained_teacher
 
 from srdistill.diffusion.engine import EngineError, expand, interpolated
 from srdistill.diffusion.latent_engine import LatentDiffusionEngine
+from srdistill.diffusion.schedule import StrengthError
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.networks.classifiers import build_classifier

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from srdistill.diffusion.schedule import NoiseSchedule, StrengthError, trailing_times, turbo_abar
 from tiny_dit import SIZE, real_patches, tiny_dit
 from tiny_prior import TinyPrior
 
@@ -12,6 +11,7 @@ from srdistill.diffusion.dit import DiTError
 from srdistill.diffusion.engine import Engine, EngineError, expand, interpolated
 from srdistill.diffusion.latent_engine import LatentDiffusionEngine
 from srdistill.diffusion.sampling import SamplingError
+from srdistill.diffusion.schedule import NoiseSchedule, StrengthError, trailing_times, turbo_abar
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.images.resize import resize
 

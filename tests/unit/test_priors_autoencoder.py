@@ -20,9 +20,7 @@ from srdistill.training.loop import Diverged
 
 def train(pictures, seed=0, checkpoint=None, **changes):
     recipe = AutoencoderRecipe(**{"channels": 6, "width": 8, "iterations": 20, "batch": 2, "patch": 16} | changes)
-    return train_autoencoder(
-        pictures, generator=torch.Generator().manual_seed(seed), recipe=recipe, checkpoint=checkpoint
-    )
+    return train_autoencoder(pictures, generator=torch.Generator().manual_seed(seed), recipe=recipe, checkpoint=checkpoint)
 
 
 @pytest.fixture(scope="module")

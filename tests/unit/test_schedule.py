@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import norm
 from tiny_sdxl import tiny_sdxl
+
 from srdistill.diffusion.schedule import (
     NoiseSchedule,
     StrengthError,
