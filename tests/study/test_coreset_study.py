@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 import pytest
 import torch
 from PIL import Image
-
 from srdistill.diffusion.strength import denoising_steps
+
 from srdistill.images.labelled_collections import NAMES
 from srdistill.images.pictures import PictureError
 from srdistill.networks.classifiers import build_classifier

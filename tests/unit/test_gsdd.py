@@ -8,7 +8,7 @@ from srdistill.images.pictures import to_float
 from srdistill.networks import build_network
 from srdistill.papers.labelfree.gsdd import gsdd
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
-from srdistill.priors.autoencoder import train_autoencoder
+from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.training.checkpoint import Checkpoint
@@ -23,7 +23,9 @@ def given():
     pool = pseudo_labelled_patches(
         real, size=SIZE, generator=generator_for(0, "patches"), quantile=0.9, stride=16, features="hog", clusters=CLASSES
     )
-    prior = train_autoencoder(real, generator=generator_for(0, "prior"), iterations=60, width=8, patch=16)
+    prior = train_autoencoder(
+        real, generator=generator_for(0, "prior"), recipe=AutoencoderRecipe(iterations=60, width=8, patch=16)
+    )
     network = build_network("RRDBNet", 4, 0, width=8, depth=1, growth=4)
     return real, {"patches": pool.images(), "labels": pool.label, "prior": prior, "network": network, "size": SIZE,
                   "inversion": {"iterations": 5}}  # fmt: skip

@@ -44,7 +44,7 @@ def add_scales(transformer: nn.Module) -> None:
         ValueError: they are there already, or there is only one block.
     """
     if has_scales(transformer):
-        raise ValueError("the transformer has scale factors already; merge them first (merge_scales)")
+        raise ValueError("the transformer has scale factors already; they are added once")
     blocks = _scaled_blocks(transformer)
     if not blocks:
         raise ValueError("DiffFit scales the first half of the blocks; a transformer of one block has none, use two or more")
@@ -54,25 +54,6 @@ def add_scales(transformer: nn.Module) -> None:
             width = module.out_features if isinstance(module, nn.Linear) else len(weight)
             module.gamma = nn.Parameter(torch.ones(width, dtype=weight.dtype, device=weight.device))
             module.register_forward_hook(_scaled)
-
-
-@torch.no_grad()
-def merge_scales(transformer: nn.Module) -> None:
-    """Multiply the factors into the weights and take them off; the output stays the same up to rounding."""
-    for block in _scaled_blocks(transformer):
-        if not hasattr(block.ff, "gamma"):
-            continue
-        attention = block.attn1
-        factors = [(linear, linear.gamma) for linear in (attention.to_q, attention.to_k, attention.to_v)]
-        factors.append((attention.to_out[0], attention.to_out[0].gamma * attention.gamma))
-        factors.append((block.ff.net[2], block.ff.gamma))
-        for linear, gamma in factors:
-            linear.weight.mul_(gamma[:, None])
-            linear.bias.mul_(gamma)
-        for module in _branches(block):
-            del module.gamma
-            for key in [key for key, hook in module._forward_hooks.items() if hook is _scaled]:
-                del module._forward_hooks[key]
 
 
 def diffit_parameters(transformer: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from srdistill.images.pictures import check_patches, to_float, to_uint8
 from srdistill.images.resize import resize
-
-INTERPOLATIONS = ("bicubic", "bilinear")
 
 
 class EngineError(RuntimeError):
@@ -61,16 +58,11 @@ def expand(
     return torch.cat(made) if made else torch.empty(0, 3, size, size, dtype=torch.uint8)
 
 
-def interpolated(patches: Tensor, size: int, how: str = "bicubic") -> Tensor:
+def interpolated(patches: Tensor, size: int) -> Tensor:
     """``uint8`` patches (N, 3, h, h) resized to float (N, 3, size, size) in [0, 1]: INTERP of section 3.2.2, which the paper
     leaves open. Bicubic with a = -0.5, as Pillow's."""
-    if how not in INTERPOLATIONS:
-        raise ValueError(f"unknown interpolation {how!r}; there are: {', '.join(INTERPOLATIONS)}")
     check_patches(patches)
-    images = to_float(patches)
-    if how == "bicubic":
-        return resize(images, (size, size)).clamp(0, 1)
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+    return resize(to_float(patches), (size, size)).clamp(0, 1)
 
 
 def resized_pictures(pictures: Tensor, size: int) -> Tensor:

@@ -7,16 +7,16 @@ from torch import Tensor
 
 from srdistill.diffusion.dit import LatentDiT
 from srdistill.diffusion.engine import check_request, interpolated, own_noise, resized_pictures
-from srdistill.diffusion.noise_schedule import NoiseSchedule
 from srdistill.diffusion.sampling import Decoder, SamplingError, named_memory
-from srdistill.diffusion.strength import StrengthError, denoising_steps, trailing_times, turbo_abar
+from srdistill.diffusion.schedule import STEPS, NoiseSchedule, StrengthError, denoising_steps, trailing_times, turbo_abar
 from srdistill.priors.prior import Prior
-
-LEVELS = ("turbo", "own")
 
 
 class LatentDiffusionEngine:
     """Image-to-image with a ``LatentDiT``, e.g. one that ``pretrain`` trained on the teacher's own data.
+
+    Its steps are at the times at which as much of the signal is left as in SDXL-Turbo's, so that rho is the same amount of
+    noise in both engines; at times 999, 799, ... of the model's own schedule there would be more.
 
     Args:
         model, prior: the prior made the codes that the model was trained on.
@@ -24,11 +24,8 @@ class LatentDiffusionEngine:
         steps: of the sampler; at rho the last ``int(steps * rho)`` are taken.
         guidance: s in noise(null) + s (noise(label) - noise(null)); 1: none, and half the work.
         ancestral: draw noise in every step (the last equation of section 3.2.2), as SDXL-Turbo's sampler does; False: DDIM.
-        levels: ``turbo``: the times at which as much of the signal is left as in SDXL-Turbo's steps, so that rho is the same
-            amount of noise in both engines. ``own``: times 999, 799, ... of the model's schedule, which has more noise.
         clip: predicted clean latents, of unit variance, are kept within -clip .. clip; at rho = 1 an error of the predicted
             noise is enlarged 15-fold.
-        interpolation: ``bicubic`` or ``bilinear``, of the patches.
     """
 
     def __init__(
@@ -40,26 +37,19 @@ class LatentDiffusionEngine:
         steps: int = 5,
         guidance: float = 1.5,
         ancestral: bool = True,
-        levels: str = "turbo",
         clip: float = 4.0,
-        interpolation: str = "bicubic",
         device: torch.device | str = "cpu",
     ):
         model.check_prior(prior, working_size)
-        if levels not in LEVELS:
-            raise ValueError(f"unknown levels {levels!r}; there are: {', '.join(LEVELS)}")
         if not clip > 0 or not guidance >= 0:
             raise ValueError(f"clip must be above 0 and guidance 0 or more, got {clip} and {guidance}")
         self.device = torch.device(device)
         self.model, self.prior = model.to(self.device).eval(), prior.to(self.device).eval()
         self.name, self.bytes = f"{model.name} on {prior.name}", model.bytes + prior.bytes
         self.working_size, self.steps, self.guidance = working_size, steps, guidance
-        self.ancestral, self.clip, self.interpolation = ancestral, clip, interpolation
-        interpolated(torch.zeros(1, 3, 1, 1, dtype=torch.uint8), 1, interpolation)  # refuses an unknown one
-        self.times = trailing_times(steps)
-        own = NoiseSchedule().abar(torch.arange(1000)).double()
-        if levels == "turbo":
-            self.times = [int((own - left).abs().argmin()) for left in turbo_abar()[self.times].tolist()]
+        self.ancestral, self.clip = ancestral, clip
+        own = NoiseSchedule().abar(torch.arange(STEPS)).double()
+        self.times = [int((own - left).abs().argmin()) for left in turbo_abar()[trailing_times(steps)].tolist()]
         # After the last step nothing but signal is left.
         self.abar = [*own[self.times].tolist(), 1.0]
         self.repeated_in_fp32 = 0
@@ -67,7 +57,7 @@ class LatentDiffusionEngine:
     @torch.no_grad()
     def encode(self, patches: Tensor) -> Tensor:
         """See ``Engine``. Raises PictureError for other than square ``uint8`` patches."""
-        images = interpolated(patches.to(self.device), self.working_size, self.interpolation)
+        images = interpolated(patches.to(self.device), self.working_size)
         codes = self.prior.encode(images.to(next(self.prior.parameters()).dtype))
         return self.model.to_latents(codes.float())
 

@@ -7,12 +7,13 @@ pictures share a batch, and the first n of a larger set are the smaller set.
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from srdistill.diffusion.dit import LatentDiT
-from srdistill.diffusion.noise_schedule import sampling_scheduler
+from srdistill.diffusion.schedule import check_steps, sampling_scheduler
 from srdistill.images.pictures import to_uint8
 from srdistill.priors.prior import Prior
 from srdistill.progress import bar
@@ -23,6 +24,34 @@ class SamplingError(RuntimeError):
     """Sampling or decoding gave no pictures; the message says what to change."""
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How pictures are drawn; the defaults are Minimax Diffusion's.
+
+    ``steps``: of the ancestral sampler (DDPM) with DiT's respacing. ``guidance``: s in noise(null) + s (noise(label) -
+    noise(null)); 1: none, and half the work. ``guided_channels``: guide only the first ones; 3 of 4 in DiT's own sampling and
+    so in Minimax Diffusion, a habit from when channels were colours; 0: all. ``batch``, ``decode_batch``: pictures at a time
+    in the transformer (twice as many with guidance) and the decoder. Memory grows with them; a picture's noise does not
+    depend on them, its values differ by rounding.
+    """
+
+    steps: int = 50
+    guidance: float = 4.0
+    guided_channels: int = 0
+    batch: int = 16
+    decode_batch: int = 16
+
+    def __post_init__(self):
+        check_steps(self.steps)
+        if not self.guidance >= 0:  # false for NaN as well
+            raise ValueError(f"guidance must be 0 or more, got {self.guidance}")
+        if min(self.batch, self.decode_batch) < 1 or self.guided_channels < 0:
+            raise ValueError(
+                "batch and decode_batch must be 1 or more and guided_channels 0 or more, got "
+                f"{self.batch}, {self.decode_batch} and {self.guided_channels}"
+            )
+
+
 @torch.no_grad()
 def sample_pictures(
     model: LatentDiT,
@@ -31,12 +60,7 @@ def sample_pictures(
     *,
     size: int,
     generator: torch.Generator,
-    steps: int = 50,
-    guidance: float = 4.0,
-    guided_channels: int = 0,
-    sampler: str = "ddpm",
-    batch: int = 16,
-    decode_batch: int = 16,
+    sampling: Sampling = Sampling(),
     device: torch.device | str = "cpu",
 ) -> tuple[Tensor, dict]:
     """One picture per label: ``uint8`` (N, 3, size, size), on the CPU.
@@ -44,12 +68,6 @@ def sample_pictures(
     Args:
         labels: integers (N,), classes of the model.
         generator: only its ``initial_seed()`` counts.
-        steps, sampler: ``ddpm``, ancestral with DiT's respacing (50 steps in Minimax Diffusion), or ``ddim``.
-        guidance: s in noise(null) + s (noise(label) - noise(null)); 1: none, and half the work.
-        guided_channels: guide only the first ones; 3 of 4 in DiT's own sampling and so in Minimax Diffusion, a habit from when
-            channels were colours. 0: all.
-        batch, decode_batch: pictures at a time in the transformer (twice as many with guidance) and the decoder. Memory
-            grows with them; a picture's noise does not depend on them, its values differ by rounding.
 
     Returns:
         The pictures, and how they were made, for ``DistilledSet.settings``; ``repeated_in_fp32`` counts those that a
@@ -57,45 +75,44 @@ def sample_pictures(
 
     Raises:
         SamplingError: not enough memory, or values that are not finite. DiTError: labels that the model has not, or a prior
-        with other codes. ValueError: impossible settings.
+        with other codes. ValueError: more guided channels than there are.
     """
     model.check_labels(labels)
     model.check_prior(prior, size)
-    if min(batch, decode_batch) < 1 or not 0 <= guided_channels <= model.channels:
-        raise ValueError(
-            f"batch and decode_batch must be 1 or more and guided_channels 0 to {model.channels}, got {batch}, "
-            f"{decode_batch} and "
-            f"{guided_channels}"
-        )
-    device, seed = torch.device(device), generator.initial_seed()
+    if sampling.guided_channels > model.channels:
+        raise ValueError(f"guided_channels can be 0 to {model.channels}, got {sampling.guided_channels}")
+    device = torch.device(device)
     model.to(device).eval()
     prior.to(device).eval()
+    latents = _latents(model, labels, generator.initial_seed(), sampling, device)
+    decoder, images, batch = Decoder(prior), [], sampling.decode_batch
+    with named_memory(f"decoding {batch} pictures of {size} px at a time", "decode_batch", batch):
+        for part in latents.split(batch):
+            images.append(decoder(model.to_codes(part.to(device)), sum(map(len, images))))
+    made = {
+        "steps": sampling.steps, "guidance": sampling.guidance,
+        "guided_channels": sampling.guided_channels or model.channels, "repeated_in_fp32": decoder.repeated,
+    }  # fmt: skip
+    return torch.cat(images) if images else torch.empty(0, 3, size, size, dtype=torch.uint8), made
+
+
+def _latents(model: LatentDiT, labels: Tensor, seed: int, sampling: Sampling, device: torch.device) -> Tensor:
+    """Latents (N, C, h, w) of all pictures, on the CPU, after checking that they are numbers."""
     draws = [generator_for(seed, "sample", *which) for which in _numbered(labels.tolist())]
-    done, images = [], []
+    done, batch = [], sampling.batch
     with named_memory(f"sampling {batch} pictures at a time", "batch", batch):
-        parts = list(range(0, len(labels), batch))
-        for first in bar(parts, f"sampling {len(labels)} pictures, {batch} at a time"):
+        for first in bar(range(0, len(labels), batch), f"sampling {len(labels)} pictures, {batch} at a time"):
             chosen = slice(first, first + batch)
-            done.append(
-                _sample(model, labels[chosen].to(device), draws[chosen], steps, guidance, guided_channels, sampler).cpu()
-            )
+            done.append(_sample(model, labels[chosen].to(device), draws[chosen], sampling).cpu())
     latents = torch.cat(done) if done else torch.empty(0, model.channels, model.side, model.side)
     bad = (~torch.isfinite(latents)).flatten(1).any(1).nonzero().flatten().tolist()
     if bad:
         raise SamplingError(
             f"{len(bad)} of {len(latents)} sampled latents hold NaN or infinity, first picture {bad[0]} (class "
             f"{int(labels[bad[0]])}); "
-            f"lower the guidance ({guidance:g}), or train the model longer or with a lower rate"
+            f"lower the guidance ({sampling.guidance:g}), or train the model longer or with a lower rate"
         )
-    decoder = Decoder(prior)
-    with named_memory(f"decoding {decode_batch} pictures of {size} px at a time", "decode_batch", decode_batch):
-        for part in latents.split(decode_batch):
-            images.append(decoder(model.to_codes(part.to(device)), sum(map(len, images))))
-    made = {
-        "steps": steps, "sampler": sampler, "guidance": guidance, "guided_channels": guided_channels or model.channels,
-        "repeated_in_fp32": decoder.repeated,
-    }  # fmt: skip
-    return torch.cat(images) if images else torch.empty(0, 3, size, size, dtype=torch.uint8), made
+    return latents
 
 
 def _numbered(labels: list[int]) -> Iterator[tuple[int, int]]:
@@ -105,10 +122,10 @@ def _numbered(labels: list[int]) -> Iterator[tuple[int, int]]:
         seen[label] += 1
 
 
-def _sample(model, labels, draws, steps, guidance, guided_channels, sampler) -> Tensor:
+def _sample(model: LatentDiT, labels: Tensor, draws: list[torch.Generator], sampling: Sampling) -> Tensor:
     """Latents (B, C, h, w) of one batch; ``draws`` are its generators, one per picture."""
-    channels, count = guided_channels or model.channels, len(labels)
-    scheduler = sampling_scheduler(sampler, steps, model.learns_variance)
+    channels, guidance, count = sampling.guided_channels or model.channels, sampling.guidance, len(labels)
+    scheduler = sampling_scheduler(sampling.steps, model.learns_variance)
     latents = torch.stack([torch.randn(model.channels, model.side, model.side, generator=one) for one in draws]).to(
         labels.device
     )
@@ -122,10 +139,7 @@ def _sample(model, labels, draws, steps, guidance, guided_channels, sampler) -> 
             output, null = output[:count], output[count:]
             noise = null[:, :channels] + guidance * (output[:, :channels] - null[:, :channels])
             output = torch.cat([noise, output[:, channels:]], dim=1)
-        if sampler == "ddim":
-            latents = scheduler.step(output[:, : model.channels], t, latents).prev_sample
-        else:
-            latents = scheduler.step(output, t, latents, generator=list(draws)).prev_sample
+        latents = scheduler.step(output, t, latents, generator=list(draws)).prev_sample
     return latents
 
 

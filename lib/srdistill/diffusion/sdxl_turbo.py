@@ -8,7 +8,7 @@ from torch import Tensor
 
 from srdistill.diffusion.engine import EngineError, check_request, interpolated, own_noise, resized_pictures
 from srdistill.diffusion.sampling import Decoder, SamplingError, named_memory
-from srdistill.diffusion.strength import StrengthError, denoising_steps
+from srdistill.diffusion.schedule import StrengthError, denoising_steps
 from srdistill.files import brief
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.priors.stable_diffusion import autoencoder_kl
@@ -34,7 +34,6 @@ class SDXLTurboEngine:
         download: fetch the pinned revision (7 GB) if it is nowhere.
         working_size: Turbo is trained at 512 px; the paper's size is not known.
         dtype: None: float16 on a GPU, else float32, as few operations exist in float16 on a CPU.
-        interpolation: of the patches, see ``interpolated``.
 
     Unlike the pipeline itself, the patch's latent is the mean of the encoder's distribution, not a draw: it is the same in
     every epoch, and can be mixed. The autoencoder runs in float32 if its configuration says that it overflows in float16, and
@@ -51,15 +50,13 @@ class SDXLTurboEngine:
         steps: int = 5,
         working_size: int = 512,
         dtype: torch.dtype | None = None,
-        interpolation: str = "bicubic",
         device: torch.device | str = "cpu",
     ):
         denoising_steps(steps, 1.0)
-        interpolated(torch.zeros(1, 3, 1, 1, dtype=torch.uint8), 1, interpolation)  # refuses an unknown one
         if not names:
             raise ValueError("no class names; the prompt needs one for every class")
         self.names, self.steps, self.working_size = tuple(names), steps, working_size
-        self.interpolation, self.device = interpolation, torch.device(device)
+        self.device = torch.device(device)
         self.dtype = dtype or (torch.float16 if self.device.type == "cuda" else torch.float32)
         self.name, self.repeated_in_fp32 = "SDXL-Turbo" if pipeline is None else type(pipeline).__name__, 0
         self._source = {"path": path, "download": download}
@@ -76,7 +73,7 @@ class SDXLTurboEngine:
     def encode(self, patches: Tensor) -> Tensor:
         """See ``Engine``. Raises WeightsMissing, EngineError, PictureError (no square ``uint8`` patches)."""
         self._ready()
-        images = interpolated(patches.to(self.device), self.working_size, self.interpolation)
+        images = interpolated(patches.to(self.device), self.working_size)
         # One by one, as the pipeline does: at 512 px the encoder takes more memory than all the rest.
         codes = [self._prior.encode(image[None].to(self._vae_dtype)).float() for image in images]
         codes = torch.cat(codes) if codes else torch.empty(0, *self._code_shape, device=self.device)

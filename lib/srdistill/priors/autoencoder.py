@@ -6,6 +6,7 @@ to random crops by mean squared error. Its codes keep the layout of the picture:
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,10 +20,10 @@ from srdistill.images.crops import CropBank
 from srdistill.images.pictures import PictureError, Pictures, to_float
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.priors.prior import PriorError, check_finite, check_images, stored_bytes
-from srdistill.progress import bar
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import LossMeter, require_finite_weights, set_rate
+from srdistill.training.resumable import resumable
 
 _WARM_UP = 50
 _CLIP_NORM = 1.0
@@ -138,22 +139,58 @@ def _keep_signals(networks: nn.Module) -> None:
             nn.init.zeros_(module.weight)
 
 
-def _fresh(factor: int, channels: int, width: int, blocks: int, seed: int) -> AutoencoderPrior:
+@dataclass(frozen=True)
+class AutoencoderRecipe:
+    """The networks of an autoencoder and how they are trained; one to two minutes on two cores.
+
+    ``factor``: pixels per code cell and side, a power of two. ``channels``: values per cell; 8 for 4 x 4 x 3 is a sixth of the
+    values of the picture. ``width`` and ``blocks`` (per stage): size of the networks. ``patch``: side of the training crops in
+    pixels. ``lr``: peak rate of Adam, with a short warm-up and a cosine to zero.
+    """
+
+    factor: int = 4
+    channels: int = 8
+    width: int = 32
+    blocks: int = 1
+    iterations: int = 3000
+    batch: int = 8
+    patch: int = 32
+    lr: float = 3e-3
+
+    def __post_init__(self):
+        if self.factor < 2 or self.factor & (self.factor - 1):
+            raise ValueError(f"the factor of an autoencoder is a power of two, 2 or more, got {self.factor}")
+        if min(self.channels, self.width, self.blocks) < 1:
+            raise ValueError(f"channels, width and blocks must be 1 or more, got {self.channels}, {self.width}, {self.blocks}")
+        if min(self.iterations, self.batch) < 1:
+            raise ValueError(f"iterations and batch must be 1 or more, got {self.iterations}, {self.batch}")
+        if not self.lr > 0:  # false for NaN as well
+            raise ValueError(f"lr must be above 0, got {self.lr}")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What the networks are, without their training."""
+        return {name: getattr(self, name) for name in ("factor", "channels", "width", "blocks")}
+
+    def learning_rate(self, step: int) -> float:
+        """The rate of step ``step``, from 0."""
+        return self.lr * min(1.0, (step + 1) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / self.iterations))
+
+
+def _fresh(recipe: AutoencoderRecipe, seed: int) -> AutoencoderPrior:
     """An untrained autoencoder; torch's global generator is left as it was."""
-    if factor < 2 or factor & (factor - 1):
-        raise ValueError(f"the factor of an autoencoder is a power of two, 2 or more, got {factor}")
-    if min(channels, width, blocks) < 1:
-        raise ValueError(f"channels, width and blocks must be 1 or more, got {channels}, {width}, {blocks}")
     # Blocks at the coarsest stage only: with finer ones too, 1500 steps (torch's default weights) took 1.6 times the CPU
     # time and came to 24.8 dB on the test photographs instead of 25.6.
-    stages = (*[0] * int(math.log2(factor)), blocks)
+    stages = (*[0] * int(math.log2(recipe.factor)), recipe.blocks)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(seed, "autoencoder"))
-        networks = tiny_networks(channels, width, stages, stages[::-1])
+        networks = tiny_networks(recipe.channels, recipe.width, stages, stages[::-1])
         _keep_signals(networks)
-    name = f"AE /{factor} x{channels}"
-    prior = AutoencoderPrior(networks.encoder, networks.decoder, name=name, channels=channels, factor=factor, signed=True)
-    prior.settings = {"factor": factor, "channels": channels, "width": width, "blocks": blocks}
+    prior = AutoencoderPrior(
+        networks.encoder, networks.decoder, name=f"AE /{recipe.factor} x{recipe.channels}", channels=recipe.channels,
+        factor=recipe.factor, signed=True,
+    )  # fmt: skip
+    prior.settings = recipe.sizes
     return prior
 
 
@@ -161,34 +198,32 @@ def train_autoencoder(
     pictures: Pictures,
     *,
     generator: torch.Generator,
-    factor: int = 4,
-    channels: int = 8,
-    width: int = 32,
-    blocks: int = 1,
-    iterations: int = 3000,
-    batch: int = 8,
-    patch: int = 32,
-    lr: float = 3e-3,
+    recipe: AutoencoderRecipe = AutoencoderRecipe(),
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
     label: str = "training the autoencoder",
 ) -> AutoencoderPrior:
-    """An autoencoder fitted to random crops of ``pictures``: frozen, ready as a prior, one to two minutes on two cores.
+    """An autoencoder fitted to random crops of ``pictures``: frozen, ready as a prior.
 
-    ``generator``: only its ``initial_seed()`` counts. ``factor``: pixels per code cell and side, a power of two.
-    ``channels``: values per cell; 8 for 4 x 4 x 3 is a sixth of the values of the picture. ``width`` and ``blocks``
-    (per stage): size of the networks. ``patch``: side of the training crops in pixels. ``lr``: peak rate of Adam, with
-    a short warm-up and a cosine to zero. Resumed from ``checkpoint``, the result is the same bit for bit.
+    ``generator``: only its ``initial_seed()`` counts. Resumed from ``checkpoint``, the result is the same bit for bit.
 
     Raises:
         Diverged: the loss became NaN or infinite. PictureError: no pictures, or one smaller than the patch.
-        ValueError: the factor is no power of two or does not divide the patch.
+        ValueError: the factor does not divide the patch.
     """
     seed = generator.initial_seed()
-    if min(iterations, batch) < 1:
-        raise ValueError(f"iterations and batch must be 1 or more, got {iterations}, {batch}")
-    prior = _fresh(factor, channels, width, blocks, seed)
-    prior.check_size(patch)
+    prior = _fresh(recipe, seed)
+    prior.check_size(recipe.patch)
+    _check_pictures(pictures, recipe.patch)
+    run = _Training(prior, pictures, recipe, seed, torch.device(device), label)
+    for step in resumable(recipe.iterations, label, checkpoint, run.state, run.restore):
+        run.step(step)
+    require_finite_weights(prior, label, run.remedy)
+    prior.history = run.meter.history["loss"]
+    return prior.eval().requires_grad_(False)
+
+
+def _check_pictures(pictures: Pictures, patch: int) -> None:
     if not len(pictures):
         raise PictureError("no pictures to train the autoencoder on")
     for name, image in pictures:
@@ -197,48 +232,52 @@ def train_autoencoder(
                 f"{name}: {image.shape[1]} x {image.shape[2]} px is smaller than the autoencoder's training patch of "
                 f"{patch} px; use a smaller patch or leave the picture out (Pictures.at_least)"
             )
-    device = torch.device(device)
-    prior.to(device).train().requires_grad_(True)
-    bank = CropBank(pictures.images, device)
-    optimizer = torch.optim.Adam(prior.parameters(), lr=lr)
-    remedy = f"lower lr ({lr})"
-    meter = LossMeter(label, remedy)
-    first = 0
-    saved = checkpoint.load() if checkpoint else None
-    if saved is not None:
-        prior.load_state_dict(saved["prior"])
-        optimizer.load_state_dict(saved["optimizer"])
-        first = saved["step"]
-        meter.restore({"loss": saved["history"]}, {"loss": saved["recent"]}, device)
 
-    for step in bar(range(first, iterations), label, total=iterations, initial=first):
-        crops = bank.random_crops(batch, patch, generator_for(seed, "autoencoder batch", step))
+
+class _Training:
+    """What the steps of one training change, and how."""
+
+    def __init__(
+        self,
+        prior: AutoencoderPrior,
+        pictures: Pictures,
+        recipe: AutoencoderRecipe,
+        seed: int,
+        device: torch.device,
+        label: str,
+    ):
+        self.recipe, self.seed, self.device = recipe, seed, device
+        self.prior = prior.to(device).train().requires_grad_(True)
+        self.bank = CropBank(pictures.images, device)
+        self.optimizer = torch.optim.Adam(prior.parameters(), lr=recipe.lr)
+        self.remedy = f"lower lr ({recipe.lr})"
+        self.meter = LossMeter(label, self.remedy)
+
+    def step(self, step: int) -> None:
+        recipe = self.recipe
+        crops = self.bank.random_crops(recipe.batch, recipe.patch, generator_for(self.seed, "autoencoder batch", step))
         images = to_float(crops).contiguous() * 2 - 1
-        rate = lr * min(1.0, (step + 1) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / iterations))
-        set_rate(optimizer, rate)
+        set_rate(self.optimizer, recipe.learning_rate(step))
         # In the networks' own range; a quarter of it is the error in [0, 1].
-        loss = F.mse_loss(prior.decoder(prior.encoder(images)), images) / 4
-        optimizer.zero_grad(set_to_none=True)
+        loss = F.mse_loss(self.prior.decoder(self.prior.encoder(images)), images) / 4
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         # Without normalisation layers, an early step can throw the decoder far off.
-        nn.utils.clip_grad_norm_(prior.parameters(), _CLIP_NORM)
-        optimizer.step()
-        meter.add({"loss": loss}, step, step + 1 == iterations)
-        if checkpoint and checkpoint.due(step + 1) and step + 1 < iterations:
-            checkpoint.save(
-                {
-                    "step": step + 1,
-                    "prior": prior.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "history": meter.history.get("loss", []),
-                    "recent": meter.pending().get("loss", []),
-                }
-            )
-    require_finite_weights(prior, label, remedy)
-    if checkpoint:
-        checkpoint.clear()
-    prior.history = meter.history["loss"]
-    return prior.eval().requires_grad_(False)
+        nn.utils.clip_grad_norm_(self.prior.parameters(), _CLIP_NORM)
+        self.optimizer.step()
+        self.meter.add({"loss": loss}, step, step + 1 == recipe.iterations)
+
+    def state(self) -> dict:
+        return {
+            "prior": self.prior.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "losses": self.meter.state(),
+        }
+
+    def restore(self, state: dict) -> None:
+        self.prior.load_state_dict(state["prior"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.meter.restore(state["losses"], self.device)
 
 
 def load_autoencoder(path: str | Path) -> AutoencoderPrior:
@@ -247,7 +286,7 @@ def load_autoencoder(path: str | Path) -> AutoencoderPrior:
         with safe_open(path, "pt") as file:
             about = json.loads(file.metadata()["autoencoder"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        prior = _fresh(**about["settings"], seed=0)
+        prior = _fresh(AutoencoderRecipe(**about["settings"]), seed=0)
         prior.load_state_dict(tensors)
     except (SafetensorError, OSError, TypeError, KeyError, ValueError, RuntimeError) as error:
         raise PriorError(f"{path}: not an autoencoder saved here, or damaged ({brief(error)}); train it again") from error

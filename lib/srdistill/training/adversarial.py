@@ -16,7 +16,6 @@ from srdistill.images.crops import CropBank
 from srdistill.images.pictures import to_float
 from srdistill.images.sharpen import sharpen
 from srdistill.networks.discriminators import build_discriminator
-from srdistill.progress import bar
 from srdistill.seeds import generator_for
 from srdistill.training.adversarial_recipe import AdversarialRecipe
 from srdistill.training.checkpoint import Checkpoint
@@ -28,6 +27,7 @@ from srdistill.training.loop import (
     training_pictures,
 )
 from srdistill.training.perceptual_loss import PerceptualLoss, perceptual_loss
+from srdistill.training.resumable import resumable
 
 
 def train_adversarial(
@@ -58,89 +58,115 @@ def train_adversarial(
         than the recipe's.
     """
     images = training_pictures(images, recipe.patch, scale)
-    device = torch.device(device)
-    memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    perceptual = _check_perceptual(perceptual, recipe).to(device) if recipe.perceptual_weight else None
-    discriminator = None
-    if recipe.gan_weight:
-        discriminator = build_discriminator(recipe.discriminator, recipe.patch, seed, **recipe.discriminator_sizes)
-        discriminator.to(device, memory_format=memory_format).train()
-    network.to(device, memory_format=memory_format).train()
-    bank = CropBank(images, device)
-    # Sharpened once and whole: their crops lie at the same places, and see what is beside them.
-    sharp_bank = CropBank([sharpen(image.to(device)).cpu() for image in images], device) if recipe.sharpen else None
-    optimizer = _adam(network, recipe)
-    discriminator_optimizer = _adam(discriminator, recipe) if discriminator is not None else None
-    average = moving_average(network, recipe.ema)
-    remedy = f"lower the learning rate ({recipe.lr}, in the warm-up {recipe.warm_up_lr}) or the weight of the loss"
-    meter = LossMeter(label, remedy)
-    first = 0
-    state = checkpoint.load() if checkpoint else None
-    if state is not None:
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        if discriminator is not None:
-            discriminator.load_state_dict(state["discriminator"])
-            discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
-        if average is not None:
-            average.load_state_dict(state["average"])
-        first = state["step"]
-        meter.restore(state["history"], state["recent"], device)
+    perceptual = _check_perceptual(perceptual, recipe) if recipe.perceptual_weight else None
+    run = _Training(network, images, recipe, scale, seed, perceptual, torch.device(device), label)
+    for step in resumable(recipe.steps, label, checkpoint, run.state, run.restore):
+        run.step(step)
+    require_finite_weights(network, label, run.remedy)
+    return (run.average.module if run.average is not None else network).eval(), run.meter.history
 
-    def crops(source: CropBank, step: int) -> Tensor:
-        return source.random_crops(recipe.batch, recipe.patch, generator_for(seed, "batch", step))
 
-    def autocast() -> torch.autocast:
-        return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
+class _Training:
+    """What the steps of one training change: two networks, two optimisers, the average, and the losses so far."""
 
-    for step in bar(range(first, recipe.steps), label, total=recipe.steps, initial=first):
+    def __init__(
+        self,
+        network: nn.Module,
+        images: list[Tensor],
+        recipe: AdversarialRecipe,
+        scale: int,
+        seed: int,
+        perceptual: PerceptualLoss | None,
+        device: torch.device,
+        label: str,
+    ):
+        self.recipe, self.scale, self.seed, self.device = recipe, scale, seed, device
+        self.memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self.perceptual = perceptual.to(device) if perceptual is not None else None
+        self.discriminator = None
+        if recipe.gan_weight:
+            self.discriminator = build_discriminator(recipe.discriminator, recipe.patch, seed, **recipe.discriminator_sizes)
+            self.discriminator.to(device, memory_format=self.memory_format).train()
+        self.network = network.to(device, memory_format=self.memory_format).train()
+        self.bank = CropBank(images, device)
+        # Sharpened once and whole: their crops lie at the same places, and see what is beside them.
+        self.sharp_bank = CropBank([sharpen(image.to(device)).cpu() for image in images], device) if recipe.sharpen else None
+        self.optimizer = _adam(network, recipe)
+        self.discriminator_optimizer = _adam(self.discriminator, recipe) if self.discriminator is not None else None
+        self.average = moving_average(network, recipe.ema)
+        self.remedy = f"lower the learning rate ({recipe.lr}, in the warm-up {recipe.warm_up_lr}) or the weight of the loss"
+        self.meter = LossMeter(label, self.remedy)
+
+    def step(self, step: int) -> None:
+        recipe = self.recipe
         if step == recipe.warm_up and step:
-            optimizer = _adam(network, recipe)  # two trainings in the references: the moments of L1 alone are not kept
-        pictures = crops(bank, step)
-        real = to_float(pictures).contiguous(memory_format=memory_format)
-        lr = to_float(low_resolution(pictures, scale)).contiguous(memory_format=memory_format)
-        target = real if sharp_bank is None else to_float(crops(sharp_bank, step)).contiguous(memory_format=memory_format)
-        with autocast():
-            made = network(lr)
-            losses = {"L1 loss": F.l1_loss(made, target)}
-            total = losses["L1 loss"]
-            if step >= recipe.warm_up:
-                total = recipe.l1_weight * total
-                if perceptual is not None:
-                    losses["perceptual loss"] = perceptual(made, target)
-                    total = total + recipe.perceptual_weight * losses["perceptual loss"]
-                if discriminator is not None:
-                    discriminator.requires_grad_(False)
-                    losses["GAN loss"] = _generator_loss(discriminator, made, real, recipe.gan)
-                    total = total + recipe.gan_weight * losses["GAN loss"]
-        _step(optimizer, total, recipe.learning_rate(step))
-        if average is not None:
-            average.update_parameters(network)
-        if step >= recipe.warm_up and discriminator is not None:
-            discriminator.requires_grad_(True)
-            with autocast():
-                on_real, on_made = _discriminator_losses(discriminator, made.detach(), real, recipe.gan)
-            _step(discriminator_optimizer, on_real + on_made, recipe.learning_rate(step))
-            losses["discriminator loss (real)"] = on_real
-            losses["discriminator loss (made)"] = on_made
-        meter.add(losses, step, step + 1 == recipe.steps)
-        if checkpoint and checkpoint.due(step + 1) and step + 1 < recipe.steps:
-            checkpoint.save(
-                {
-                    "step": step + 1,
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "discriminator": discriminator.state_dict() if discriminator is not None else {},
-                    "discriminator_optimizer": discriminator_optimizer.state_dict() if discriminator is not None else {},
-                    "average": average.state_dict() if average is not None else {},
-                    "history": meter.history,
-                    "recent": meter.pending(),
-                }
-            )
-    require_finite_weights(network, label, remedy)
-    if checkpoint:
-        checkpoint.clear()
-    return (average.module if average is not None else network).eval(), meter.history
+            # Two trainings in the references: the moments of L1 alone are not kept.
+            self.optimizer = _adam(self.network, recipe)
+        pictures = self._crops(self.bank, step)
+        real, lr = self._floats(pictures), self._floats(low_resolution(pictures, self.scale))
+        target = real if self.sharp_bank is None else self._floats(self._crops(self.sharp_bank, step))
+        with self._autocast():
+            made = self.network(lr)
+            losses, total = self._generator_losses(made, real, target, step)
+        _descend(self.optimizer, total, recipe.learning_rate(step))
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        if step >= recipe.warm_up and self.discriminator is not None:
+            losses |= self._teach_discriminator(made.detach(), real, recipe.learning_rate(step))
+        self.meter.add(losses, step, step + 1 == recipe.steps)
+
+    def _generator_losses(self, made: Tensor, real: Tensor, target: Tensor, step: int) -> tuple[dict[str, Tensor], Tensor]:
+        """The generator's losses by name, and their weighted sum; in the warm-up L1 alone."""
+        recipe = self.recipe
+        losses = {"L1 loss": F.l1_loss(made, target)}
+        total = losses["L1 loss"]
+        if step < recipe.warm_up:
+            return losses, total
+        total = recipe.l1_weight * total
+        if self.perceptual is not None:
+            losses["perceptual loss"] = self.perceptual(made, target)
+            total = total + recipe.perceptual_weight * losses["perceptual loss"]
+        if self.discriminator is not None:
+            self.discriminator.requires_grad_(False)
+            losses["GAN loss"] = _generator_loss(self.discriminator, made, real, recipe.gan)
+            total = total + recipe.gan_weight * losses["GAN loss"]
+        return losses, total
+
+    def _teach_discriminator(self, made: Tensor, real: Tensor, rate: float) -> dict[str, Tensor]:
+        """One step of the discriminator; its losses by name."""
+        self.discriminator.requires_grad_(True)
+        with self._autocast():
+            on_real, on_made = _discriminator_losses(self.discriminator, made, real, self.recipe.gan)
+        _descend(self.discriminator_optimizer, on_real + on_made, rate)
+        return {"discriminator loss (real)": on_real, "discriminator loss (made)": on_made}
+
+    def _crops(self, bank: CropBank, step: int) -> Tensor:
+        return bank.random_crops(self.recipe.batch, self.recipe.patch, generator_for(self.seed, "batch", step))
+
+    def _floats(self, pictures: Tensor) -> Tensor:
+        return to_float(pictures).contiguous(memory_format=self.memory_format)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
+
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        """All with a state of their own, by name."""
+        parts = {
+            "network": self.network,
+            "optimizer": self.optimizer,
+            "discriminator": self.discriminator,
+            "discriminator_optimizer": self.discriminator_optimizer,
+            "average": self.average,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def state(self) -> dict:
+        return {name: part.state_dict() for name, part in self._parts().items()} | {"losses": self.meter.state()}
+
+    def restore(self, state: dict) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.meter.restore(state["losses"], self.device)
 
 
 def _check_perceptual(perceptual: PerceptualLoss | None, recipe: AdversarialRecipe) -> PerceptualLoss:
@@ -160,7 +186,7 @@ def _adam(network: nn.Module, recipe: AdversarialRecipe) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=recipe.betas)
 
 
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
     set_rate(optimizer, rate)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()

@@ -14,13 +14,13 @@ from torch import Tensor
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import Classifier
-from srdistill.progress import bar
 from srdistill.seeds import generator_for
 from srdistill.training.accuracy import accuracy
 from srdistill.training.augmentation import augment
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.loop import Diverged, require_finite_weights, set_rate
+from srdistill.training.resumable import resumable
 from srdistill.training.soft_labels import Source
 
 # RDED tests every ten epochs of the last fifth of a training and reports the best.
@@ -93,70 +93,92 @@ def train_student(
     """
     if teacher is not None and teacher.classes != network.classes:
         raise ValueError(f"{label}: the teacher's classes are not the student's, or in another order")
-    seed, device = generator.initial_seed(), torch.device(device)
-    memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    network.to(device, memory_format=memory_format)
-    if teacher is not None:
-        teacher.to(device).eval()
-    optimizer = _adamw(network, recipe)
-    history: dict[str, list[float]] = {"loss": []}
-    if test is not None:
-        history |= {"tested epochs": [], "accuracy": []}
-    remedy = f"lower the learning rate ({recipe.lr})"
-    first = 0
-    state = checkpoint.load() if checkpoint else None
-    if state is not None:
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, history = state["epoch"], state["history"]
+    run = _Student(network, source, recipe, generator.initial_seed(), teacher, test, torch.device(device), label)
+    for epoch in resumable(recipe.epochs, label, checkpoint, run.state, run.restore):
+        run.epoch(epoch)
+    require_finite_weights(network, label, run.remedy)
+    network.eval()
+    return run.history
 
-    for epoch in bar(range(first, recipe.epochs), label, total=recipe.epochs, initial=first):
-        images, labels = source(epoch)
-        targets = _targets(labels, images, network, recipe, teacher, label)
-        network.train()
-        set_rate(optimizer, recipe.learning_rate(epoch))
-        order = torch.randperm(len(images), generator=generator_for(seed, "order", epoch))
+
+class _Student:
+    """What the epochs of one training change, and how."""
+
+    def __init__(
+        self,
+        network: Classifier,
+        source: Source,
+        recipe: ClassificationRecipe,
+        seed: int,
+        teacher: Classifier | None,
+        test: LabelledPictures | None,
+        device: torch.device,
+        label: str,
+    ):
+        self.source, self.recipe, self.seed, self.test, self.device, self.label = source, recipe, seed, test, device, label
+        self.memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self.network = network.to(device, memory_format=self.memory_format)
+        self.teacher = teacher.to(device).eval() if teacher is not None else None
+        self.optimizer = _adamw(network, recipe)
+        self.history: dict[str, list[float]] = {"loss": []}
+        if test is not None:
+            self.history |= {"tested epochs": [], "accuracy": []}
+        self.remedy = f"lower the learning rate ({recipe.lr})"
+
+    def epoch(self, epoch: int) -> None:
+        recipe = self.recipe
+        images, labels = self.source(epoch)
+        targets = _targets(labels, images, self.network, recipe, self.teacher, self.label)
+        soft = targets is None or labels.is_floating_point()
+        self.network.train()
+        set_rate(self.optimizer, recipe.learning_rate(epoch))
+        order = torch.randperm(len(images), generator=generator_for(self.seed, "order", epoch))
         losses = []
         for number, index in enumerate(order.tensor_split(math.ceil(len(images) / recipe.batch))):
-            index = index.to(images.device)
-            real = images[index].to(device)
-            real = to_float(real) if real.dtype == torch.uint8 else real.float()
-            batch = augment(real, recipe, generator_for(seed, "augmentation", epoch, number))
-            seen = batch.images.contiguous(memory_format=memory_format)
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-                logits = network(seen).float()
-                if teacher is not None:
-                    with torch.no_grad():
-                        wanted = F.softmax(teacher(seen).float() / recipe.temperature, 1)
-            if teacher is None:
-                wanted = batch.mix(targets[index.to(targets.device)].to(device))
-            soft = teacher is not None or labels.is_floating_point()
-            loss = soft_label_loss(logits, wanted, recipe.temperature) if soft else F.cross_entropy(logits, wanted)
-            optimizer.zero_grad(set_to_none=True)
+            draws = generator_for(self.seed, "augmentation", epoch, number)
+            loss = self._loss(images, targets, index, soft, draws)
+            self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            optimizer.step()
+            self.optimizer.step()
             losses.append(loss.detach())
         mean = torch.stack(losses).mean().item()
         if not math.isfinite(mean):
-            raise Diverged(f"{label}: the loss became {mean} in epoch {epoch + 1}; {remedy}")
-        history["loss"].append(mean)
-        if test is not None and _tested(epoch, recipe.epochs):
-            history["tested epochs"].append(epoch + 1)
-            history["accuracy"].append(accuracy(network, test, device=device))
-        if checkpoint and checkpoint.due(epoch + 1) and epoch + 1 < recipe.epochs:
-            checkpoint.save(
-                {
-                    "epoch": epoch + 1,
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "history": history,
-                }
-            )
-    require_finite_weights(network, label, remedy)
-    if checkpoint:
-        checkpoint.clear()
-    network.eval()
-    return history
+            raise Diverged(f"{self.label}: the loss became {mean} in epoch {epoch + 1}; {self.remedy}")
+        self.history["loss"].append(mean)
+        if self.test is not None and _tested(epoch, recipe.epochs):
+            # The loss is from before the last step: broken weights are to be called that.
+            require_finite_weights(self.network, self.label, self.remedy)
+            self.history["tested epochs"].append(epoch + 1)
+            self.history["accuracy"].append(accuracy(self.network, self.test, device=self.device))
+
+    def _loss(self, images: Tensor, targets: Tensor | None, index: Tensor, soft: bool, draws: torch.Generator) -> Tensor:
+        """Of the pictures at ``index``, augmented; ``targets``: of all pictures, None where the teacher labels."""
+        recipe = self.recipe
+        index = index.to(images.device)
+        real = images[index].to(self.device)
+        real = to_float(real) if real.dtype == torch.uint8 else real.float()
+        batch = augment(real, recipe, draws)
+        seen = batch.images.contiguous(memory_format=self.memory_format)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            logits = self.network(seen).float()
+            if targets is None:
+                with torch.no_grad():
+                    wanted = F.softmax(self.teacher(seen).float() / recipe.temperature, 1)
+        if targets is not None:
+            wanted = batch.mix(targets[index.to(targets.device)].to(self.device))
+        return soft_label_loss(logits, wanted, recipe.temperature) if soft else F.cross_entropy(logits, wanted)
+
+    def state(self) -> dict:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": self.history,
+        }
+
+    def restore(self, state: dict) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history = state["history"]
 
 
 def soft_label_loss(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:

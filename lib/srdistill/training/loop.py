@@ -25,10 +25,17 @@ class LossMeter:
         self.history: dict[str, list[float]] = {}
         self._recent: dict[str, list[Tensor]] = {}
 
-    def restore(self, history: dict[str, list[float]], pending: dict[str, list[float]], device: torch.device) -> None:
-        """Go on from what a checkpoint holds: ``history`` and ``pending()``."""
-        self.history = history
-        self._recent = {name: [torch.tensor(value, device=device) for value in values] for name, values in pending.items()}
+    def state(self) -> dict:
+        """For a checkpoint: the history, and the losses that are not yet in it."""
+        recent = {name: [value.item() for value in values] for name, values in self._recent.items()}
+        return {"history": self.history, "recent": recent}
+
+    def restore(self, state: dict, device: torch.device) -> None:
+        """Go on from what ``state`` gave."""
+        self.history = state["history"]
+        self._recent = {
+            name: [torch.tensor(value, device=device) for value in values] for name, values in state["recent"].items()
+        }
 
     def add(self, losses: dict[str, Tensor], step: int, last: bool) -> None:
         """Take the losses of ``step`` (from 0); every 50 steps and at the ``last`` one the means go into the history.
@@ -48,10 +55,6 @@ class LossMeter:
         for name, mean in means.items():
             self.history.setdefault(name, []).append(mean)
         self._recent = {}
-
-    def pending(self) -> dict[str, list[float]]:
-        """Losses that are not yet in the history."""
-        return {name: [value.item() for value in values] for name, values in self._recent.items()}
 
     def _steps_since_broken(self, name: str) -> int:
         finite = torch.isfinite(torch.stack(self._recent[name])).tolist()

@@ -16,10 +16,7 @@ from torch import Tensor
 from srdistill.images.labelled import LabelledPictures
 from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD, Classifier, build_classifier
 from srdistill.training.accuracy import confusion
-
-
-class TeacherError(ValueError):
-    """A teacher that must not be used, cannot be read, or gives no numbers; the message says why and what to do."""
+from srdistill.training.teacher_logits import TeacherError
 
 
 def check_teacher(

@@ -1,10 +1,13 @@
-"""What a teacher says of many pictures, and what is checked before it is believed."""
+"""What a classifier says of many pictures, and what is checked before it is believed: the one place that asks a teacher."""
 
 import torch
 from torch import Tensor, nn
 
 from srdistill.images.pictures import to_float
-from srdistill.training.teacher import TeacherError
+
+
+class TeacherError(ValueError):
+    """A teacher that must not be used, cannot be read, or gives no numbers; the message says why and what to do."""
 
 
 @torch.no_grad()
@@ -50,7 +53,7 @@ def ask_teacher(teacher: nn.Module, images: Tensor, classes: int) -> Tensor:
         raise TeacherError(
             f"the teacher cannot read pictures of {images.shape[-2]} x {images.shape[-1]} px "
             f"({' '.join(str(error).split())[:120]}); "
-            "use one with global pooling, or pictures of the size that it was trained on (for patches: scoring='padded')"
+            "use one with global pooling, or pictures of the size that it was trained on"
         ) from error
     if logits.shape != (len(images), classes):
         raise TeacherError(

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from srdistill.diffusion.engine import Engine, checked, interpolated
-from srdistill.diffusion.strength import denoising_steps
+from srdistill.diffusion.schedule import denoising_steps
 from srdistill.images.pictures import PictureError, check_patches, to_float, to_uint8
 from srdistill.papers.coreset.expansion import Expansion
 from srdistill.papers.coreset.latent_mixup import draw_partners, mix_latents
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.training.augmentation import augment
 from srdistill.training.classification_recipe import ClassificationRecipe
-from srdistill.training.teacher_logits import TeacherError, teacher_logits
+from srdistill.training.soft_labels import soft_labels
 
 
 class ExpandedSource:
@@ -135,22 +135,6 @@ class PlainSource:
 
 def _viewed(pictures: Tensor, recipe: ClassificationRecipe | None, draws: torch.Generator) -> Tensor:
     return pictures if recipe is None else to_uint8(augment(to_float(pictures), recipe, draws).images)
-
-
-def soft_labels(
-    teacher: nn.Module, pictures: Tensor, classes: int, device: torch.device | str = "cpu", batch: int = 256
-) -> Tensor:
-    """The teacher's logits of ``uint8`` pictures in float16, (N, classes), as soft labels are stored and sent.
-
-    Raises TeacherError as ``teacher_logits`` does, and for logits beyond float16's 65504.
-    """
-    logits = teacher_logits(teacher, pictures, classes=classes, batch=batch, device=device)
-    half = logits.half()
-    if not bool(torch.isfinite(half).all()):
-        raise TeacherError(
-            f"the teacher's logits reach {float(logits.abs().max()):.3g}, more than float16 holds; scale its head"
-        )
-    return half
 
 
 def _check_source(patches: Tensor, labels: Tensor, classes: int, size: int, batch: int) -> None:

@@ -4,7 +4,7 @@ diffusion model of selected patches."""
 import torch
 
 from srdistill.diffusion.dit import LatentDiT
-from srdistill.diffusion.sampling import sample_pictures
+from srdistill.diffusion.sampling import Sampling, sample_pictures
 from srdistill.images.pictures import Pictures
 from srdistill.priors.prior import Prior
 from srdistill.sets.distilled_set import DistilledSet
@@ -18,9 +18,9 @@ def dit_samples(
     generator: torch.Generator,
     model: LatentDiT,
     prior: Prior,
+    sampling: Sampling = Sampling(),
     training: dict | None = None,
     device: torch.device | str = "cpu",
-    **sampling,
 ) -> DistilledSet:
     """``count`` pictures of ``size`` px from ``model``, as many of every class, in the order of the classes.
 
@@ -28,7 +28,7 @@ def dit_samples(
     start from the same noise, so the two can be compared picture by picture. ``real`` is not looked at: the model was trained
     on patches of it. The pictures are what is kept, so nothing else is needed to rebuild them.
 
-    ``training``: how the model was trained, recorded in the set. ``sampling``: what ``sample_pictures`` takes.
+    ``training``: how the model was trained, recorded in the set.
 
     Raises:
         What ``sample_pictures`` raises; ValueError too if the classes do not divide ``count``.
@@ -40,7 +40,7 @@ def dit_samples(
             f"{f'{below} or ' if below > 0 else ''}{max(below, 0) + model.classes}"
         )
     labels = torch.arange(model.classes).repeat_interleave(count // model.classes)
-    images, made = sample_pictures(model, prior, labels, size=size, generator=generator, device=device, **sampling)
+    images, made = sample_pictures(model, prior, labels, size=size, generator=generator, sampling=sampling, device=device)
     return DistilledSet(
         images,
         labels,

@@ -1,44 +1,59 @@
 """Stage 2 of the label-free paper: fine-tune a diffusion transformer on selected patches.
 
 Patches and pseudo-labels come from stage 1. The paper fine-tunes DiT-XL/2 (``pretrained_dit``); where there are no such
-weights, a small transformer is first trained from scratch on the same latents (``pretrain``). What that one samples
-without fine-tuning is the control: whatever the fine-tuned set gains over it is due to the losses, not to the generator.
+weights, a small transformer is first trained from scratch on the same latents (``diffusion.pretraining``). What that one
+samples without fine-tuning is the control: whatever the fine-tuned set gains over it is due to the losses, not to the
+generator.
 """
 
 import copy
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 
-from srdistill.diffusion.dit import LatentDiT, new_dit, use_label_rows
+from srdistill.diffusion.dit import ROWS, LatentDiT, use_label_rows
 from srdistill.diffusion.encoded_patches import EncodedPatches
-from srdistill.diffusion.training import train_dit
+from srdistill.diffusion.recipe import DiffusionRecipe
+from srdistill.diffusion.terms import Term
+from srdistill.diffusion.training import TRAINED, train_dit
+from srdistill.papers.labelfree.high_frequency import HighFrequency
+from srdistill.papers.labelfree.minimax import ClassMemory, Diverse, Representative
+from srdistill.priors.prior import Prior
+from srdistill.priors.rendering import frozen
 from srdistill.seeds import generator_for
 from srdistill.training.checkpoint import Checkpoint
 
 
-def pretrain(
-    data: EncodedPatches,
-    *,
-    generator: torch.Generator,
-    architecture: dict | None = None,
-    device: torch.device | str = "cpu",
-    checkpoint: Checkpoint | None = None,
-    **training,
-) -> tuple[LatentDiT, dict[str, list[float]]]:
-    """A small DiT trained from scratch on ``data``, and its losses. Conditioned on the pseudo-labels, with the plain
-    noise loss.
+@dataclass(frozen=True)
+class FineTuning:
+    """The losses and what they move; by default as in Minimax Diffusion, without the high-frequency term, whose weight the
+    paper's text lost.
 
-    ``architecture``: sizes for ``new_dit``. ``training``: settings of ``train_dit``. Latents are normalised by the
-    data's own means and spreads, kept with the model. Raises what those two raise.
+    ``recipe``: of the training. ``representative``, ``diverse``, ``detail``: weights of L_r, L_d and the high-frequency term;
+    a term with weight 0 is not computed. ``memory``: latents per class in each of the two memories. ``crop``: window of the
+    high-frequency term, see ``HighFrequency``. ``trained``: ``all`` weights, or those of ``diffit``. ``rows``: what the label
+    rows of the pseudo-classes start from, see ``use_label_rows``; ``keep`` for a model from ``pretrain``.
     """
-    channels, side = data.codes.shape[2:4]
-    model = new_dit(channels=channels, side=side, classes=data.classes, generator=generator, **(architecture or {}))
-    model.normalise_for(data.codes)
-    history = train_dit(
-        model, data, generator=generator_for(generator.initial_seed(), "pretraining"), device=device, checkpoint=checkpoint,
-        label=f"pretraining {model.name}", **training,
-    )  # fmt: skip
-    return model, history
+
+    recipe: DiffusionRecipe
+    representative: float = 0.002
+    diverse: float = 0.008
+    memory: int = 64
+    detail: float = 0.0
+    crop: int = 0
+    trained: str = "diffit"
+    rows: str = "null"
+
+    def __post_init__(self):
+        for name, choices in {"trained": TRAINED, "rows": ROWS}.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}; there are: {', '.join(choices)}")
+        for name in ("representative", "diverse", "detail", "crop"):
+            if not getattr(self, name) >= 0:  # false for NaN as well
+                raise ValueError(f"{name} must not be negative or NaN, got {getattr(self, name)}")
+        if self.memory < 1:
+            raise ValueError(f"a memory holds 1 latent per class or more, got {self.memory}")
 
 
 def fine_tune(
@@ -46,24 +61,41 @@ def fine_tune(
     data: EncodedPatches,
     *,
     generator: torch.Generator,
-    rows: str = "null",
+    tuning: FineTuning,
+    prior: Prior | None = None,
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
-    **training,
 ) -> tuple[LatentDiT, dict[str, list[float]]]:
     """A copy of ``model`` fine-tuned with the Minimax losses and the high-frequency one, and its losses.
 
-    ``rows``: what the label rows of the pseudo-classes start from, see ``use_label_rows``; ``keep`` for a model from
-    ``pretrain``.
-    ``training``: settings of ``train_dit``; by default DiffFit with weights 0.002 and 0.008, without the high-frequency
-    term, whose weight the paper's text lost. Raises what those two raise.
+    ``prior``: the one that made the codes; only the high-frequency term needs it. Raises what ``use_label_rows``,
+    ``loss_terms`` and ``train_dit`` raise.
     """
-    model = copy.deepcopy(model)
-    use_label_rows(model, data.classes, rows)
-    settings = {"trained": "diffit", "representative": 0.002, "diverse": 0.008} | training
-    history = train_dit(
-        model, data, generator=generator_for(generator.initial_seed(), "fine-tuning"), device=device, checkpoint=checkpoint,
-        label=f"fine-tuning {model.name}", **settings,
-    )  # fmt: skip
+    model, data = copy.deepcopy(model).to(device), data.to(device)
+    use_label_rows(model, data.classes, tuning.rows)
+    terms = loss_terms(model, data, tuning, prior)
+    with frozen(prior) if tuning.detail else nullcontext():
+        history = train_dit(
+            model, data, recipe=tuning.recipe, generator=generator_for(generator.initial_seed(), "fine-tuning"),
+            trained=tuning.trained, terms=terms, device=device, checkpoint=checkpoint, label=f"fine-tuning {model.name}",
+        )  # fmt: skip
     model.name = f"{model.name}, fine-tuned"
     return model, history
+
+
+def loss_terms(model: LatentDiT, data: EncodedPatches, tuning: FineTuning, prior: Prior | None = None) -> list[Term]:
+    """The terms of ``tuning`` that have a weight, for ``model`` and ``data`` on one device; each memory is its term's own.
+
+    Raises ValueError if the high-frequency term has no prior, and what ``HighFrequency`` raises.
+    """
+    width, device = data.codes[0, 0].numel(), data.codes.device
+    terms: list[Term] = [
+        kind(ClassMemory(data.classes, tuning.memory, width, device), weight=weight)
+        for kind, weight in ((Representative, tuning.representative), (Diverse, tuning.diverse))
+        if weight
+    ]
+    if tuning.detail:
+        if prior is None:
+            raise ValueError("the high-frequency loss looks at decoded pictures: give the prior that encoded the patches")
+        terms.append(HighFrequency(model, data, prior, weight=tuning.detail, crop=tuning.crop))
+    return terms

@@ -2,46 +2,70 @@
 
 What is known is that it compares the predicted picture with "the bicubic up-sampled low-resolution image" and
 "encourages high-frequency components". HF(y) = y - U4 D4 y is what bicubic shrinking by four and enlarging again loses
-of y; three readings are here (protocol notes, section 5.4).
+of y. Of three readings (protocol notes, section 5.4) this is the one that noise cannot earn and that asks for as much
+detail as a real patch has, not for the same.
 """
 
+import torch
 from torch import Tensor
 
-from srdistill.images.detail import lost_detail, recovered_psnr
-from srdistill.images.resize import downscale, upscale
+from srdistill.diffusion.dit import LatentDiT
+from srdistill.diffusion.encoded_patches import EncodedPatches
+from srdistill.diffusion.terms import StepView, Term
+from srdistill.images.detail import recovered_psnr
+from srdistill.images.pictures import to_float
+from srdistill.priors.prior import Prior
 
-READINGS = ("literal", "hinge", "match")
-WEIGHTINGS = ("abar", "cut")
 SCALE = 4
-# The last time that counts under "cut": signal and noise are about equal there.
-LAST = 250
 
 
-def high_frequency_loss(predicted: Tensor, real: Tensor, reading: str = "hinge") -> Tensor:
+def high_frequency_loss(predicted: Tensor, real: Tensor) -> Tensor:
     """The loss per picture, (N,); predicted and real float (N, 3, H, W), sides multiples of 4.
 
-    ``literal``: -mean |y - U4 D4 x|, a reward without bound: y the prediction, x the real patch. Any noise earns it.
-    ``hinge``: by how many dB PSNR(y, U4 D4 y) is above PSNR(x, U4 D4 x), the measure that selected the patch, or 0: it stops
-    when the prediction has as much detail as the real patch. ``match``: mean |HF(y) - HF(x)|, detail in the right place.
-
-    Raises ValueError for another reading.
+    By how many dB PSNR(y, U4 D4 y) of the prediction is above that of the real patch, the measure that selected the patch,
+    or 0: it stops when the prediction has as much detail as the real patch.
     """
-    if reading == "literal":
-        return -(predicted - upscale(downscale(real, SCALE), SCALE)).abs().mean((1, 2, 3))
-    if reading == "hinge":
-        return (recovered_psnr(predicted, SCALE) - recovered_psnr(real, SCALE)).clamp(min=0)
-    if reading == "match":
-        return lost_detail(predicted - real, SCALE).abs().mean((1, 2, 3))
-    raise ValueError(f"unknown reading {reading!r} of the high-frequency loss; there are: {', '.join(READINGS)}")
+    return (recovered_psnr(predicted, SCALE) - recovered_psnr(real, SCALE)).clamp(min=0)
 
 
-def time_weights(abar: Tensor, t: Tensor, weighting: str) -> Tensor:
-    """How much a prediction from time t counts, (B,): what it says of the picture falls with the signal that is left.
+class HighFrequency(Term):
+    """The loss of a batch of predicted latents, decoded, each weighted by abar_t: what a prediction from time t says of the
+    picture falls with the signal that is left.
 
-    ``abar``: abar_t itself. ``cut``: 1 up to t = 250, then 0. Raises ValueError for another weighting.
+    Predictions are clamped to the range of the real latents first, channel by channel.
+
+    Args:
+        model, data: what is trained, on what; both on one device, to which the prior is moved.
+        prior: the one that made the codes; ``frozen`` is up to the caller.
+        crop: side in latent cells of the random window that is decoded, to save time; 0: the whole latent. Not seen beyond
+            its border, a window is decoded a little differently there.
+
+    Raises:
+        DiTError: another prior. ValueError: a window that cannot be.
     """
-    if weighting == "abar":
-        return abar
-    if weighting == "cut":
-        return (t <= LAST).to(abar.dtype)
-    raise ValueError(f"unknown weighting {weighting!r} of the high-frequency loss; there are: {', '.join(WEIGHTINGS)}")
+
+    name = "detail"
+
+    def __init__(self, model: LatentDiT, data: EncodedPatches, prior: Prior, *, weight: float, crop: int = 0):
+        model.check_prior(prior, data.patches.shape[-1])
+        self.crop = crop or model.side
+        if self.crop > model.side or self.crop * data.factor % SCALE:
+            raise ValueError(
+                f"crop of {self.crop} cells: the high-frequency loss takes {model.side} at most, and a multiple of "
+                f"{SCALE} px at {data.factor} px per cell"
+            )
+        self.model, self.data, self.prior, self.weight = model, data, prior, weight
+        per_channel = model.to_latents(data.codes).movedim(2, 0).flatten(1)
+        self.low, self.high = (bound.view(-1, 1, 1) for bound in (per_channel.amin(1), per_channel.amax(1)))
+        prior.to(data.codes.device)
+
+    def __call__(self, view: StepView) -> Tensor:
+        """The weighted mean over the batch."""
+        room, factor = self.model.side - self.crop + 1, self.data.factor
+        top, left = torch.randint(room, (2,), generator=view.draws).tolist()
+        window = (..., slice(top, top + self.crop), slice(left, left + self.crop))
+        codes = self.model.to_codes(view.guess.clamp(self.low, self.high))[window]
+        real = to_float(self.data.view_of(view.index, view.mirrored))
+        pixels = (..., *(slice(at * factor, (at + self.crop) * factor) for at in (top, left)))
+        losses = high_frequency_loss(self.prior.decode(codes), real[pixels])
+        return (view.abar * losses).sum() / len(losses)

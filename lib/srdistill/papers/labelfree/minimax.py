@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from srdistill.diffusion.terms import StepView, Term
+
 
 class ClassMemory:
     """The last ``size`` vectors of each class, oldest out first; kept at unit length."""
@@ -77,3 +79,40 @@ def diversity(predicted: Tensor, labels: Tensor, earlier: ClassMemory) -> Tensor
     same = labels[:, None] == labels[None, :]
     worst = torch.where(same, highest[None, :], -math.inf).amax(1)
     return _class_mean(worst, labels, earlier)
+
+
+class _Remembering(Term):
+    """A term with a memory of latents."""
+
+    def __init__(self, memory: ClassMemory, *, weight: float):
+        self.memory, self.weight = memory, weight
+
+    def state(self) -> dict:
+        return self.memory.state()
+
+    def restore(self, state: dict) -> None:
+        self.memory.restore(state)
+
+
+class Representative(_Remembering):
+    """``representativeness`` of the predicted latents, with a memory of real ones."""
+
+    name = "representative"
+
+    def __call__(self, view: StepView) -> Tensor:
+        return representativeness(view.vectors, view.classes, self.memory)
+
+    def after(self, view: StepView) -> None:
+        self.memory.push(view.clean.flatten(1), view.classes)
+
+
+class Diverse(_Remembering):
+    """``diversity`` of the predicted latents, with a memory of earlier predictions."""
+
+    name = "diverse"
+
+    def __call__(self, view: StepView) -> Tensor:
+        return diversity(view.vectors, view.classes, self.memory)
+
+    def after(self, view: StepView) -> None:
+        self.memory.push(view.vectors, view.classes)

@@ -1,7 +1,13 @@
-"""The noise of the diffusion transformer: 1000 linear steps, and what is learned from them (Ho et al. 2020; Nichol and
-Dhariwal 2021)."""
+"""How much noise there is at which time: in training, in sampling, and where an expansion starts.
+
+The transformer is trained on 1000 linear steps (Ho et al. 2020; Nichol and Dhariwal 2021). An expansion starts from the
+ratio rho = t'/T of the coreset paper, in whole steps of a few-step sampler. Which rho are different is decided by rounding:
+of ``steps`` denoising steps the last ``int(steps * rho)`` are taken, as diffusers' image-to-image pipelines do. With the
+paper's 5 steps its rho = 0.4 (text) and 0.5 (table 4) are one setting, and only five exist.
+"""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,6 +17,16 @@ from srdistill.images.torchvision_import import import_torchvision
 STEPS = 1000
 # Half a level of 8 bits in [-1, 1]: DiT keeps the bins of pixels although latents have none.
 _HALF_BIN = 1 / 255
+
+
+class StrengthError(ValueError):
+    """A rho that means no image-to-image step, or a sampler without any; the message says which do."""
+
+
+def check_steps(steps: int) -> None:
+    """Raise StrengthError unless a sampler can take ``steps`` steps."""
+    if not 1 <= steps <= STEPS:
+        raise StrengthError(f"a sampler takes 1 to {STEPS} steps, got {steps}")
 
 
 class NoiseSchedule:
@@ -80,27 +96,74 @@ def _bin_nll(clean: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     return -inside.clamp(min=1e-12).log()
 
 
-def sampling_scheduler(kind: str, steps: int, learned_variance: bool = False):
-    """diffusers' scheduler for ``steps`` of the 1000, set up; ``ddpm`` draws noise at every step, ``ddim`` only at the start.
+def sampling_scheduler(steps: int, learned_variance: bool = False):
+    """diffusers' DDPM scheduler for ``steps`` of the 1000, set up: it draws noise at every step.
 
-    ``ddpm``: DiT's respacing (first and last time included) and the learned variance if there is one, else the smaller
-    of the two bounds. ``ddim``: trailing spacing, as its steps back are of equal length. Raises ValueError for another
-    kind or count.
+    DiT's respacing (first and last time included) and the learned variance if there is one, else the smaller of the two
+    bounds. Raises StrengthError for an impossible count.
     """
-    if kind not in ("ddpm", "ddim"):
-        raise ValueError(f"unknown sampler {kind!r}; there are: ddpm, ddim")
-    if not 1 <= steps <= STEPS or (kind == "ddim" and STEPS % steps):
-        rule = f"1 to {STEPS}" if kind == "ddpm" else f"a divisor of {STEPS} with ddim"
-        raise ValueError(f"sampling takes {rule} steps, got {steps}")
+    check_steps(steps)
     # diffusers imports torchvision, which a CPU build of torch trips over.
     import_torchvision()
-    from diffusers import DDIMScheduler, DDPMScheduler
+    from diffusers import DDPMScheduler
 
-    common = {"num_train_timesteps": STEPS, "beta_start": 1e-4, "beta_end": 2e-2, "clip_sample": False}
-    if kind == "ddpm":
-        variance = "learned_range" if learned_variance else "fixed_small"
-        scheduler = DDPMScheduler(**common, variance_type=variance, timestep_spacing="linspace")
-    else:
-        scheduler = DDIMScheduler(**common, timestep_spacing="trailing")
+    scheduler = DDPMScheduler(
+        num_train_timesteps=STEPS, beta_start=1e-4, beta_end=2e-2, clip_sample=False, timestep_spacing="linspace",
+        variance_type="learned_range" if learned_variance else "fixed_small",
+    )  # fmt: skip
     scheduler.set_timesteps(steps)
     return scheduler
+
+
+def turbo_abar() -> Tensor:
+    """abar_t of Stable Diffusion's 1000 steps (SDXL-Turbo's too), float64: square roots of beta from 0.00085 to 0.012."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, STEPS, dtype=torch.float64).square()
+    return (1 - betas).cumprod(0)
+
+
+def trailing_times(steps: int) -> list[int]:
+    """The times of a ``steps``-step sampler with trailing spacing: 999, 799, 599, 399, 199 for 5."""
+    check_steps(steps)
+    return [round(STEPS - index * STEPS / steps) - 1 for index in range(steps)]
+
+
+def denoising_steps(steps: int, rho: float) -> int:
+    """How many of ``steps`` are taken at ``rho``: ``int(steps * rho)``.
+
+    Raises StrengthError for a rho outside (0, 1], or so small that no step is left (with 5 steps below 0.2).
+    """
+    trailing_times(steps)
+    if not 0 < rho <= 1:  # false for NaN as well
+        raise StrengthError(f"rho is the share of the noise to start from, in (0, 1], got {rho}")
+    taken = int(steps * rho)
+    if not taken:
+        raise StrengthError(
+            f"rho {rho:g} of {steps} steps is int({steps * rho:g}) = 0 steps, so nothing would change; "
+            f"use rho {1 / steps:g} or more, or more steps"
+        )
+    return taken
+
+
+@dataclass(frozen=True)
+class Strength:
+    """One setting that exists: every rho from ``rho`` up to the next setting's means it. ``abar``: what is left of the latent's
+    energy at the start. ``sigma``: noise over signal there."""
+
+    rho: float
+    steps: int
+    time: int
+    abar: float
+    sigma: float
+
+
+def distinct_settings(steps: int) -> list[Strength]:
+    """The ``steps`` settings that a ``steps``-step sampler has, from little noise to all (protocol notes, section 6.3)."""
+    abar, times = turbo_abar(), trailing_times(steps)
+    found = []
+    for taken in range(1, steps + 1):
+        time, rho = times[steps - taken], taken / steps
+        if int(steps * rho) < taken:  # binary fractions round down now and then
+            rho = torch.nextafter(torch.tensor(rho, dtype=torch.float64), torch.tensor(2.0, dtype=torch.float64)).item()
+        left = float(abar[time])
+        found.append(Strength(rho, taken, time, left, ((1 - left) / left) ** 0.5))
+    return found
