@@ -12,7 +12,8 @@ from srdistill.networks import build_network
 from srdistill.papers.labelfree import gsdd as module
 from srdistill.papers.labelfree.gsdd import FeatureMatching, gsdd
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
-from srdistill.priors.autoencoder import train_autoencoder
+from srdistill.papers.labelfree.selection import Selection
+from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 from srdistill.priors.inversion import InversionRecipe
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
@@ -27,9 +28,11 @@ SIZE, CLASSES = 32, 3
 def given():
     real = photos("train").center_crop(128)
     pool = pseudo_labelled_patches(
-        real, size=SIZE, generator=generator_for(0, "patches"), quantile=0.9, stride=16, features="hog", clusters=CLASSES
+        real, size=SIZE, generator=generator_for(0, "patches"), selection=Selection(quantile=0.9, stride=16, features="hog", clusters=CLASSES)
     )
-    prior = train_autoencoder(real, generator=generator_for(0, "prior"), iterations=60, width=8, patch=16)
+    prior = train_autoencoder(
+        real, generator=generator_for(0, "prior"), recipe=AutoencoderRecipe(iterations=60, width=8, patch=16)
+    )
     network = build_network("RRDBNet", 4, 0, width=8, depth=1, growth=4)
     return real, {"pool": pool, "prior": prior, "network": network, "size": SIZE,
                   "inversion": InversionRecipe(iterations=5)}  # fmt: skip

@@ -57,6 +57,11 @@ def test_digest_and_study_identity_depend_on_pixels_labels_and_names(task):
     assert all(plain(other) != plain(task) for other in others)
 
 
+def test_pixels_with_labels(task):
+    images, labels = task.labelled()
+    assert torch.equal(images, task.images) and torch.equal(labels, task.labels)
+
+
 def test_per_class_takes_the_first_or_draws(task):
     first = task.per_class(2)
     assert torch.equal(first.images, torch.cat([task.of_class(k)[:2] for k in range(11)]))
