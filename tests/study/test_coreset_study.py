@@ -6,6 +6,8 @@ import pytest
 import torch
 from PIL import Image
 from srdistill.diffusion.strength import denoising_steps
+from srdistill.study.cells import CellsFailed
+from srdistill.study.coreset_study import ALL_PICTURES, CoresetRow, CoresetStudy, OfCell
 
 from srdistill.images.labelled_collections import NAMES
 from srdistill.images.pictures import PictureError
@@ -16,8 +18,6 @@ from srdistill.papers.coreset.expansion import ABLATION, Expansion
 from srdistill.papers.coreset.figures import factor_figure, storage_table
 from srdistill.papers.coreset.plan import CORESET, TABLES
 from srdistill.papers.coreset.sre2l import sre2l
-from srdistill.study.cells import CellsFailed
-from srdistill.study.coreset_study import ALL_PICTURES, CoresetRow, CoresetStudy, OfCell
 from srdistill.study.describe import describe, sizes_frame
 from srdistill.study.export import export_table
 from srdistill.study.profiles import PROFILES

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from srdistill.study.identity import code_digest, key_of, plain
 
 import srdistill
 from srdistill.images.pictures import Pictures
 from srdistill.networks import build_network
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study import identity
-from srdistill.study.identity import code_digest, key_of, plain
 
 
 def test_key_does_not_depend_on_the_order_of_a_dict():

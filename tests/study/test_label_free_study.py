@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from srdistill.study.costs import STAGES, cost_figure, costs
 
 from srdistill.images.collections import CATALOGUE, UNIONS
 from srdistill.images.pictures import to_float
@@ -13,7 +14,6 @@ from srdistill.papers.labelfree.gsdd import gsdd
 from srdistill.papers.labelfree.plan import LABEL_FREE, STUDENTS
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.sets.random_patches import random_patches
-from srdistill.study.costs import STAGES, cost_figure, costs
 from srdistill.study.profiles import PROFILES
 from srdistill.study.study import ORIGINAL
 from srdistill.study.tables import long_table, notes, wide_table

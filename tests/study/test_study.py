@@ -3,12 +3,12 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from srdistill.study.cells import CellsFailed
 
 from srdistill.files import DiskError
 from srdistill.papers.dietz.gradient_matching import gradient_matching
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.noise import noise
-from srdistill.study.cells import CellsFailed
 from srdistill.study.describe import describe, sizes_table
 from srdistill.study.save import save_figure, save_table
 from srdistill.study.study import BICUBIC, ORIGINAL

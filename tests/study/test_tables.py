@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-
 from srdistill.study.cells import Results, Row
+
 from srdistill.study.profiles import get_profile
 from srdistill.study.published import published
 from srdistill.study.study import BICUBIC, ORIGINAL, Study

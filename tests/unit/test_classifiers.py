@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from srdistill.study.identity import plain
 from torch import nn
 
 from srdistill.images.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.networks import count_parameters
 from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD, build_classifier
-from srdistill.study.identity import plain
 
 TEN = tuple(f"class {label}" for label in range(10))
 

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 """GSDD from its description: inverted patches whose features are matched class by class."""
 
 from dataclasses import replace
@@ -9,7 +11,6 @@ from grouped import grouped
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.networks import build_network
-from srdistill.papers.labelfree import gsdd as module
 from srdistill.papers.labelfree.gsdd import FeatureMatching, gsdd
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
 from srdistill.papers.labelfree.selection import Selection
@@ -21,6 +22,9 @@ from srdistill.training import resumable as resumable_module
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged
 
+# The wing's face has the function under this name.
+module = import_module("srdistill.papers.labelfree.gsdd")
+
 SIZE, CLASSES = 32, 3
 
 
@@ -28,7 +32,8 @@ SIZE, CLASSES = 32, 3
 def given():
     real = photos("train").center_crop(128)
     pool = pseudo_labelled_patches(
-        real, size=SIZE, generator=generator_for(0, "patches"), selection=Selection(quantile=0.9, stride=16, features="hog", clusters=CLASSES)
+        real, size=SIZE, generator=generator_for(0, "patches"),
+        selection=Selection(quantile=0.9, stride=16, features="hog", clusters=CLASSES),
     )
     prior = train_autoencoder(
         real, generator=generator_for(0, "prior"), recipe=AutoencoderRecipe(iterations=60, width=8, patch=16)

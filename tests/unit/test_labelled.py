@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from srdistill.study.identity import plain
 
 from srdistill.images import labelled_collections
 from srdistill.images.collections import CollectionError
@@ -15,7 +16,6 @@ from srdistill.images.labelled_collections import IMAGENETTE, IMAGEWOOF, load_la
 from srdistill.images.photo_classes import GRID, cells, photo_classes, picture_classes
 from srdistill.images.pictures import PictureError, Pictures, read_picture
 from srdistill.images.torchvision_import import import_torchvision
-from srdistill.study.identity import plain
 
 
 @pytest.fixture(scope="module")

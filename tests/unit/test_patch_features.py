@@ -1,3 +1,5 @@
+from importlib import import_module
+
 """Features of patches: what they are made of, and clear words for weights that are missing or are something else."""
 
 import hashlib
@@ -328,7 +330,7 @@ def test_nothing_is_imported_before_it_is_needed():
 
 
 def test_features_come_in_the_order_of_the_pool(pool, monkeypatch):
-    from srdistill.papers.labelfree import patch_features as module
+    module = import_module("srdistill.papers.labelfree.patch_features")
 
     monkeypatch.setattr(module, "_CHUNK", 7)
     rows = patch_features(pool, "hog", normalise=False)
