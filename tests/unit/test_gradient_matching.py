@@ -1,8 +1,7 @@
-from importlib import import_module
-
 """Gradient matching: class gradients against a plain loop, then the whole method."""
 
 import math
+from importlib import import_module
 
 import pytest
 import torch

@@ -1,8 +1,7 @@
-from importlib import import_module
-
 """GSDD from its description: inverted patches whose features are matched class by class."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 import torch

@@ -1,9 +1,8 @@
-from importlib import import_module
-
 """Latent matching: the gradient of the codes against autograd through everything, then the whole method."""
 
 import math
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 import torch

@@ -1,10 +1,9 @@
-from importlib import import_module
-
 """Features of patches: what they are made of, and clear words for weights that are missing or are something else."""
 
 import hashlib
 import math
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
