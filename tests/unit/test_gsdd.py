@@ -8,6 +8,7 @@ from srdistill.images.pictures import to_float
 from srdistill.networks import build_network
 from srdistill.papers.labelfree.gsdd import gsdd
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
+from srdistill.papers.labelfree.selection import Selection
 from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
@@ -20,9 +21,8 @@ SIZE, CLASSES = 32, 3
 @pytest.fixture(scope="module")
 def given():
     real = photos("train").center_crop(128)
-    pool = pseudo_labelled_patches(
-        real, size=SIZE, generator=generator_for(0, "patches"), quantile=0.9, stride=16, features="hog", clusters=CLASSES
-    )
+    selection = Selection(quantile=0.9, stride=16, clusters=CLASSES)
+    pool = pseudo_labelled_patches(real, size=SIZE, generator=generator_for(0, "patches"), selection=selection)
     prior = train_autoencoder(
         real, generator=generator_for(0, "prior"), recipe=AutoencoderRecipe(iterations=60, width=8, patch=16)
     )
