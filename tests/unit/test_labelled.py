@@ -1,13 +1,11 @@
 """Labelled pictures: what they are, the photographs as classes, class folders, CIFAR, and every way they can be wrong."""
 
-import json
 import pickle
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from srdistill.study.identity import plain
 
 from srdistill.images import labelled_collections
 from srdistill.images.collections import CollectionError
@@ -40,10 +38,9 @@ def test_statistics_are_those_of_the_float_pictures(task):
     assert std == pytest.approx(floats.std((0, 2, 3), correction=0).tolist(), abs=1e-12)
 
 
-def test_digest_and_study_identity_depend_on_pixels_labels_and_names(task):
+def test_digest_depends_on_pixels_labels_and_names(task):
     again = LabelledPictures(task.images.clone(), task.labels.clone(), task.classes, task.name)
-    assert again.digest == task.digest and plain(again) == plain(task)
-    json.dumps(plain(task))
+    assert again.digest == task.digest
     pixels = task.images.clone()
     pixels[0, 0, 0, 0] ^= 1
     labels = task.labels.clone()
@@ -54,7 +51,6 @@ def test_digest_and_study_identity_depend_on_pixels_labels_and_names(task):
         LabelledPictures(task.images, task.labels, task.classes[::-1], task.name),
     ]
     assert len({task.digest, *(other.digest for other in others)}) == 4
-    assert all(plain(other) != plain(task) for other in others)
 
 
 def test_pixels_with_labels(task):
