@@ -10,13 +10,14 @@ import torch.nn.functional as F
 
 from srdistill.diffusion.dit import new_dit
 from srdistill.diffusion.encoded_patches import encode_patches
-from srdistill.diffusion.sampling import sample_pictures
+from srdistill.diffusion.recipe import DiffusionRecipe
+from srdistill.diffusion.sampling import Sampling, sample_pictures
 from srdistill.diffusion.training import train_dit
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.subimages import extract_sub_images
 from srdistill.papers.labelfree.minimax import ClassMemory, diversity, representativeness
-from srdistill.priors.autoencoder import train_autoencoder
+from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 
 CLASSES, SIZE = 7, 64
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -26,9 +27,8 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 def prior():
     """The autoencoder of the laptop profile, hardly trained: its time does not depend on that."""
     pictures = photos("train").center_crop(256)
-    return train_autoencoder(pictures, generator=torch.Generator().manual_seed(0), factor=4, channels=8, iterations=20).to(
-        DEVICE
-    )
+    recipe = AutoencoderRecipe(iterations=20)
+    return train_autoencoder(pictures, generator=torch.Generator().manual_seed(0), recipe=recipe).to(DEVICE)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +46,10 @@ def model(data):
     return dit.to(DEVICE)
 
 
-def train(model, data, **settings):
-    model = copy.deepcopy(model)
-    settings = {"iterations": 4, "batch": 8} | settings
-    return model, train_dit(model, data, generator=torch.Generator().manual_seed(0), device=DEVICE, **settings)
+def train(model, data, trained="all"):
+    model, draws = copy.deepcopy(model), torch.Generator().manual_seed(0)
+    recipe = DiffusionRecipe(iterations=4, batch=8)
+    return model, train_dit(model, data, recipe=recipe, generator=draws, trained=trained, device=DEVICE)
 
 
 def test_kept_codes(ratio, model, data, prior):
@@ -111,10 +111,9 @@ def test_sampling_together(ratio, model, data, prior):
     labels = torch.arange(CLASSES).repeat_interleave(2)
 
     def draw(batch):
-        return sample_pictures(
-            model, prior, labels, size=SIZE, generator=torch.Generator().manual_seed(0), steps=10, batch=batch,
-            decode_batch=batch, device=DEVICE,
-        )[0]  # fmt: skip
+        sampling = Sampling(steps=10, batch=batch, decode_batch=batch)
+        draws = torch.Generator().manual_seed(0)
+        return sample_pictures(model, prior, labels, size=SIZE, generator=draws, sampling=sampling, device=DEVICE)[0]
 
     assert (draw(1).int() - draw(14).int()).abs().max() <= 1
     ratio(lambda: draw(1), lambda: draw(14), rounds=3)

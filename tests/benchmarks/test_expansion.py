@@ -13,13 +13,14 @@ from srdistill.images.pictures import to_float
 from srdistill.images.resized_crops import draw_boxes, resized_crops
 from srdistill.networks.classifiers import build_classifier
 from srdistill.papers.coreset.coreset_patches import coreset_patches, padded
-from srdistill.papers.coreset.expanded_source import ExpandedSource, soft_labels
+from srdistill.papers.coreset.expanded_source import ExpandedSource
 from srdistill.papers.coreset.expansion import Expansion
-from srdistill.priors.autoencoder import train_autoencoder
+from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 from srdistill.seeds import generator_for
 from srdistill.training.classification import train_student
 from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.made_ahead import MadeAhead
+from srdistill.training.soft_labels import soft_labels
 
 CLASSES, SIDE = 7, 64
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -112,7 +113,8 @@ def test_crops_together(ratio, data):
 def engine():
     """A diffusion transformer on the codes of an autoencoder, both as good as untrained: their time does not depend on that."""
     pictures = photos("train").center_crop(256)
-    prior = train_autoencoder(pictures, generator=torch.Generator().manual_seed(0), factor=4, channels=8, iterations=10)
+    recipe = AutoencoderRecipe(iterations=10)
+    prior = train_autoencoder(pictures, generator=torch.Generator().manual_seed(0), recipe=recipe)
     model = new_dit(
         channels=8, side=16, classes=CLASSES, generator=torch.Generator().manual_seed(0), width=128, depth=4, heads=4
     )

@@ -21,7 +21,7 @@ from srdistill.networks import build_network
 from srdistill.papers.dietz.class_gradients import matched_weights, real_gradients
 from srdistill.papers.dietz.distances import DISTANCES
 from srdistill.papers.dietz.latent_matching import CodeMatcher
-from srdistill.priors.autoencoder import train_autoencoder
+from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 from srdistill.priors.code_gradients import code_gradients
 from srdistill.priors.inversion import InversionRecipe, invert
 from srdistill.seeds import generator_for
@@ -42,7 +42,8 @@ def patches_of(count: int) -> torch.Tensor:
 
 def small_autoencoder():
     """The laptop profile's autoencoder, hardly trained: what it costs does not depend on its weights."""
-    return train_autoencoder(photos("train"), generator=generator_for(0, "prior"), iterations=2).to(DEVICE)
+    recipe = AutoencoderRecipe(iterations=2)
+    return train_autoencoder(photos("train"), generator=generator_for(0, "prior"), recipe=recipe).to(DEVICE)
 
 
 def problem(classes: int, ipc: int):

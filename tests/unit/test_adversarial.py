@@ -14,7 +14,7 @@ from srdistill.images.sharpen import sharpen
 from srdistill.networks import build_network
 from srdistill.networks.discriminators import build_discriminator
 from srdistill.seeds import generator_for
-from srdistill.training import adversarial
+from srdistill.training import resumable
 from srdistill.training.adversarial import train_adversarial
 from srdistill.training.adversarial_recipe import REAL_ESRGAN, REAL_SR, AdversarialRecipe
 from srdistill.training.checkpoint import Checkpoint
@@ -146,11 +146,11 @@ def test_resumed_equals_uninterrupted(pictures, features, tmp_path, interrupt, r
     whole = run(pictures, recipe, features)
     checkpoint = Checkpoint(tmp_path / "run.pt", "this run", every)
     for at in (2, 3, 4, 7):  # in the warm-up, at its end, and after it
-        interrupt(adversarial, at)
+        interrupt(resumable, at)
         with pytest.raises(KeyboardInterrupt):
             run(pictures, recipe, features, checkpoint)
     assert checkpoint.path.exists()
-    interrupt(adversarial, None)
+    interrupt(resumable, None)
     assert_same(whole, run(pictures, recipe, features, checkpoint))
     assert not checkpoint.path.exists()
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from srdistill.networks import build_network
-from srdistill.training import sr
+from srdistill.training import resumable
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.recipe import Recipe
 from srdistill.training.sr import train
@@ -31,10 +31,10 @@ def run(pictures, checkpoint=None):
 @pytest.fixture
 def interrupted(pictures, checkpoint, interrupt):
     """A training run stopped at step 8, its checkpoint from step 5 left behind."""
-    interrupt(sr, 8)
+    interrupt(resumable, 8)
     with pytest.raises(KeyboardInterrupt):
         run(pictures, checkpoint)
-    interrupt(sr, None)
+    interrupt(resumable, None)
     return checkpoint
 
 

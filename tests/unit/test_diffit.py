@@ -1,4 +1,4 @@
-"""DiffFit: the published count of what it trains, scale factors that change nothing at one, merging."""
+"""DiffFit: the published count of what it trains, scale factors that change nothing at one."""
 
 import copy
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_dit import tiny_dit
 
-from srdistill.diffusion.diffit import add_scales, diffit_parameters, has_scales, merge_scales
+from srdistill.diffusion.diffit import add_scales, diffit_parameters, has_scales
 from srdistill.diffusion.dit import LatentDiT
 from srdistill.images.torchvision_import import import_torchvision
 
@@ -71,21 +71,6 @@ def test_factors_of_one_change_nothing_and_all_that_is_trained_gets_a_gradient()
     assert all(name.endswith("to_k.bias") for name in silent)
 
 
-def test_merged_the_model_is_the_same_function_without_factors():
-    model = tiny_dit(depth=4)
-    names = set(dict(model.named_parameters()))
-    add_scales(model.transformer)
-    before = model(*inputs(model))
-    scatter_gammas(model)
-    scaled = model(*inputs(model))
-    assert (scaled - before).abs().max() > 0.01
-    merge_scales(model.transformer)
-    assert set(dict(model.named_parameters())) == names and not has_scales(model.transformer)
-    assert (model(*inputs(model)) - scaled).abs().max() < 1e-4 * scaled.abs().max()
-    merge_scales(model.transformer)  # nothing left to merge
-    add_scales(model.transformer)
-
-
 def test_a_copy_has_factors_of_its_own():
     model = tiny_dit()
     add_scales(model.transformer)
@@ -100,7 +85,7 @@ def test_a_copy_has_factors_of_its_own():
 def test_factors_are_added_once_and_need_two_blocks():
     model = tiny_dit()
     add_scales(model.transformer)
-    with pytest.raises(ValueError, match="has scale factors already; merge them first"):
+    with pytest.raises(ValueError, match="has scale factors already; they are added once"):
         add_scales(model.transformer)
     with pytest.raises(ValueError, match="one block has none, use two or more"):
         add_scales(tiny_dit(depth=1).transformer)

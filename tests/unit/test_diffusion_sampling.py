@@ -9,15 +9,17 @@ from tiny_dit import SIZE, encoded, real_patches, tiny_dit
 from tiny_prior import TinyPrior
 
 from srdistill.diffusion.dit import DiTError, load_dit
-from srdistill.diffusion.sampling import SamplingError, sample_pictures
+from srdistill.diffusion.pretraining import pretrain
+from srdistill.diffusion.recipe import DiffusionRecipe
+from srdistill.diffusion.sampling import Sampling, SamplingError, sample_pictures
 from srdistill.images.pictures import to_uint8
 from srdistill.papers.labelfree.dit_samples import dit_samples
-from srdistill.papers.labelfree.fine_tuning import fine_tune, pretrain
+from srdistill.papers.labelfree.fine_tuning import FineTuning, fine_tune
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
 
-PRETRAINING = {"architecture": {"width": 32, "depth": 2, "heads": 2}, "iterations": 40, "batch": 8, "lr": 2e-3, "ema": 0.8}
-FINE_TUNING = {"iterations": 6, "batch": 4, "ema": 0.5, "detail": 0.01}
+ARCHITECTURE = {"width": 32, "depth": 2, "heads": 2}
+PRETRAINING = DiffusionRecipe(iterations=40, batch=8, lr=2e-3, ema=0.8)
 SAMPLING = {"steps": 5, "guidance": 1.5}
 
 
@@ -34,24 +36,28 @@ def patches(pictures):
 @pytest.fixture(scope="module")
 def model(pictures, prior):
     """Trained a little, so that its samples are pictures."""
-    return pretrain(encoded(pictures, prior), generator=torch.Generator().manual_seed(0), **PRETRAINING)[0]
+    return pretrain(
+        encoded(pictures, prior), generator=torch.Generator().manual_seed(0), recipe=PRETRAINING, architecture=ARCHITECTURE
+    )[0]
 
 
 def draw(model, prior, labels, seed=0, **changes):
-    settings = SAMPLING | {"size": SIZE, "generator": torch.Generator().manual_seed(seed)} | changes
-    return sample_pictures(model, prior, torch.tensor(labels), **settings)[0]
+    return drawn(model, prior, labels, seed, **changes)[0]
 
 
-def plain(model, prior, label, number, *, sampler, guidance, channels, steps=5):
-    """One picture, with the formulas of Ho et al. and Song et al. written out in double precision."""
+def drawn(model, prior, labels, seed=0, size=SIZE, **changes):
+    return sample_pictures(
+        model, prior, torch.tensor(labels), size=size, generator=torch.Generator().manual_seed(seed),
+        sampling=Sampling(**SAMPLING | changes),
+    )  # fmt: skip
+
+
+def plain(model, prior, label, number, *, guidance, channels, steps=5):
+    """One picture, with the formulas of Ho et al. written out in double precision."""
     abars = (1 - torch.linspace(1e-4, 2e-2, 1000, dtype=torch.float64)).cumprod(0).tolist()
     draws = generator_for(0, "sample", label, number)
     z = torch.randn(6, 8, 8, generator=draws).double()
-    times = (
-        [round(999 * k / (steps - 1)) for k in range(steps)]
-        if sampler == "ddpm"
-        else list(range(1000 // steps - 1, 1000, 1000 // steps))
-    )
+    times = [round(999 * k / (steps - 1)) for k in range(steps)]
     for index in reversed(range(steps)):
         t, before = times[index], abars[times[index - 1]] if index else 1.0
         abar = abars[t]
@@ -61,9 +67,6 @@ def plain(model, prior, label, number, *, sampler, guidance, channels, steps=5):
         noise = both[0][:6].clone()
         noise[:channels] = both[1][:channels] + guidance * (both[0][:channels] - both[1][:channels])
         clean = (z - math.sqrt(1 - abar) * noise) / math.sqrt(abar)
-        if sampler == "ddim":
-            z = math.sqrt(before) * clean + math.sqrt(1 - before) * noise
-            continue
         beta = 1 - abar / before
         mean = (math.sqrt(before) * beta * clean + math.sqrt(1 - beta) * (1 - before) * z) / (1 - abar)
         if index:
@@ -75,31 +78,28 @@ def plain(model, prior, label, number, *, sampler, guidance, channels, steps=5):
     return to_uint8(prior.decode(model.to_codes(z.float()[None])))[0]
 
 
-@pytest.mark.parametrize(
-    ("sampler", "guidance", "guided"), [("ddpm", 4.0, 3), ("ddpm", 1.5, 0), ("ddpm", 1.0, 0), ("ddim", 2.0, 0)]
-)
+@pytest.mark.parametrize(("guidance", "guided"), [(4.0, 3), (1.5, 0), (1.0, 0)])
 @pytest.mark.parametrize("learned", [False, True])
-def test_is_the_plain_loop_picture_by_picture(model, prior, sampler, guidance, guided, learned):
+def test_is_the_plain_loop_picture_by_picture(model, prior, guidance, guided, learned):
     if learned:
         model = tiny_dit(learn_variance=True)
-    found = draw(model, prior, [0, 2, 0], sampler=sampler, guidance=guidance, guided_channels=guided)
+    found = draw(model, prior, [0, 2, 0], guidance=guidance, guided_channels=guided)
     for image, (label, number) in zip(found, [(0, 0), (2, 0), (0, 1)], strict=True):
         with torch.no_grad():
-            expected = plain(model, prior, label, number, sampler=sampler, guidance=guidance, channels=guided or 6)
+            expected = plain(model, prior, label, number, guidance=guidance, channels=guided or 6)
         assert (image.int() - expected.int()).abs().max() <= 1
 
 
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
-def test_a_picture_does_not_depend_on_its_batch(model, prior, sampler):
+def test_a_picture_does_not_depend_on_its_batch(model, prior):
     labels = [0, 1, 2, 1, 0, 0]
-    alone = draw(model, prior, labels, sampler=sampler, steps=50, batch=1, decode_batch=1)
-    together = draw(model, prior, labels, sampler=sampler, steps=50, batch=5, decode_batch=2)
+    alone = draw(model, prior, labels, steps=50, batch=1, decode_batch=1)
+    together = draw(model, prior, labels, steps=50, batch=5, decode_batch=2)
     assert (alone.int() - together.int()).abs().max() <= 1
-    elsewhere = draw(model, prior, [2, 0, 0, 0], sampler=sampler, steps=50, batch=4)
+    elsewhere = draw(model, prior, [2, 0, 0, 0], steps=50, batch=4)
     assert (elsewhere.int() - alone[[2, 0, 4, 5]].int()).abs().max() <= 1
     # Pictures of a class differ from each other, and from another seed's.
     assert (alone[0].int() - alone[4].int()).abs().max() > 3
-    assert not torch.equal(draw(model, prior, labels, seed=1, sampler=sampler, steps=50), together)
+    assert not torch.equal(draw(model, prior, labels, seed=1, steps=50), together)
 
 
 def test_global_generator_is_left_alone(model, prior):
@@ -109,8 +109,8 @@ def test_global_generator_is_left_alone(model, prior):
 
 
 def rows(model, prior, **changes):
-    settings = {"count": 6, "size": SIZE, "generator": torch.Generator().manual_seed(0)} | SAMPLING | changes
-    return dit_samples(None, model=model, prior=prior, **settings)
+    settings = {"count": 6, "size": SIZE, "generator": torch.Generator().manual_seed(0)} | changes
+    return dit_samples(None, model=model, prior=prior, sampling=Sampling(**SAMPLING), **settings)
 
 
 def test_a_set_has_equally_many_of_every_class_and_a_larger_one_begins_with_it(model, prior):
@@ -144,8 +144,7 @@ class FailsInHalf(TinyPrior):
 def test_what_half_precision_loses_is_decoded_again_in_float32(model):
     labels = [0, 1, 2, 0]
     whole = draw(model, FailsInHalf(), labels)
-    settings = SAMPLING | {"size": SIZE, "generator": torch.Generator().manual_seed(0)}
-    half, made = sample_pictures(model, FailsInHalf().half(), torch.tensor(labels), **settings)
+    half, made = drawn(model, FailsInHalf().half(), labels)
     assert made["repeated_in_fp32"] == 2
     assert (half.int() - whole.int()).abs().max() <= 1  # the weights themselves were rounded
     prior = FailsInHalf().half()
@@ -218,19 +217,27 @@ def test_requests_that_cannot_be_met_are_named(model, prior):
         draw(model, TinyPrior(channels=5), [0])
     with pytest.raises(DiTError, match="for pictures of 32 px"):
         draw(model, prior, [0], size=32)
-    with pytest.raises(ValueError, match="guided_channels 0 to 6, got 16, 16 and 7"):
+    with pytest.raises(ValueError, match="guided_channels can be 0 to 6, got 7"):
         draw(model, prior, [0], guided_channels=7)
     with pytest.raises(ValueError, match="batch and decode_batch must be 1 or more"):
         draw(model, prior, [0], decode_batch=0)
-    with pytest.raises(ValueError, match="takes 1 to 1000 steps"):
-        draw(model, prior, [0], steps=1001)
+    with pytest.raises(ValueError, match="guided_channels 0 or more, got 16, 16 and -1"):
+        Sampling(guided_channels=-1)
+    with pytest.raises(ValueError, match="takes 1 to 1000 steps, got 1001"):
+        Sampling(steps=1001)
+    with pytest.raises(ValueError, match="guidance must be 0 or more, got nan"):
+        Sampling(guidance=math.nan)
 
 
 def test_the_two_rows_differ_by_the_fine_tuning_alone(pictures, prior, model):
     before = {name: weight.clone() for name, weight in model.weights().items()}
-    data, settings = encoded(pictures, prior), FINE_TUNING | {"rows": "keep", "prior": prior}
-    barely, _ = fine_tune(model, data, generator=generator_for(0, "set"), **settings, lr=0.0)
-    tuned, history = fine_tune(model, data, generator=generator_for(0, "set"), **settings | {"lr": 0.01, "ema": 0.0})
+    data = encoded(pictures, prior)
+
+    def tune(**changes):
+        tuning = FineTuning(DiffusionRecipe(**{"iterations": 6, "batch": 4} | changes), detail=0.01, rows="keep")
+        return fine_tune(model, data, generator=generator_for(0, "set"), tuning=tuning, prior=prior)
+
+    (barely, _), (tuned, history) = tune(ema=0.5, lr=0.0), tune(ema=0.0, lr=0.01)
     plain_row = rows(model, prior)
     assert torch.equal(rows(barely, prior).images, plain_row.images)
     assert not torch.equal(rows(tuned, prior).images, plain_row.images)
@@ -242,19 +249,16 @@ def test_the_two_rows_differ_by_the_fine_tuning_alone(pictures, prior, model):
 
 
 def test_fine_tuned_model_is_the_same_when_loaded(pictures, prior, model, tmp_path):
-    tuned, _ = fine_tune(model, encoded(pictures, prior), generator=generator_for(0, "set"), rows="keep", iterations=2)
+    tuning = FineTuning(DiffusionRecipe(iterations=2), rows="keep")
+    tuned, _ = fine_tune(model, encoded(pictures, prior), generator=generator_for(0, "set"), tuning=tuning)
     tuned.save(tmp_path / "tuned")
     assert rows(load_dit(tmp_path / "tuned"), prior).digest == rows(tuned, prior).digest
 
 
 def test_label_rows_start_from_the_null_label_unless_they_are_kept(pictures, prior, model):
-    data, frozen_start = encoded(pictures, prior), {"generator": torch.Generator().manual_seed(0), "iterations": 1, "lr": 0.0}
-    null, _ = fine_tune(model, data, **frozen_start)
-    kept, _ = fine_tune(model, data, rows="keep", **frozen_start)
+    data, frozen_start = encoded(pictures, prior), DiffusionRecipe(iterations=1, lr=0.0)
+    draws = torch.Generator().manual_seed(0)
+    null, _ = fine_tune(model, data, generator=draws, tuning=FineTuning(frozen_start))
+    kept, _ = fine_tune(model, data, generator=draws, tuning=FineTuning(frozen_start, rows="keep"))
     assert torch.equal(null.label_table[:3], model.label_table[3].expand(3, -1))
     assert torch.equal(kept.label_table, model.label_table)
-
-
-def test_a_fine_tuning_without_length_is_an_error(pictures, prior, model):
-    with pytest.raises(TypeError, match="iterations"):
-        fine_tune(model, encoded(pictures, prior), generator=generator_for(0, "set"))

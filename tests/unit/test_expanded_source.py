@@ -6,18 +6,18 @@ import time
 
 import pytest
 import torch
-from srdistill.diffusion.strength import StrengthError
 from tiny_dit import SIZE, tiny_dit
 from tiny_prior import TinyPrior
 from tiny_teacher import NAMES, TinyTeacher, photo_classes, trained_teacher
 
 from srdistill.diffusion.engine import EngineError, expand, interpolated
 from srdistill.diffusion.latent_engine import LatentDiffusionEngine
+from srdistill.diffusion.schedule import StrengthError
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.networks.classifiers import build_classifier
 from srdistill.papers.coreset.coreset_patches import coreset_patches
-from srdistill.papers.coreset.expanded_source import ExpandedSource, PlainSource, soft_labels
+from srdistill.papers.coreset.expanded_source import ExpandedSource, PlainSource
 from srdistill.papers.coreset.expansion import ABLATION, Expansion
 from srdistill.papers.coreset.label_drift import label_drift
 from srdistill.papers.coreset.latent_mixup import draw_partners, mix_latents
@@ -26,6 +26,7 @@ from srdistill.training.augmentation import augment
 from srdistill.training.classification import train_student
 from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.made_ahead import MadeAhead
+from srdistill.training.soft_labels import soft_labels
 from srdistill.training.teacher_logits import TeacherError
 
 

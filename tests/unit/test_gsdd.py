@@ -1,6 +1,7 @@
 """GSDD from its description: inverted patches whose features are matched class by class."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 import torch
@@ -9,16 +10,19 @@ from grouped import grouped
 from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.networks import build_network
-from srdistill.papers.labelfree import gsdd as module
 from srdistill.papers.labelfree.gsdd import FeatureMatching, gsdd
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
-from srdistill.priors.autoencoder import train_autoencoder
+from srdistill.papers.labelfree.selection import Selection
+from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 from srdistill.priors.inversion import InversionRecipe
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.training import resumable as resumable_module
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged
+
+# The wing's face has the function under this name.
+module = import_module("srdistill.papers.labelfree.gsdd")
 
 SIZE, CLASSES = 32, 3
 
@@ -27,9 +31,12 @@ SIZE, CLASSES = 32, 3
 def given():
     real = photos("train").center_crop(128)
     pool = pseudo_labelled_patches(
-        real, size=SIZE, generator=generator_for(0, "patches"), quantile=0.9, stride=16, features="hog", clusters=CLASSES
+        real, size=SIZE, generator=generator_for(0, "patches"),
+        selection=Selection(quantile=0.9, stride=16, features="hog", clusters=CLASSES),
     )
-    prior = train_autoencoder(real, generator=generator_for(0, "prior"), iterations=60, width=8, patch=16)
+    prior = train_autoencoder(
+        real, generator=generator_for(0, "prior"), recipe=AutoencoderRecipe(iterations=60, width=8, patch=16)
+    )
     network = build_network("RRDBNet", 4, 0, width=8, depth=1, growth=4)
     return real, {"pool": pool, "prior": prior, "network": network, "size": SIZE,
                   "inversion": InversionRecipe(iterations=5)}  # fmt: skip
@@ -120,17 +127,21 @@ def test_resumed_equals_uninterrupted(given, tmp_path, interrupt, every):
 def test_finished_inversion_is_not_repeated(given, tmp_path, monkeypatch):
     whole = made(given)
     checkpoint = Checkpoint(tmp_path / "gsdd", "key", 100)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
         patch.setattr(module, "code_gradients", stopped)
         with pytest.raises(KeyboardInterrupt):
             made(given, checkpoint=checkpoint)
-    monkeypatch.setattr(module, "invert", stopped)
+
+    def never(*_, **__):
+        raise AssertionError("inverted again")
+
+    monkeypatch.setattr(module, "invert", never)
     assert made(given, checkpoint=checkpoint).digest == whole.digest
     assert list(tmp_path.iterdir()) == []
-
-
-def stopped(*_, **__):
-    raise KeyboardInterrupt
 
 
 def test_class_without_patches_is_named(given):

@@ -1,4 +1,4 @@
-"""The high-frequency term: every reading against a plain loop, gradients, and what it does to real and blurred patches."""
+"""The high-frequency loss: against a plain loop, gradients, and what it does to real and blurred patches."""
 
 import math
 
@@ -9,7 +9,7 @@ from tiny_dit import real_patches
 from srdistill.images.detail import recovered_psnr
 from srdistill.images.pictures import to_float
 from srdistill.images.resize import bicubic_matrix, downscale, upscale
-from srdistill.papers.labelfree.high_frequency import high_frequency_loss, time_weights
+from srdistill.papers.labelfree.high_frequency import high_frequency_loss
 
 
 def plain_lost(image):
@@ -21,16 +21,11 @@ def plain_lost(image):
     return image.double() - torch.stack(kept)
 
 
-def plain(predicted, real, reading):
+def plain(predicted, real):
     values = []
     for y, x in zip(predicted, real, strict=True):
-        if reading == "literal":
-            values.append(-float((y.double() - (x.double() - plain_lost(x))).abs().mean()))
-        elif reading == "match":
-            values.append(float((plain_lost(y) - plain_lost(x)).abs().mean()))
-        else:
-            psnr = [-10 * math.log10(float(plain_lost(image).square().mean()) + 1e-8) for image in (y, x)]
-            values.append(max(0.0, psnr[0] - psnr[1]))
+        psnr = [-10 * math.log10(float(plain_lost(image).square().mean()) + 1e-8) for image in (y, x)]
+        values.append(max(0.0, psnr[0] - psnr[1]))
     return torch.tensor(values)
 
 
@@ -47,49 +42,27 @@ def predictions(patches):
     return torch.cat([blurred[:6], noisy[6:11], torch.full_like(patches[:1], 0.5)])
 
 
-@pytest.mark.parametrize("reading", ["literal", "hinge", "match"])
-def test_is_the_plain_loop(patches, predictions, reading):
-    found = high_frequency_loss(predictions, patches, reading)
-    assert (found - plain(predictions, patches, reading)).abs().max() < 1e-3
-    if reading == "hinge":
-        assert (found[:6] > 0).all() and (found[6:11] == 0).all()
-        assert 30 < found[11] <= 80
+def test_is_the_plain_loop(patches, predictions):
+    found = high_frequency_loss(predictions, patches)
+    assert (found - plain(predictions, patches)).abs().max() < 1e-3
+    assert (found[:6] > 0).all() and (found[6:11] == 0).all()
+    assert 30 < found[11] <= 80
 
 
-@pytest.mark.parametrize("reading", ["literal", "hinge", "match"])
-def test_gradient_agrees_with_finite_differences(patches, predictions, reading):
+def test_gradient_agrees_with_finite_differences(patches, predictions):
     leaf = predictions[:2, :, :8, :8].double().requires_grad_()
     real = patches[:2, :, :8, :8].double()
-    assert torch.autograd.gradcheck(lambda y: high_frequency_loss(y, real, reading), (leaf,), atol=1e-3)
+    assert torch.autograd.gradcheck(lambda y: high_frequency_loss(y, real), (leaf,), atol=1e-3)
 
 
-def test_detail_is_rewarded_up_to_that_of_the_real_patch_or_without_end(patches):
+def test_detail_is_rewarded_up_to_that_of_the_real_patch(patches):
     faint = upscale(downscale(patches, 4), 4)
     lost = patches - faint
-    losses = {
-        reading: [float(high_frequency_loss(faint + share * lost, patches, reading).mean()) for share in (0.3, 0.7, 1.0, 3.0)]
-        for reading in ("literal", "hinge", "match")
-    }
-    assert losses["literal"] == sorted(losses["literal"], reverse=True)
-    assert losses["hinge"][0] > losses["hinge"][1] > 0 and max(losses["hinge"][2:]) < 1e-3
-    assert losses["match"].index(min(losses["match"])) == 2 and losses["match"][2] < 1e-6
+    losses = [float(high_frequency_loss(faint + share * lost, patches).mean()) for share in (0.3, 0.7, 1.0, 3.0)]
+    assert losses[0] > losses[1] > 0 and max(losses[2:]) < 1e-3
 
 
 def test_a_flat_prediction_has_a_finite_loss_and_gradient(patches):
     flat = torch.full_like(patches[:1], 0.25).requires_grad_()
     (gradient,) = torch.autograd.grad(high_frequency_loss(flat, patches[:1]).sum(), flat)
     assert float(recovered_psnr(flat.detach(), 4)) <= 80 and gradient.isfinite().all()
-
-
-def test_times_count_by_the_signal_that_is_left_or_up_to_250():
-    t = torch.tensor([0, 250, 251, 999])
-    abar = torch.tensor([0.9999, 0.52, 0.51, 4e-5])
-    assert torch.equal(time_weights(abar, t, "abar"), abar)
-    assert time_weights(abar, t, "cut").tolist() == [1, 1, 0, 0]
-
-
-def test_unknown_readings_are_named(patches):
-    with pytest.raises(ValueError, match="unknown reading 'log'.*there are: literal, hinge, match"):
-        high_frequency_loss(patches, patches, "log")
-    with pytest.raises(ValueError, match="unknown weighting 'snr'.*there are: abar, cut"):
-        time_weights(torch.ones(1), torch.zeros(1), "snr")

@@ -163,6 +163,12 @@ def test_resumed_equals_uninterrupted(patches, tmp_path, interrupt, every):
     assert not list(tmp_path.iterdir())
 
 
+def test_nothing_is_left_without_tuning(patches, tmp_path):
+    checkpoint = Checkpoint(tmp_path / "inversion.pt", "this", 1)
+    same(invert(TinyPrior(), patches, iterations=3), invert(TinyPrior(), patches, iterations=3, checkpoint=checkpoint))
+    assert not list(tmp_path.iterdir())
+
+
 def test_codes_once_found_are_not_looked_for_again(patches, tmp_path, monkeypatch):
     options = {"iterations": 4, "tuning_iterations": 3, "batch": 2}
     whole = invert(TinyPrior(), patches, **options)
@@ -175,7 +181,10 @@ def test_codes_once_found_are_not_looked_for_again(patches, tmp_path, monkeypatc
         patch.setattr(inversion_phases.Tuning, "step", stopped)
         with pytest.raises(KeyboardInterrupt):
             invert(TinyPrior(), patches, checkpoint=checkpoint, **options)
-    monkeypatch.setattr(inversion_phases.FittedCodes, "step", stopped)
+    def never(*_):
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr(inversion_phases.FittedCodes, "step", never)
     same(whole, invert(TinyPrior(), patches, checkpoint=checkpoint, **options))
     assert not list(tmp_path.iterdir())
 

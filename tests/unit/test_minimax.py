@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from srdistill.papers.labelfree.minimax import ClassMemory, diversity, representativeness
+from srdistill.diffusion.terms import StepView
+from srdistill.papers.labelfree.minimax import ClassMemory, Diverse, Representative, diversity, representativeness
 
 CLASSES, SIZE, WIDTH = 4, 5, 12
 
@@ -103,3 +104,25 @@ def test_memory_keeps_no_graph_and_survives_a_checkpoint():
 def test_a_memory_of_nothing_is_refused():
     with pytest.raises(ValueError, match="one or more classes, places and values, got 3, 0, 2"):
         ClassMemory(3, 0, 2)
+
+
+def view_of(guess, clean, labels):
+    shape = (len(labels), WIDTH, 1, 1)
+    nothing = torch.zeros(len(labels))
+    return StepView(0, guess.view(shape), clean.view(shape), labels, nothing, nothing, nothing, nothing, torch.Generator())
+
+
+@pytest.mark.parametrize("kind", [Representative, Diverse])
+def test_terms_ask_before_they_remember_and_remember_real_or_predicted_latents(kind):
+    memory, plain = ClassMemory(CLASSES, SIZE, WIDTH), ClassMemory(CLASSES, SIZE, WIDTH)
+    term, loss = kind(memory, weight=0.5), {Representative: representativeness, Diverse: diversity}[kind]
+    assert term.weight == 0.5 and term.name == kind.name
+    for (guess, labels), (clean, _) in zip(batches(4, 6), batches(4, 6, seed=1), strict=True):
+        view = view_of(guess, clean, labels)
+        assert torch.equal(term(view), loss(guess, labels, plain))
+        term.after(view)
+        plain.push(clean if kind is Representative else guess, labels)
+        assert torch.equal(memory.vectors, plain.vectors)
+    other = kind(ClassMemory(CLASSES, SIZE, WIDTH), weight=0.5)
+    other.restore({name: tensor.clone() for name, tensor in term.state().items()})
+    assert torch.equal(other(view), term(view)) and float(term(view)) != 0

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -328,7 +329,7 @@ def test_nothing_is_imported_before_it_is_needed():
 
 
 def test_features_come_in_the_order_of_the_pool(pool, monkeypatch):
-    from srdistill.papers.labelfree import patch_features as module
+    module = import_module("srdistill.papers.labelfree.patch_features")
 
     monkeypatch.setattr(module, "_CHUNK", 7)
     rows = patch_features(pool, "hog", normalise=False)

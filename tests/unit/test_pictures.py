@@ -1,14 +1,26 @@
 """Reading pictures of every kind, and the named collection they make."""
 
 import io
+import pickle
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from srdistill.images import labelled
+from srdistill.images import pictures as module
+from srdistill.images.labelled import LabelledPictures
 from srdistill.images.photos import photos
-from srdistill.images.pictures import PictureError, Pictures, read_folder, read_picture, to_float, to_uint8
+from srdistill.images.pictures import (
+    PictureError,
+    Pictures,
+    check_patches,
+    read_folder,
+    read_picture,
+    to_float,
+    to_uint8,
+)
 
 RNG = np.random.default_rng(3)
 COLOUR = RNG.integers(0, 256, (9, 7, 3), dtype=np.uint8)
@@ -198,6 +210,34 @@ def test_center_crop_is_central_and_keeps_shorter_sides(pictures):
 
 def test_pixels_are_counted(pictures):
     assert pictures.pixels == 96 * 120 + 80 * 80 + 104 * 72
+
+
+@pytest.mark.parametrize("kind", [Pictures, LabelledPictures])
+def test_a_digest_is_computed_once_and_travels_along(monkeypatch, kind):
+    """Identities of tasks ask for it again and again, and a collection may have gigabytes."""
+    pixels = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+    made = Pictures(tuple(pixels), ("a", "b")) if kind is Pictures else LabelledPictures(pixels, torch.arange(2), ("a", "b"))
+    before = made.digest
+
+    def again(*args):
+        raise AssertionError("hashed again")
+
+    monkeypatch.setattr((module if kind is Pictures else labelled).hashlib, "sha256", again)
+    assert made.digest == before == pickle.loads(pickle.dumps(made)).digest
+
+
+def test_pictures_that_are_too_small_for_something_are_named(pictures):
+    pictures.require(72, "crops of 72 px")
+    with pytest.raises(PictureError, match="motorcycle_left: 104 x 72 px is smaller than crops of 73 px; leave it out"):
+        pictures.require(73, "crops of 73 px")
+
+
+def test_patches_may_be_none_unless_they_have_labels():
+    none = torch.zeros(0, 3, 8, 8, dtype=torch.uint8)
+    check_patches(none)
+    with pytest.raises(PictureError, match="no patches; select some first"):
+        check_patches(none, torch.zeros(0).long())
+    check_patches(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 5]))
 
 
 def test_digest_changes_with_a_pixel_a_name_a_shape_and_nothing_else(pictures):

@@ -10,17 +10,17 @@ import torch
 
 from srdistill.images.metrics import psnr
 from srdistill.images.pictures import PictureError, Pictures, to_float
-from srdistill.priors import autoencoder
-from srdistill.priors.autoencoder import load_autoencoder, train_autoencoder
+from srdistill.priors.autoencoder import AutoencoderRecipe, load_autoencoder, train_autoencoder
 from srdistill.priors.prior import Prior, PriorError
 from srdistill.seeds import generator_for
+from srdistill.training import resumable
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged
 
 
-def train(pictures, seed=0, **changes):
-    settings = {"factor": 4, "channels": 6, "width": 8, "iterations": 20, "batch": 2, "patch": 16} | changes
-    return train_autoencoder(pictures, generator=torch.Generator().manual_seed(seed), **settings)
+def train(pictures, seed=0, checkpoint=None, **changes):
+    recipe = AutoencoderRecipe(**{"channels": 6, "width": 8, "iterations": 20, "batch": 2, "patch": 16} | changes)
+    return train_autoencoder(pictures, generator=torch.Generator().manual_seed(seed), recipe=recipe, checkpoint=checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +85,11 @@ def test_global_generator_is_left_alone(pictures):
 @pytest.mark.parametrize("stop", [7, 19])
 def test_resumed_equals_uninterrupted(pictures, prior, interrupt, tmp_path, stop):
     checkpoint = Checkpoint(tmp_path / "ae.pt", "me", every=3)
-    interrupt(autoencoder, stop)
+    interrupt(resumable, stop)
     with pytest.raises(KeyboardInterrupt):
         train(pictures, checkpoint=checkpoint)
     assert checkpoint.path.exists()
-    interrupt(autoencoder, None)
+    interrupt(resumable, None)
     resumed = train(pictures, checkpoint=checkpoint)
     assert same(resumed, prior) and resumed.history == prior.history
     assert not checkpoint.path.exists()
@@ -160,6 +160,8 @@ def test_settings_that_cannot_work_are_named(pictures):
         train(pictures, iterations=0)
     with pytest.raises(ValueError, match="channels, width and blocks"):
         train(pictures, channels=0)
+    with pytest.raises(ValueError, match="lr must be above 0, got nan"):
+        train(pictures, lr=math.nan)
 
 
 def test_pictures_too_small_or_none_are_named(pictures):

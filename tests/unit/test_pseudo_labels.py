@@ -112,9 +112,7 @@ def test_too_high_a_demand_on_real_pictures_is_refused_before_features_are_made(
         raise AssertionError("features were computed")
 
     with pytest.raises(SelectionError, match="none of .* scores below 5 dB"):
-        pseudo_labelled_patches(
-            pictures, size=32, generator=seeded(), selection=Selection(threshold=5.0, features=never)
-        )
+        pseudo_labelled_patches(pictures, size=32, generator=seeded(), selection=Selection(threshold=5.0, features=never))
     selection = Selection(stride=32, quantile=0.2, overlap=0.0, features=never)
     few = len(candidate_patches(pictures, size=32, selection=selection))
     assert 0 < few < 7

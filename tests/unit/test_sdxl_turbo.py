@@ -5,12 +5,12 @@ import warnings
 
 import pytest
 import torch
-from srdistill.diffusion.strength import StrengthError
 from tiny_sdxl import tiny_sdxl
 
 from srdistill.diffusion import sdxl_turbo
 from srdistill.diffusion.engine import Engine, EngineError, expand
 from srdistill.diffusion.sampling import SamplingError
+from srdistill.diffusion.schedule import StrengthError
 from srdistill.diffusion.sdxl_turbo import REVISION, SDXLTurboEngine, load_pipeline
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.images.resize import resize
@@ -144,8 +144,6 @@ def test_impossible_requests_are_refused(engine, patches):
         expand(engine, images / 255.0, labels, seeds(6), rho=0.8, size=SIZE)
     with pytest.raises(ValueError, match="no class names"):
         SDXLTurboEngine((), pipeline=None)
-    with pytest.raises(ValueError, match="unknown interpolation 'nearest'"):
-        SDXLTurboEngine(NAMES, interpolation="nearest")
 
 
 def test_weights_are_looked_for_when_a_picture_is_asked_for(without_places, monkeypatch, patches):

@@ -105,9 +105,7 @@ def test_set_takes_its_share_of_every_class(pictures):
 
 def test_random_choice_reaches_every_candidate(pictures):
     pool = candidate_patches(pictures, size=32, selection=CUT)
-    everything = selected_patches(
-        pictures, count=len(pool), size=32, selection=replace(CUT, clusters=1), generator=seeded()
-    )
+    everything = selected_patches(pictures, count=len(pool), size=32, selection=replace(CUT, clusters=1), generator=seeded())
     assert sorted(map(key, everything.images)) == sorted(map(key, pool.images()))
     assert not torch.equal(everything.images, pool.images())
 

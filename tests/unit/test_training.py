@@ -7,7 +7,7 @@ import torch
 
 from srdistill.images.pictures import PictureError
 from srdistill.networks import build_network
-from srdistill.training import sr
+from srdistill.training import resumable
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.evaluate import collapsed, evaluate
 from srdistill.training.loop import Diverged
@@ -107,21 +107,21 @@ def test_resumed_equals_uninterrupted(pictures, tmp_path, interrupt, changes, ev
     whole = run(pictures, recipe(**changes))
     checkpoint = Checkpoint(tmp_path / "run.pt", "this run", every)
     for at in (3, 29, 52, 59):
-        interrupt(sr, at)
+        interrupt(resumable, at)
         with pytest.raises(KeyboardInterrupt):
             run(pictures, recipe(**changes), checkpoint)
-    interrupt(sr, None)
+    interrupt(resumable, None)
     assert_same(whole, run(pictures, recipe(**changes), checkpoint))
     assert not checkpoint.path.exists()
 
 
 def test_resuming_does_only_the_missing_steps(pictures, tmp_path, interrupt, monkeypatch):
     checkpoint = Checkpoint(tmp_path / "run.pt", "this run", 20)
-    interrupt(sr, 47)
+    interrupt(resumable, 47)
     with pytest.raises(KeyboardInterrupt):
         run(pictures, recipe(), checkpoint)
     done = []
-    monkeypatch.setattr(sr, "bar", lambda items, *args, **kwargs: (done.append(item) or item for item in items))
+    monkeypatch.setattr(resumable, "bar", lambda items, *args, **kwargs: (done.append(item) or item for item in items))
     run(pictures, recipe(), checkpoint)
     assert done == list(range(40, STEPS))
 

@@ -54,3 +54,10 @@ class Shuffle(TinyPrior):
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
         return F.avg_pool2d(images, 2).repeat_interleave(4, 1)
+
+
+class Smooth(TinyPrior):
+    """Decodes to blurred pictures, with less detail than any patch of a photograph; its codes are those of ``TinyPrior``."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return 0.5 + 0.1 * F.interpolate(codes[:, :3], scale_factor=2, mode="bicubic")

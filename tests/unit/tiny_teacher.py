@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from srdistill.networks.classifiers import IMAGENET_MEAN
+from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD
 
 SIZE, NAMES = 32, ("astronaut", "flower", "motorcycle_left")
 
@@ -13,7 +13,8 @@ class TinyTeacher(nn.Module):
 
     def __init__(self, classes: int = 3, seed: int = 0):
         super().__init__()
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
         self.body = nn.Sequential(
             nn.Conv2d(3, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU()
         )
@@ -25,7 +26,7 @@ class TinyTeacher(nn.Module):
                     weight.copy_(torch.randn(weight.shape, generator=draws) * (2 / weight[0].numel()) ** 0.5)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.body((images - self.mean) / 0.25).mean((2, 3)))
+        return self.head(self.body((images - self.mean) / self.std).mean((2, 3)))
 
 
 def photo_classes(photos, count: int = 12, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -161,9 +161,7 @@ class AutoencoderRecipe:
         if self.factor < 2 or self.factor & (self.factor - 1):
             raise ValueError(f"the factor of an autoencoder is a power of two, 2 or more, got {self.factor}")
         if min(self.channels, self.width, self.blocks) < 1:
-            raise ValueError(
-                f"channels, width and blocks must be 1 or more, got {self.channels}, {self.width}, {self.blocks}"
-            )
+            raise ValueError(f"channels, width and blocks must be 1 or more, got {self.channels}, {self.width}, {self.blocks}")
         if min(self.iterations, self.batch) < 1:
             raise ValueError(f"iterations and batch must be 1 or more, got {self.iterations}, {self.batch}")
         if not self.lr > 0:  # false for NaN as well

@@ -22,9 +22,7 @@ def confusion(network: Classifier, data: LabelledPictures, *, device: torch.devi
         )
     count = len(data.classes)
     if len(network.classes) != count:
-        raise LabelError(
-            f"{data.name} has {count} classes, the {network.architecture} tells {len(network.classes)} apart"
-        )
+        raise LabelError(f"{data.name} has {count} classes, the {network.architecture} tells {len(network.classes)} apart")
     logits = teacher_logits(network, data.images, classes=count, device=device, batch=batch)
     cells = data.labels.cpu() * count + logits.argmax(1)
     return torch.bincount(cells, minlength=count**2).view(count, count)

@@ -14,6 +14,17 @@ from srdistill.files import atomic_path
 PAUSE = 10.0
 
 
+class _Clock:
+    """Seconds of this attempt and of earlier ones, as far as they were saved; one for a checkpoint and all its parts."""
+
+    def __init__(self):
+        self.before, self.began = 0.0, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.began
+
+
 class Checkpoint:
     """Where and how often to save. ``identity`` says what is being computed: another identity is never resumed.
 
@@ -23,17 +34,18 @@ class Checkpoint:
 
     def __init__(self, path: str | Path, identity: str, every: int | None = None):
         self.path, self.identity, self.every = Path(path), identity, every
-        self._before, self._began = 0.0, time.monotonic()
-        self._saved = self._began
+        self._clock, self._saved = _Clock(), time.monotonic()
 
     def part(self, name: str) -> "Checkpoint":
         """A checkpoint of one phase of the same work, in a file of its own; ``clear`` removes it with the rest."""
-        return Checkpoint(self.path.with_name(f"{self.path.name}.{name}"), self.identity, self.every)
+        found = Checkpoint(self.path.with_name(f"{self.path.name}.{name}"), self.identity, self.every)
+        found._clock = self._clock
+        return found
 
     @property
     def seconds(self) -> float:
         """Seconds since this attempt began, and those that earlier attempts had come to when they last saved."""
-        return self._before + time.monotonic() - self._began
+        return self._clock.seconds
 
     def load(self) -> dict | None:
         """The saved state, or None (with a warning if there was a file that cannot be used)."""
@@ -42,7 +54,9 @@ class Checkpoint:
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
             if saved["identity"] == self.identity:
-                state, self._before = saved["state"], float(saved["seconds"])
+                state = saved["state"]
+                # Of several parts the last one that was saved knows most.
+                self._clock.before = max(self._clock.before, float(saved["seconds"]))
                 return state
             reason = "it belongs to other settings"
         except Exception as error:  # torch.load raises many kinds for a damaged file

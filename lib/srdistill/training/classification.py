@@ -151,9 +151,7 @@ class _Student:
             self.history["tested epochs"].append(epoch + 1)
             self.history["accuracy"].append(accuracy(self.network, self.test, device=self.device))
 
-    def _loss(
-        self, images: Tensor, targets: Tensor | None, index: Tensor, soft: bool, draws: torch.Generator
-    ) -> Tensor:
+    def _loss(self, images: Tensor, targets: Tensor | None, index: Tensor, soft: bool, draws: torch.Generator) -> Tensor:
         """Of the pictures at ``index``, augmented; ``targets``: of all pictures, None where the teacher labels."""
         recipe = self.recipe
         index = index.to(images.device)

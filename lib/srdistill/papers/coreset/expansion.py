@@ -7,8 +7,8 @@ from srdistill.diffusion.schedule import StrengthError, denoising_steps
 
 @dataclass(frozen=True)
 class Expansion:
-    """``rho``: share of the noise to start from, see ``strength``. ``anchored``: start from the patch; False: from noise and
-    the class alone, which needs rho = 1. ``fresh``: another seed in every epoch; False: the same picture again and again.
+    """``rho``: share of the noise to start from (``denoising_steps``). ``anchored``: start from the patch; False: from noise
+    and the class alone, which needs rho = 1. ``fresh``: another seed in every epoch; False: the same picture again and again.
     ``mixup``: range of gamma, the patch's own share in a mix with another one of its class (``mix_latents``); None: no mixup.
 
     Raises StrengthError for a rho outside (0, 1], ValueError for settings that contradict each other.

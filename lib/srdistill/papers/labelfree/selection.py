@@ -43,13 +43,9 @@ class Selection:
 
     def __post_init__(self):
         if self.quantile is not None and not 0 < self.quantile <= 1:
-            raise SelectionError(
-                f"quantile must lie in (0, 1], got {self.quantile}; 0.5 keeps the lower half of all windows"
-            )
+            raise SelectionError(f"quantile must lie in (0, 1], got {self.quantile}; 0.5 keeps the lower half of all windows")
         if not 0 <= self.overlap <= 1:
-            raise SelectionError(
-                f"overlap must lie in [0, 1], got {self.overlap}; 0 keeps windows apart, 1 lets them overlap"
-            )
+            raise SelectionError(f"overlap must lie in [0, 1], got {self.overlap}; 0 keeps windows apart, 1 lets them overlap")
         check_clusters(self.clusters, self.n_init)
 
 
