@@ -1,3 +1,5 @@
+"""Sentences of the papers, decided by the paper's own table and by differences over seeds."""
+
 import json
 import math
 from types import SimpleNamespace
@@ -5,8 +7,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from srdistill.study.claims import Claim, claims_table, difference_claim
-from srdistill.study.study import BICUBIC, ORIGINAL
+from srdistill.papers import dietz, labelfree
+from srdistill.study.claims import Claim, Question, check, claims_table
+from srdistill.study.presentation import Presentation
+from srdistill.study.rows import BICUBIC, ORIGINAL
 
 NOISE = "Syn. IPC=1"
 
@@ -82,7 +86,7 @@ def test_the_notebooks_table_has_a_line_per_claim():
 
 @pytest.fixture
 def study():
-    return SimpleNamespace(table="dietz_t1", tests={"photos": None, "other": None})
+    return SimpleNamespace(name="dietz_t1", paper=dietz.PAPER, tests={"photos": None, "other": None})
 
 
 def seed_values(rows: dict[str, list[float]], network="EDSR", testset="photos", metric="psnr") -> pd.DataFrame:
@@ -95,9 +99,9 @@ def seed_values(rows: dict[str, list[float]], network="EDSR", testset="photos", 
     return pd.DataFrame(lines)
 
 
-def difference(study, values, first=ORIGINAL, second=NOISE, **options) -> Claim:
-    words = {"name": "n", "sentence": "s", "statement": "t", "network": "EDSR"}
-    return difference_claim(study, values, first=first, second=second, **(words | options))
+def difference(study, values, first=ORIGINAL, second=NOISE, network="EDSR", **options) -> Claim:
+    (claim,) = check(study, values, [Question("n", "t", first, second, sentence="s", **options)], [network])
+    return claim
 
 
 def test_differences_are_taken_seed_by_seed(study):
@@ -159,3 +163,51 @@ def test_a_row_of_which_every_cell_failed_is_not_run(study):
 def test_a_claim_against_bicubic_counts_every_seed(study):
     values = seed_values({BICUBIC: [30.0], ORIGINAL: [34.0, 36.0]})
     assert difference(study, values, second=BICUBIC).values == [4.0, 6.0]
+
+
+def test_every_question_is_asked_of_every_student_in_its_name(study):
+    values = pd.concat(seed_values({ORIGINAL: [34.0], NOISE: [20.0 + k]}, network=n) for k, n in enumerate(("SRCNN", "EDSR")))
+    questions = [
+        Question("drop, {network}", "{network} drops", ORIGINAL, NOISE, line=13.0), Question("other", "rises", NOISE, ORIGINAL),
+    ]  # fmt: skip
+    found = check(study, values, questions, ["SRCNN", "EDSR"])
+    assert [claim.name for claim in found] == ["drop, srcnn", "other", "drop, edsr", "other"]
+    assert [claim.statement for claim in found[::2]] == ["SRCNN drops", "EDSR drops"]
+    assert [claim.values for claim in found] == [[14.0], [-14.0], [13.0], [-13.0]]
+    assert found[0].line == 13.0 and found[0].table == "dietz_t1" and found[0].sentence == ""
+
+
+def test_other_metrics_and_units(study):
+    values = seed_values({ORIGINAL: [0.1, 0.2], NOISE: [0.3, 0.3]}, metric="lpips_alex")
+    found = difference(study, values, NOISE, ORIGINAL, metric="lpips_alex", unit="LPIPS", printed_metric="lpips")
+    assert found.values == pytest.approx([0.2, 0.1]) and found.unit == "LPIPS"
+    assert found.printed == pytest.approx(0.7126 - 0.0886, abs=0.5) and found.void == ""
+    assert found.measured.startswith("+0.1500 LPIPS")
+
+
+def test_a_student_that_is_smaller_here_is_compared_with_the_printed_one(study):
+    values = seed_values({ORIGINAL: [34.0], NOISE: [20.0]}, network="Small")
+    assert difference(study, values, network="Small").printed is None
+    assert difference(study, values, network="Small", printed_network="EDSR").printed == pytest.approx(35.772 - 16.4814)
+
+
+def test_another_papers_numbers_decide_on_its_own_test_set():
+    study = SimpleNamespace(name="labelfree_t1", paper=labelfree.PAPER, tests={"photos": None})
+    values = seed_values({"Distilled, 140": [25.0], "GSDD, 140": [24.0]}, network="RealSR", metric="ssim")
+    found = difference(study, values, "Distilled, 140", "GSDD, 140", "RealSR", metric="ssim")
+    printed = labelfree.printed("labelfree_t1")
+    theirs = printed[(printed.network == "RealSR") & (printed.metric == "ssim")].set_index("row")["value"]
+    assert found.printed == pytest.approx(theirs["Distilled, 140"] - theirs["GSDD, 140"])
+
+
+def test_claims_of_a_table_are_shown_and_saved(finished):
+    study, rows = finished("dietz_t1")
+    shown = Presentation(study, rows, study.run(rows))
+    questions = [Question("drop-{network}", "full data minus noise, {network}, is more than 1 dB", ORIGINAL, NOISE, line=1.0)]
+    table = shown.check(questions, ["EDSR"])
+    assert len(table.data) == 1 and table.data.verdict.tolist() == ["inconclusive"]
+    shown.check(questions, ["SRCNN"])
+    shown.save()
+    lines = (study.output / "dietz_t1.claims.jsonl").read_text().splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["drop-edsr", "drop-srcnn"]
+    assert json.loads(lines[0])["printed"] == pytest.approx(35.772 - 16.4814)

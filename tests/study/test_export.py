@@ -9,23 +9,23 @@ from srdistill.images.pictures import read_folder
 from srdistill.sets.noise import noise
 from srdistill.sets.random_crops import random_crops
 from srdistill.study.export import NothingToExport, export_table, main
+from srdistill.study.rows import ORIGINAL
 from srdistill.study.save import save_table
-from srdistill.study.study import ORIGINAL
 from srdistill.study.tables import long_table
 
 
 @pytest.fixture
-def finished(smoke_study):
+def saved_table(smoke_study):
     """A table with two sets for each of two seeds, saved as a notebook does it; the study and its rows."""
     study = smoke_study(seeds=2)
     rows = [study.row(ORIGINAL), study.row("Noise, IPC=1", noise, ipc=1), study.row("Real (crops)", random_crops, ipc=2)]
     results = study.run(rows, ["SRCNN"])
-    save_table(study, results, long_table(study, results), "A table")
+    save_table(study, results, long_table(study, results))
     return study, rows
 
 
-def test_every_set_of_every_seed_comes_out_as_it_is(finished, tmp_path):
-    study, rows = finished
+def test_every_set_of_every_seed_comes_out_as_it_is(saved_table, tmp_path):
+    study, rows = saved_table
     folder = export_table("dietz_t1", "smoke", to=tmp_path / "out")
     assert folder == tmp_path / "out" / "smoke" / "dietz_t1"
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "noise-ipc-1", "real-crops"]
@@ -36,7 +36,7 @@ def test_every_set_of_every_seed_comes_out_as_it_is(finished, tmp_path):
             assert torch.equal(torch.stack(list(found.images)), made.images)
 
 
-def test_readmes_say_how_each_was_made(finished, tmp_path):
+def test_readmes_say_how_each_was_made(saved_table, tmp_path):
     folder = export_table("dietz_t1", "smoke", to=tmp_path / "out")
     whole = (folder / "README.md").read_text()
     assert "dietz table 1" in whole and "profile smoke" in whole and "`real-crops/seed1`" in whole
@@ -46,7 +46,7 @@ def test_readmes_say_how_each_was_made(finished, tmp_path):
     assert "Method: random_crops" in one and "- ipc: 2" in one
 
 
-def test_a_second_export_replaces_the_first(finished, tmp_path):
+def test_a_second_export_replaces_the_first(saved_table, tmp_path):
     folder = export_table("dietz_t1", "smoke", to=tmp_path)
     (folder / "noise-ipc-1" / "seed0" / "00099_strange.png").write_bytes(b"")
     (folder / "old-row").mkdir()
@@ -54,7 +54,7 @@ def test_a_second_export_replaces_the_first(finished, tmp_path):
     assert not (folder / "old-row").exists() and not list(folder.rglob("*strange*"))
 
 
-def test_a_table_that_was_not_made_is_named_with_those_that_were(finished, tmp_path):
+def test_a_table_that_was_not_made_is_named_with_those_that_were(saved_table, tmp_path):
     with pytest.raises(NothingToExport, match="no sets of 'dietz_t4' in profile smoke; run its notebook .* here: dietz_t1$"):
         export_table("dietz_t4", "smoke", to=tmp_path)
     with pytest.raises(NothingToExport, match="in profile laptop.*: none"):
@@ -64,11 +64,11 @@ def test_a_table_that_was_not_made_is_named_with_those_that_were(finished, tmp_p
 
 
 @pytest.mark.parametrize("harm", ["gone", "damaged"])
-def test_a_lost_set_is_named_before_the_earlier_export_is_touched(finished, tmp_path, harm):
-    study, rows = finished
+def test_a_lost_set_is_named_before_the_earlier_export_is_touched(saved_table, tmp_path, harm):
+    study, rows = saved_table
     folder = export_table("dietz_t1", "smoke", to=tmp_path)
     before = sorted(path.name for path in folder.rglob("*.png"))
-    entry = study.set_entry(rows[2], 1)
+    entry = study.entry(study.set_task(rows[2], 1))
     entry.tensors.unlink() if harm == "gone" else entry.tensors.write_bytes(b"no set")
     message = "'Real .crops.', seed 1, is gone" if harm == "gone" else "not a distilled set, or damaged"
     with pytest.raises(NothingToExport, match=f"{message}.*run the notebook again"):
@@ -76,7 +76,7 @@ def test_a_lost_set_is_named_before_the_earlier_export_is_touched(finished, tmp_
     assert sorted(path.name for path in folder.rglob("*.png")) == before
 
 
-def test_command_line(finished, tmp_path, capsys):
+def test_command_line(saved_table, tmp_path, capsys):
     assert main(["dietz_t1", "--profile", "smoke", "--to", str(tmp_path)]) == 0
     assert f"written to {tmp_path / 'smoke' / 'dietz_t1'}" in capsys.readouterr().out
     assert main(["dietz_t1", "--profile", "huge"]) == 2
@@ -85,9 +85,9 @@ def test_command_line(finished, tmp_path, capsys):
     assert "run its notebook first" in capsys.readouterr().err
 
 
-def test_list_of_sets_names_pictures_and_entries(finished):
-    study, rows = finished
+def test_list_of_sets_names_pictures_and_entries(saved_table):
+    study, rows = saved_table
     record = json.loads((study.store.root / "tables" / "smoke" / "dietz_t1.json").read_text())
-    assert record["pictures"] == study.train.origin
+    assert record["pictures"] == study.origin
     keys = {(item["row"], item["seed"]): item["entry"] for item in record["sets"]}
-    assert keys == {(row.label, seed): study.set_entry(row, seed).key for row in rows[1:] for seed in (0, 1)}
+    assert keys == {(row.label, seed): study.set_task(row, seed).key for row in rows[1:] for seed in (0, 1)}

@@ -1,8 +1,11 @@
+"""The printed numbers, digit for digit, and rows that are called as the study calls them."""
+
 import pandas as pd
 import pytest
 
-from srdistill.study.paths import PUBLISHED
-from srdistill.study.published import printed_rows, printed_table, published
+from srdistill.study.paths import NOTEBOOKS, PUBLISHED
+from srdistill.study.paper import papers
+from srdistill.study.published import printed_table, published
 
 COUNTS = {
     "dietz_t1": 81, "dietz_t2": 81, "dietz_t3": 81, "dietz_t4": 81, "dietz_t5": 54, "dietz_text": 8,
@@ -131,6 +134,11 @@ def test_printed_layout_holds_every_number_once(table):
     assert shown == (published(table).status != "empty").sum()
 
 
+def printed_rows(table: str) -> pd.DataFrame:
+    """As the paper's wing has them."""
+    return next(paper for paper in papers() if paper.name == table.partition("_")[0]).printed(table)
+
+
 @pytest.mark.parametrize(
     ("table", "row", "network", "metric", "value"),
     [
@@ -168,3 +176,24 @@ def test_table_3_of_labelfree_is_about_real_esrgan():
     first, third = (printed_rows(f"labelfree_t{n}").set_index(keys).value for n in (1, 3))
     same = [key for key in third.index if key[0].startswith("Distilled")]
     assert len(same) == 6 and all(first[key] == third[key] for key in same)
+
+
+def test_every_table_that_a_wing_reproduces_is_printed_and_has_a_notebook():
+    tables = [(paper, table) for paper in papers() for table in paper.tables if table.name != "protocol"]
+    assert len(tables) >= 12
+    for paper, table in tables:
+        lines = paper.printed(table.name)
+        assert list(lines.columns) == ["row", "network", "testset", "metric", "value", "std", "status"], table.name
+        assert len(lines) == COUNTS[table.name]
+        assert (NOTEBOOKS / f"{table.notebook}.py").exists()
+
+
+def test_papers_come_in_the_order_of_their_notebooks():
+    assert [paper.name for paper in papers()][:3] == ["dietz", "labelfree", "coreset"]
+
+
+def test_the_printed_numbers_that_decide_are_in_every_table_but_those_that_name_none():
+    for paper in papers():
+        for table in paper.tables:
+            if table.name not in ("protocol", "coreset_t3"):
+                assert paper.printed(table.name).testset.isin(paper.printed_on).any(), table.name

@@ -1,14 +1,18 @@
+"""Our numbers beside the printed ones, and what has to stand under them."""
+
+import ast
+import inspect
 import math
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from srdistill.study.cells import Results, Row
 
-from srdistill.study.profiles import get_profile
+from srdistill.papers import dietz
+from srdistill.study import tables as module
+from srdistill.study.metrics import GAIN, METRICS, number
 from srdistill.study.published import published
-from srdistill.study.study import BICUBIC, ORIGINAL, Study
-from srdistill.study.tables import GAIN, long_table, notes, per_seed, show, to_latex, to_markdown, wide_table
+from srdistill.study.rows import BICUBIC, ORIGINAL, Results, Row
+from srdistill.study.tables import long_table, notes, per_seed, read_table, show, to_latex, to_markdown, wide_table
 
 NOISE = "Syn. IPC=1"
 COLUMNS = ["row", "network", "testset", "metric", "mean", "std", "n", "published"]
@@ -26,26 +30,25 @@ def lines(row, network, psnr, *, testset="set5", collapsed=False, lpips=None) ->
     return found
 
 
-class _Training(list):
+class _Pictures(list):
     origin = "photos/train"
+
+
+class _Study(dietz.PAPER.kind):
+    """A study of which the tables are to read no more than what stands here."""
+
+    train, tests = _Pictures(range(7)), {"set5": range(2)}
+    lpips, lpips_note = None, "LPIPS-alex: no backbone weights; put it under /somewhere"
 
 
 @pytest.fixture
 def fake_study():
-    """What the tables read of a study; ``lpips`` is its backbone's name or nothing."""
+    """``lpips`` is its backbone's name or nothing."""
 
     def make(table="dietz_t1", lpips=""):
-        made = SimpleNamespace(
-            table=table,
-            profile=get_profile("smoke"), plan=get_profile("smoke"),
-            seeds=[0, 1],
-            train=_Training(range(7)),
-            tests={"set5": range(2)},
-            lpips=object() if lpips else None,
-            lpips_note=f"LPIPS-{lpips}" if lpips else "LPIPS-alex: no backbone weights; put it under /somewhere",
-        )
-        # The true one, on the fake: it reads no more than what stands above.
-        made.footnotes = Study.footnotes.__get__(made)
+        made = _Study(dietz.PAPER, dietz.PAPER.table(table), profile="smoke", seeds=2)
+        if lpips:
+            made.lpips, made.lpips_note = object(), f"LPIPS-{lpips}"
         return made
 
     return make
@@ -256,3 +259,34 @@ def test_latex_is_escaped_and_labelled(study, plain_results):
 def test_the_notebook_shows_the_same_numbers(study, plain_results):
     html = show(wide_table(long_table(study, plain_results))).to_html()
     assert "35.00 ± 1.41" in html and "35.77" in html
+
+
+def test_a_stored_table_reads_as_it_was(study, plain_results, tmp_path):
+    long = long_table(study, plain_results)
+    long.to_csv(tmp_path / "t.csv", index=False)
+    found = read_table(tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(found, long.fillna({"status": ""}), check_dtype=False)
+
+
+def test_a_table_may_choose_its_metrics(study, plain_results):
+    wide = wide_table(long_table(study, plain_results), ("ssim", "psnr_y"))
+    assert {column[1] for column in wide.columns if column[2] == "here"} == {"SSIM", "PSNR-Y"}
+
+
+def test_columns_come_in_the_order_of_metrics(study, plain_results):
+    order = [metric.title for metric in METRICS.values()]
+    columns = [column[1] for column in wide_table(long_table(study, plain_results)).columns if column[0] == "Set5"]
+    assert columns == sorted(columns, key=order.index)
+
+
+def test_numbers_have_the_decimals_of_their_metric():
+    assert (number(31.127, "psnr"), number(0.12345, "ssim"), number(61.24, "accuracy"), number(50.4, GAIN)) == (
+        "31.13", "0.1235", "61.2", "50",
+    )  # fmt: skip
+    assert number(1.23456, "unknown") == "1.2346"
+
+
+def test_reading_a_table_imports_no_method():
+    """A reader of CSV files has no need of the wings."""
+    imported = [node.module for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.ImportFrom)]
+    assert not [name for name in imported if name.startswith("srdistill.papers")]

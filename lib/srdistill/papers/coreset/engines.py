@@ -16,7 +16,9 @@ from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.classification import ClassificationStudy
 from srdistill.study.generators import generator
 from srdistill.study.steps.diffusion import DIFFUSION
-from srdistill.study.tasks import Resource, Task
+from srdistill.study.store import Entry
+from srdistill.study.tasks import Resource, Step, Task
+from srdistill.study.work import Work
 from srdistill.training.classification_recipe import ClassificationRecipe
 
 # Patches that are expanded and labelled at a time.
@@ -47,6 +49,23 @@ def engine(study: ClassificationStudy, dataset: str) -> Resource:
     if study.plan.pretraining is None:
         return Resource(turbo_engine, {"real": study.real(dataset), "revision": REVISION} | study.plan.engine)
     return Resource(latent_engine, models(study, dataset) | study.plan.engine)
+
+
+def measure_engine(task: Task, work: Work):
+    """What the engine takes, so that saying it again loads no model."""
+    return {"bytes": work.opened(task.settings["engine"]).bytes}, None
+
+
+def _read_bytes(entry: Entry, task: Task, work: Work) -> int:
+    return entry.value["bytes"]
+
+
+ENGINE_SIZE = Step("engines", measure_engine, _read_bytes)
+
+
+def engine_size(study: ClassificationStudy, dataset: str) -> Task:
+    """The bytes of the engine of a data set."""
+    return Task(ENGINE_SIZE, None, {"engine": engine(study, dataset)}, 0, study.device, label=f"size of the engine of {dataset}")
 
 
 def expanded(

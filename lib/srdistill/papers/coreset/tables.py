@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from srdistill.papers.coreset.collages import collages
 from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
-from srdistill.papers.coreset.engines import engine, expanded, unexpanded
+from srdistill.papers.coreset.engines import engine, engine_size, expanded, unexpanded
 from srdistill.papers.coreset.expansion import ABLATION, Expansion
 from srdistill.papers.coreset.printed import OURS, RDED, SRE2L
 from srdistill.papers.coreset.sre2l import sre2l
@@ -80,7 +80,7 @@ def soft_label_bytes(study: ClassificationStudy, row: ClassRow) -> int:
 def engine_bytes(study: ClassificationStudy, row: ClassRow) -> int:
     """What the diffusion model takes that the row's pictures cannot be made without."""
     needed = isinstance(row, ClassRow) and "engine" in row.source_settings
-    return study.open(engine(study, study.dataset.name)).bytes if needed else 0
+    return study.open(engine_size(study, study.dataset.name)) if needed else 0
 
 
 def extra_bytes(study: ClassificationStudy, row: ClassRow) -> int:
