@@ -1,12 +1,14 @@
 """DATA=folder: a reader's own photographs, with and without test pictures, and folders that cannot be used."""
 
+import re
+
 import pytest
 
 from srdistill.images.collections import CollectionError
 from srdistill.images.pictures import PictureError
 from srdistill.sets.distilled_set import png_bytes
 from srdistill.sets.noise import noise
-from srdistill.study.study import ORIGINAL
+from srdistill.study.rows import ORIGINAL
 
 
 @pytest.fixture
@@ -21,6 +23,11 @@ def _fill(folder, pictures, side=None):
     folder.mkdir()
     for name, image in pictures:
         (folder / f"{name}.png").write_bytes(png_bytes(image[:, :side, :side]))
+
+
+def declared(study):
+    """What a run has to know before its first task: keys, and so all pictures."""
+    return [cell.task.key for cell in study.cells([study.row(ORIGINAL)], ["SRCNN"])]
 
 
 def test_training_on_ones_own_and_testing_on_the_profiles(holidays, smoke_study):
@@ -57,45 +64,46 @@ def test_ones_own_pictures_have_cells_of_their_own(holidays, smoke_study):
 def test_pictures_that_are_too_small_are_left_out(holidays, smoke_study, pictures):
     tiny = pictures.images[0][:, :20, :20]
     (holidays / "tiny.png").write_bytes(png_bytes(tiny))
-    assert "tiny" not in smoke_study(data=str(holidays)).train.names
+    assert smoke_study(data=str(holidays)).train.names == ("astronaut", "flower", "motorcycle_left")
 
 
 def test_a_folder_of_too_small_pictures_says_how_large_they_must_be(tmp_path, smoke_study, pictures):
     _fill(tmp_path / "small", pictures, side=40)
     with pytest.raises(PictureError, match="none of the 3 pictures.*48 px.*use larger pictures"):
-        smoke_study(data=str(tmp_path / "small"))
+        declared(smoke_study(data=str(tmp_path / "small")))
 
 
 def test_an_empty_folder_says_what_it_needs(tmp_path, smoke_study):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("no pictures")
     with pytest.raises(PictureError, match="holds no pictures; it needs files ending in .png"):
-        smoke_study(data=str(tmp_path / "empty"))
+        declared(smoke_study(data=str(tmp_path / "empty")))
 
 
 def test_an_empty_test_folder_says_what_it_needs(holidays, smoke_study):
     (holidays / "test").mkdir()
     with pytest.raises(PictureError, match="test: holds no pictures; it needs"):
-        smoke_study(data=str(holidays))
+        declared(smoke_study(data=str(holidays)))
 
 
 def test_a_missing_folder_is_named_with_what_else_could_be_given(tmp_path, smoke_study):
     with pytest.raises(CollectionError, match="nowhere.*neither a folder nor a known collection; known: photos, set5"):
-        smoke_study(data=str(tmp_path / "nowhere"))
+        declared(smoke_study(data=str(tmp_path / "nowhere")))
 
 
 def test_a_damaged_picture_is_named_with_the_remedy(holidays, smoke_study):
     path = holidays / "flower.png"
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(PictureError, match="flower.png: damaged or cut off.*fetch the file again or remove it"):
-        smoke_study(data=str(holidays))
+        declared(smoke_study(data=str(holidays)))
 
 
 def test_test_pictures_too_small_to_score_are_named(holidays, smoke_study, pictures):
     _fill(holidays / "test", pictures.select(["flower"]), side=10)
-    with pytest.raises(PictureError, match="flower.*px"):
-        study = smoke_study(data=str(holidays))
-        study.run([study.row(ORIGINAL)], ["SRCNN"])
+    study = smoke_study(data=str(holidays))
+    results = study.run([study.row(ORIGINAL)], ["SRCNN"])
+    assert results.scores.empty and len(results.failures) == 2
+    assert re.search("scores of Bicubic: PictureError: .*flower.*px", results.failures[0])
 
 
 @pytest.mark.parametrize("seeds", [-1, 1.5])
@@ -107,3 +115,12 @@ def test_a_wrong_number_of_seeds_is_refused(smoke_study, seeds):
 @pytest.mark.parametrize(("seeds", "expected"), [(0, 1), (1, 1), (3, 3)])
 def test_zero_seeds_mean_the_profiles_own(smoke_study, seeds, expected):
     assert len(smoke_study(seeds=seeds).seeds) == expected
+
+
+def test_two_folders_of_one_name_are_told_apart_by_what_is_in_them(tmp_path, smoke_study, pictures):
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+    _fill(tmp_path / "here" / "mine", pictures)
+    _fill(tmp_path / "there" / "mine", pictures.select(["flower"]))
+    here, there = (declared(smoke_study(data=str(tmp_path / place / "mine"))) for place in ("here", "there"))
+    assert here[0] == there[0] and here[1] != there[1]  # bicubic is the same

@@ -1,13 +1,29 @@
+"""Profiles, and the plans of all wings: complete in every profile, fitting together, departing from the paper in words."""
+
 import dataclasses
 
 import pytest
+import torch
 
+from srdistill.diffusion.schedule import denoising_steps
 from srdistill.images.collections import CATALOGUE, UNIONS
+from srdistill.images.labelled_collections import NAMES
 from srdistill.images.perceptual import BACKBONES
 from srdistill.networks import build_network
-from srdistill.study.profiles import PAPER, PROFILES, get_profile
+from srdistill.networks.classifiers import build_classifier
+from srdistill.papers import coreset, dietz, labelfree
+from srdistill.study.paper import papers
+from srdistill.study.profiles import PROFILES, get_profile
+from srdistill.study.settings import departures
+from srdistill.training.adversarial_recipe import AdversarialRecipe
 
 every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+every_paper = pytest.mark.parametrize("paper", papers(), ids=lambda paper: paper.name)
+_COLLECTIONS = {"photos", *CATALOGUE, *UNIONS}
+
+
+def of_profiles(paper):
+    return pytest.mark.parametrize("plan", paper.plans.values(), ids=list(paper.plans))
 
 
 def test_there_are_four_profiles_under_their_own_names():
@@ -46,12 +62,73 @@ def test_explicit_profile_beats_the_environment(monkeypatch):
     assert get_profile("gpu").name == "gpu"
 
 
-def test_the_paper_deviates_in_nothing():
-    assert PAPER.deviations() == PAPER.deviations("dietz_t4") == []
+def test_verdicts_have_seeds_to_rest_on():
+    assert all(profile.seeds >= (1 if profile.name == "smoke" else 3) for profile in PROFILES.values())
+    assert all(profile.lpips in BACKBONES for profile in PROFILES.values())
+
+
+# --- what every wing's plan promises ----------------------------------------------------------------------------------
+
+
+@every_paper
+def test_every_profile_has_a_plan_and_every_field_a_meaning(paper):
+    assert list(paper.plans) == list(PROFILES)
+    known = {table.name for table in paper.tables}
+    for plan in paper.plans.values():
+        for item in dataclasses.fields(plan):
+            assert item.metadata["about"]
+            assert set(item.metadata.get("tables", known)) <= known
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(plan, dataclasses.fields(plan)[0].name, None)
+
+
+@every_paper
+def test_the_paper_deviates_in_nothing_and_all_others_in_something(paper):
+    for table in paper.tables:
+        if table.name != "protocol":
+            assert paper.plans["paper"].of_table(table.name).deviations(table.name) == []
+            for name in ("smoke", "laptop", "gpu"):
+                assert paper.plans[name].of_table(table.name).deviations(table.name)
+
+
+@every_paper
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_table_can_be_declared(paper, name, monkeypatch):
+    """All rows of all profiles, though neither pictures nor weights are at hand: nothing is loaded to declare them."""
+    monkeypatch.setattr("srdistill.study.tasks._loaded", lambda *_: pytest.fail("loaded pictures"))
+    for table in paper.tables:
+        study = paper.open(table.name, profile=name)
+        assert len(study.rows()) >= (0 if table.name == "protocol" else 3), table.name
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    rate: float = 1.0
+    steps: int = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    part: _Part = dataclasses.field(default=_Part(), metadata={"about": "matching"})
+    side: int = dataclasses.field(default=8, metadata={"about": "side", "tables": ("t2",)})
+
+
+def test_departures_name_only_what_differs_and_matters():
+    ours, theirs = _Plan(_Part(2.0), 9), _Plan()
+    assert departures(ours, theirs, "t1") == ["matching: rate 2.0 (paper: 1.0)"]
+    assert departures(ours, theirs, "t2") == ["matching: rate 2.0 (paper: 1.0)", "side: 9 (paper: 8)"]
+    assert departures(ours, theirs, "") == departures(ours, theirs, "t2")
+    assert departures(ours, theirs, "", frozenset({"part"})) == ["side: 9 (paper: 8)"]
+    assert departures(theirs, theirs, "") == []
+
+
+# --- Dietz et al. -----------------------------------------------------------------------------------------------------
+
+every_dietz_plan = of_profiles(dietz.PAPER)
 
 
 def test_deviations_of_a_table_leave_out_what_it_has_no_part_in():
-    laptop = PROFILES["laptop"]
+    laptop = dietz.PLANS["laptop"]
     starts = {"generator:": ("dietz_t4", "dietz_t5"), "training recipes at x4:": ("dietz_t5",)}
     for start, tables in starts.items():
         for table in ("dietz_t1", "dietz_t4", "dietz_t5"):
@@ -61,54 +138,116 @@ def test_deviations_of_a_table_leave_out_what_it_has_no_part_in():
 
 @pytest.mark.parametrize("name", ["smoke", "laptop", "gpu"])
 def test_deviations_name_pictures_and_recipes_of_both_sides(name):
-    lines = get_profile(name).deviations("dietz_t1")
+    plan = dietz.PLANS[name]
+    lines = plan.deviations("dietz_t1")
     pictures = next(line for line in lines if line.startswith("training pictures:"))
-    assert PROFILES[name].train in pictures
-    assert "(paper: div2k)" in pictures
+    assert plan.train in pictures and "(paper: div2k)" in pictures
     recipes = next(line for line in lines if line.startswith("training recipes:"))
-    assert str(PROFILES[name].recipes["EDSR"].iterations) in recipes
-    assert "300000" in recipes
+    assert str(plan.recipes["EDSR"].iterations) in recipes and "300000" in recipes
 
 
 def test_a_field_that_equals_the_paper_is_not_listed():
-    assert not any(line.startswith("seeds:") for line in PROFILES["laptop"].deviations("dietz_t1"))
-    changed = dataclasses.replace(PAPER, name="own", seeds=7)
-    assert changed.deviations("dietz_t1") == ["seeds: 7 (paper: 3)"]
+    paper = dietz.PLANS["paper"]
+    assert dataclasses.replace(paper, size=64).deviations("dietz_t1") == ["side of the synthetic images, px: 64 (paper: 192)"]
+    matching = dataclasses.replace(paper.matching, lr=3.0)
+    assert dataclasses.replace(paper, matching=matching).deviations("dietz_t1") == ["matching: lr 3.0 (paper: 10.0)"]
 
 
-@every_profile
-def test_crops_fit_into_synthetic_images_and_those_into_sub_images(profile):
-    for recipe in profile.recipes.values():
-        assert recipe.patch <= profile.size <= profile.crop
-        assert recipe.patch % 4 == 0
-    assert 1 <= profile.step <= profile.crop
+@every_dietz_plan
+def test_crops_fit_into_synthetic_images_and_those_into_sub_images(plan):
+    for recipe in [*plan.recipes.values(), *plan.recipes_x4.values()]:
+        assert recipe.patch <= plan.size <= plan.matching.crop and recipe.patch % 4 == 0
+    assert 1 <= plan.matching.step <= plan.matching.crop and plan.crop == plan.matching.crop
 
 
-@every_profile
-def test_sub_images_fit_into_training_pictures(profile):
-    assert profile.train_side == 0 or profile.train_side >= profile.crop
-    if profile.train not in ("photos",):
-        assert profile.train_min_side >= profile.crop
+@every_dietz_plan
+def test_sub_images_fit_into_training_pictures(plan):
+    assert plan.train_side == 0 or plan.train_side >= plan.crop
+    if plan.train != "photos":
+        assert plan.train_min_side >= plan.crop
 
 
-@every_profile
+@every_dietz_plan
+def test_latent_images_fit_pictures(plan):
+    smallest = plan.train_side or plan.train_min_side or 512
+    assert plan.size <= plan.latent_size and (plan is dietz.PLANS["paper"] or plan.latent_size <= smallest)
+
+
+@every_dietz_plan
 @pytest.mark.parametrize("scale", [2, 4])
-def test_every_student_has_a_recipe_and_can_be_built(profile, scale):
-    assert set(profile.networks) == set(profile.recipes)
-    for name, sizes in profile.networks.items():
+def test_every_student_has_a_recipe_and_can_be_built(plan, scale):
+    assert set(plan.networks) == set(plan.recipes)
+    for name, sizes in plan.networks.items():
         build_network(name, scale, 0, **sizes)
-    build_network(scale=scale, seed=0, **profile.matching_network)
+    build_network(scale=scale, seed=0, **plan.matching_network)
 
 
-@every_profile
-def test_named_collections_and_backbones_exist(profile):
-    known = {"photos", *CATALOGUE, *UNIONS}
-    assert profile.train in known
+def test_a_student_without_a_recipe_at_that_scale_is_named():
+    known = "SRCNN x2, VDSR x2, EDSR x2, EDSR x4"
+    with pytest.raises(ValueError, match=f"no recipe for VDSR x4; there are: {known}"):
+        dietz.PLANS["laptop"].recipe("VDSR", 4)
+
+
+@pytest.mark.parametrize("plan", [*dietz.PLANS.values(), *labelfree.PLANS.values()])
+def test_named_collections_exist(plan):
+    assert plan.train in _COLLECTIONS
     # A path such as div2k_crops512/test16 is a folder under SRDISTILL_DATA.
-    assert all(test.collection in known or "/" in test.collection for test in profile.tests)
-    assert profile.lpips in BACKBONES
+    assert all(test.collection in _COLLECTIONS or "/" in test.collection for test in plan.tests)
 
 
-@every_profile
-def test_verdicts_have_seeds_to_rest_on(profile):
-    assert profile.seeds >= (1 if profile.name == "smoke" else 3)
+# --- the labelfree paper ----------------------------------------------------------------------------------------------
+
+
+@of_profiles(labelfree.PAPER)
+def test_plans_of_the_labelfree_paper_fit_together(plan):
+    assert plan.size <= (plan.train_side or plan.train_min_side) and plan.size % 4 == 0 and plan.crop == plan.size
+    for student, sizes in plan.networks.items():
+        recipe, sizes = plan.recipe(student, 4), dict(sizes)
+        assert isinstance(recipe, AdversarialRecipe) == (student in ("Real-ESRGAN", "RealSR"))
+        assert recipe.patch <= plan.size and recipe.patch % 4 == 0
+        with torch.device("meta"):
+            build_network(sizes.pop("architecture", student), 4, 0, **sizes)
+    for counts in (plan.counts, plan.control_counts, plan.selection_counts):
+        assert counts and all(count % 7 == 0 for count in counts)
+    assert set(plan.control_counts) <= set(plan.counts)
+    with pytest.raises(ValueError, match="no recipe for Real-ESRGAN x2; there are: Real-ESRGAN x4"):
+        plan.of_table("labelfree_t3").recipe("Real-ESRGAN", 2)
+
+
+def test_deviations_of_the_labelfree_paper_say_which_sets_and_pictures():
+    lines = labelfree.PLANS["laptop"].of_table("labelfree_t3").deviations("labelfree_t3")
+    assert "training pictures: photos (paper: ost)" in lines and "images in a set: 35 (paper: 140, 280, 420)" in lines
+    assert sum(line.startswith("images in a set") for line in lines) == 1
+
+
+def test_a_table_has_its_own_students():
+    for table in labelfree.PAPER.tables:
+        assert tuple(labelfree.PLANS["laptop"].of_table(table.name).networks) == table.networks
+
+
+# --- the coreset paper ------------------------------------------------------------------------------------------------
+
+
+@of_profiles(coreset.PAPER)
+def test_plans_of_the_coreset_paper_fit_together(plan):
+    for table in (table.name for table in coreset.PAPER.tables):
+        of_table = plan.of_table(table)
+        assert all(dataset.collection in NAMES for dataset in of_table.tasks[table])
+        for network in of_table.networks[table]:
+            with torch.device("meta"):
+                size = of_table.tasks[table][0].size
+                build_classifier(classes=("a", "b"), size=size, seed=0, **of_table.classifiers[network])
+        for ipc in of_table.ipcs.get(table, (1,)):
+            assert plan.student(ipc).epochs >= 1
+    for expansion in coreset.ABLATION.values():
+        assert denoising_steps(plan.engine["steps"], expansion.rho) >= 1
+    with pytest.raises(ValueError, match="no recipe for 7 pictures per class; there are: 1"):
+        plan.student(7)
+
+
+def test_deviations_of_the_coreset_paper_are_those_of_the_table():
+    lines = coreset.PLANS["laptop"].of_table("coreset_t1").deviations("coreset_t1")
+    wanted = "data sets: coreset_t1 photos at 32 px, 100 a class to train, 50 a class to test"
+    assert any(line.startswith(wanted) for line in lines)
+    assert not any("values of r" in line for line in lines)
+    assert any("values of r" in line for line in coreset.PLANS["laptop"].of_table("coreset_t3").deviations("coreset_t3"))
