@@ -1,38 +1,31 @@
-"""Latent space in a study: the generator as a cell, rows that start from rows, transfer to x4, which distils nothing."""
+"""Latent space in a study: the generator as a task, rows that start from rows, transfer to x4, which distils nothing."""
 
+import re
 from dataclasses import replace
 
 import pytest
 import torch
 
-from srdistill.images.pictures import PictureError
-from srdistill.papers.dietz.latent_matching import latent_matching
-from srdistill.priors.inversion import gan_inversion
-from srdistill.priors.prior import PriorError
+from srdistill.papers.dietz import gan_inversion, inverting, latent, latent_matching, pretrained, prior
+from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.sets.cut import cut
 from srdistill.study.generators import STYLEGAN_CODE, TRUSTED_PICKLE
-from srdistill.study.profiles import PROFILES
-from srdistill.study.study import ORIGINAL
-from srdistill.weights import WeightsMissing
+from srdistill.study.rows import BICUBIC, ORIGINAL
+from srdistill.study.tasks import Resource
+from srdistill.study.work import Work
 
 
 def latent_rows(study):
-    teacher, _, _ = study.trained(study.row(ORIGINAL), "SRCNN", seed=0)
-    inverted = study.row("Inverted", gan_inversion, **study.inverting("published"))
-    return inverted, study.row("Latent", latent_matching, **study.latent(inverted, teacher))
+    inverted = study.row("Inverted", gan_inversion, **inverting(study, "published"))
+    return inverted, study.row("Latent", latent_matching, **latent(study, inverted, pretrained(study)))
 
 
-def test_generator_is_trained_once_and_kept(smoke_study, monkeypatch):
-    first = smoke_study("dietz_t4").generator
-    other = smoke_study("dietz_t5")
-
-    def never(*_, **__):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(other.store, "_put", never)
-    second = other.generator
-    assert second is not first and second.name == first.name
-    assert all(torch.equal(weight, second.state_dict()[name]) for name, weight in first.state_dict().items())
+def test_generator_is_trained_once_and_kept(smoke_study):
+    first, other = smoke_study("dietz_t4"), smoke_study("dietz_t5")
+    one, second = first.open(prior(first)), other.open(prior(other))
+    assert second is not one and second.name == one.name
+    assert all(torch.equal(weight, second.state_dict()[name]) for name, weight in one.state_dict().items())
+    assert other.execution.fresh([prior(other)]) == 0
 
 
 def test_latent_row_starts_from_the_inversion_of_its_seed(smoke_study):
@@ -42,18 +35,22 @@ def test_latent_row_starts_from_the_inversion_of_its_seed(smoke_study):
         start, made = study.make_set(inverted, seed), study.make_set(latent, seed)
         assert torch.equal(made.snapshots[0], start.images[:8])
         assert made.images.shape == (7, 3, 48, 48)
+        assert study.set_task(inverted, seed).key in [need.key for need in study.set_task(latent, seed).needs]
     assert not torch.equal(study.make_set(inverted, 0).images, study.make_set(inverted, 1).images)
-    assert len(study.distilled) == 4
+    assert len(list((study.store.root / "sets").glob("*.json"))) == 4
 
 
-def test_nothing_is_distilled_again_for_x4(smoke_study):
-    first = smoke_study("dietz_t4")
-    first.run([first.row(ORIGINAL), *latent_rows(first)], ["SRCNN"])
-    assert len(first.distilled) == 2
+def test_nothing_is_distilled_again_for_x4(finished, smoke_study):
+    """Table 5 finds the generator, the inversion and the latent set of table 4; matching without a trained network is new."""
+    first, rows = finished("dietz_t4")
     second = smoke_study("dietz_t5")
-    results = second.run([second.row(ORIGINAL), *latent_rows(second)], ["EDSR"], scale=4)
-    assert second.distilled == [] and results.failures == [] and results.computed == 3
+    results = second.run(second.rows())
+    assert results.failures == [] and results.computed == 9 and results.scale == 4
     assert set(results.scores.network) == {"bicubic", "EDSR"}
+    sets = {row.label: second.set_task(row, 0) for row in second.rows().values() if row.method}
+    fresh = {label for label, task in sets.items() if second.execution.fresh([task])}
+    assert fresh <= {"Syn. IPC=1 (downscaled)"}  # of table 2
+    assert second.execution.fresh([prior(second), pretrained(second)]) == 0
 
 
 def test_students_at_x4_are_other_cells_than_at_x2(smoke_study):
@@ -64,8 +61,8 @@ def test_students_at_x4_are_other_cells_than_at_x2(smoke_study):
 
 def test_a_student_without_a_recipe_at_that_scale_is_named(smoke_study):
     study = smoke_study()
-    results = study.run([study.row(ORIGINAL)], ["VDSR"], scale=4)
-    assert "no recipe for VDSR x4; there are: SRCNN x2, VDSR x2, EDSR x2, EDSR x4" in results.failures[0]
+    with pytest.raises(ValueError, match="no recipe for VDSR x4; there are: SRCNN x2, VDSR x2, EDSR x2, EDSR x4"):
+        study.run([study.row(ORIGINAL)], ["VDSR"], scale=4)
 
 
 def test_cut_keeps_windows_of_the_set(smoke_study):
@@ -76,8 +73,8 @@ def test_cut_keeps_windows_of_the_set(smoke_study):
     assert small.images.shape == (7, 3, 32, 32) and torch.equal(small.labels, whole.labels)
     for window, image in zip(small.images, whole.images, strict=True):
         assert any(torch.equal(window, image[:, y : y + 32, x : x + 32]) for y in range(17) for x in range(17))
-    assert small.settings["source"] == "gan_inversion" and small.settings["source prior"] == study.generator.name
-    with pytest.raises(PictureError, match="48 x 48 px is smaller than the synthetic images of 64 px"):
+    assert small.settings["source"] == "gan_inversion" and small.settings["source prior"] == study.open(prior(study)).name
+    with pytest.raises(RuntimeError, match="PictureError: .*48 x 48 px is smaller than the synthetic images of 64 px"):
         study.make_set(study.row("Cut", cut, source=inverted, size=64), 0)
 
 
@@ -85,34 +82,41 @@ def test_super_resolved_pictures_of_every_row(smoke_study):
     study = smoke_study()
     truth = study.tests["photos"].images[0]
     outputs = study.super_resolved([study.row(ORIGINAL)], "EDSR", truth, scale=4)
-    assert list(outputs) == ["Bicubic", ORIGINAL]
+    assert list(outputs) == [BICUBIC, ORIGINAL]
     assert all(image.shape == truth.shape and image.dtype == torch.uint8 for image in outputs.values())
     assert not torch.equal(*outputs.values())
 
 
-def with_prior(study, prior, **settings):
-    study.profile = replace(study.profile, prior=prior, prior_settings=settings)
+# --- generators that are published ------------------------------------------------------------------------------------
+
+
+def with_prior(study, name, **changes):
+    study.plan = replace(study.plan, prior=name, **changes)
     return study
 
 
-@pytest.mark.parametrize("prior", ["taesd", "taef2"])
-def test_missing_weights_without_network_are_named_and_nothing_is_lost(smoke_study, monkeypatch, prior):
+@pytest.mark.parametrize("name", ["taef2"])
+def test_missing_weights_without_network_are_named_and_nothing_is_lost(smoke_study, monkeypatch, name):
     def unreachable(*_, **__):
         raise OSError("no route to host")
 
     monkeypatch.setattr("pooch.retrieve", unreachable)
-    study = smoke_study("dietz_t4")
-    trained = study.run([study.row(ORIGINAL)], ["SRCNN"])
-    with pytest.raises(WeightsMissing, match="could not download .*no route to host.*; fetch it elsewhere and put it at"):
-        _ = with_prior(study, prior).generator
-    assert trained.computed == 1 and study.run([study.row(ORIGINAL)], ["SRCNN"]).computed == 0
+    study = with_prior(smoke_study("dietz_t4"), name)
+    results = study.run([study.row(ORIGINAL), latent_rows(study)[0]], ["SRCNN"])
+    (failure,) = results.failures
+    wanted = "Inverted, seed 0: WeightsMissing: .*could not download .*no route to host.*; fetch it elsewhere and put it at"
+    assert re.search(wanted, failure) and failure.endswith("scores of SRCNN on Inverted, seed 0")
+    assert results.computed == 1 and study.run([study.row(ORIGINAL)], ["SRCNN"]).failures == []
+
+
 
 
 def test_stylegan_needs_its_hash_as_a_sign_of_trust(smoke_study, monkeypatch):
-    study = with_prior(smoke_study("dietz_t4"), "stylegan_xl", layer=None)
     monkeypatch.delenv(TRUSTED_PICKLE, raising=False)
-    with pytest.raises(PriorError, match=f"runs any code .* set {TRUSTED_PICKLE} to its SHA-256, and {STYLEGAN_CODE}"):
-        _ = study.generator
+    study = with_prior(smoke_study("dietz_t4"), "stylegan_xl")
+    assert len(study.rows()) > 1  # declaring it opens no file
+    with pytest.raises(RuntimeError, match=f"PriorError: .*runs any code .* set {TRUSTED_PICKLE} to its SHA-256, and {STYLEGAN_CODE}"):
+        study.make_set(latent_rows(study)[0])
 
 
 def test_stylegan_of_another_hash_is_not_opened(smoke_study, monkeypatch, tmp_path):
@@ -120,40 +124,56 @@ def test_stylegan_of_another_hash_is_not_opened(smoke_study, monkeypatch, tmp_pa
     (tmp_path / "stylegan_xl" / "imagenet512.pkl").write_bytes(b"not opened")
     monkeypatch.setenv("SRDISTILL_WEIGHTS", str(tmp_path))
     monkeypatch.setenv(TRUSTED_PICKLE, "0" * 64)
-    with pytest.raises(PriorError, match=f"instead of {'0' * 64}"):
-        _ = with_prior(smoke_study("dietz_t4"), "stylegan_xl", layer=None).generator
+    study = with_prior(smoke_study("dietz_t4"), "stylegan_xl")
+    with pytest.raises(RuntimeError, match=f"PriorError: .*instead of {'0' * 64}"):
+        study.make_set(latent_rows(study)[0])
+
+
+def test_the_trusted_pickle_counts_and_travels(smoke_study, monkeypatch):
+    keys = []
+    for digit in "01":
+        monkeypatch.setenv(TRUSTED_PICKLE, digit * 64)
+        study = with_prior(smoke_study("dietz_t4"), "stylegan_xl")
+        keys.append(study.set_task(latent_rows(study)[0], 0).key)
+        assert prior(study).settings == {"sha256": digit * 64}
+    assert keys[0] != keys[1]
 
 
 def test_unknown_generator_names_the_known_ones(smoke_study):
-    with pytest.raises(ValueError, match="'biggan'; there are: autoencoder, sd_vae, taesd, taef2, stylegan_xl"):
-        _ = with_prior(smoke_study("dietz_t4"), "biggan").generator
+    with pytest.raises(ValueError, match="unknown generator 'biggan'; there are: autoencoder, sd_vae, taef2, stylegan_xl"):
+        prior(with_prior(smoke_study("dietz_t4"), "biggan"))
 
 
 def test_taef2_is_loaded_from_local_weights(smoke_study, monkeypatch, shared_weights):
     monkeypatch.setenv("SRDISTILL_WEIGHTS", str(shared_weights))
-    study = with_prior(smoke_study("dietz_t4"), "taef2")
-    made = study.make_set(study.row("Inverted", gan_inversion, **study.inverting("highpass", iterations=1)), 0)
+    study = smoke_study("dietz_t4")
+    with_prior(study, "taef2", inversion=replace(study.plan.inversion, iterations=1, tuning_iterations=0))
+    made = study.make_set(study.row("Inverted", gan_inversion, **inverting(study, "highpass")), 0)
     assert made.settings["prior"] == "TAEF2" and min(made.settings["psnr"]) > 15
 
 
 def test_another_generator_is_another_set(smoke_study):
     study = smoke_study("dietz_t4")
-    first = study.set_entry(study.row("Inverted", gan_inversion, **study.inverting("highpass")), 0).key
-    study.profile = replace(study.profile, prior_settings=study.profile.prior_settings | {"iterations": 11})
-    del study._generator
-    assert study.set_entry(study.row("Inverted", gan_inversion, **study.inverting("highpass")), 0).key != first
+    first = study.set_task(latent_rows(study)[0], 0).key
+    recipe = replace(study.plan.prior_recipe, iterations=11)
+    assert isinstance(recipe, AutoencoderRecipe)
+    assert study.set_task(latent_rows(with_prior(study, "autoencoder", prior_recipe=recipe))[0], 0).key != first
+    published = [study.set_task(latent_rows(with_prior(study, name))[0], 0).key for name in ("sd_vae", "taef2")]
+    assert len({first, *published}) == 3
 
 
-def test_perceptual_distance_of_the_profile_goes_to_the_published_loss_only(smoke_study, monkeypatch, shared_weights):
+def test_perceptual_distance_of_the_plan_goes_to_the_published_loss_only(smoke_study):
+    study = smoke_study("dietz_t4")
+    assert "perceptual" not in inverting(study, "published")
+    study.plan = replace(study.plan, perceptual="alex")
+    assert isinstance(inverting(study, "published")["perceptual"], Resource)
+    assert "perceptual" not in inverting(study, "highpass")
+
+
+def test_the_perceptual_distance_can_be_called(smoke_study, monkeypatch, shared_weights):
     monkeypatch.setenv("SRDISTILL_WEIGHTS", str(shared_weights))
     study = smoke_study("dietz_t4")
-    study.profile = replace(study.profile, inversion={"iterations": 1, "perceptual": "alex"})
-    assert callable(study.inverting("published")["perceptual"])
-    assert "perceptual" not in study.inverting("highpass")
-
-
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-def test_latent_images_fit_pictures_and_x4_crops_fit_images(profile):
-    smallest = profile.train_side or profile.train_min_side or 512
-    assert profile.size <= profile.latent_size and (profile.name == "paper" or profile.latent_size <= smallest)
-    assert all(recipe.patch <= profile.size and recipe.patch % 4 == 0 for recipe in profile.recipes_x4.values())
+    study.plan = replace(study.plan, perceptual="alex")
+    distance = Work(study.store, "cpu").opened(inverting(study, "published")["perceptual"])
+    image = torch.zeros(1, 3, 64, 64)
+    assert float(distance(image, image).detach()) == 0
