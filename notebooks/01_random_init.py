@@ -156,9 +156,9 @@ shown.zoom(["EDSR"])
 #
 # One setting that the paper does not print decides everything: the learning rate of the images. The gradient of one pixel is
 # tiny, and grows smaller with the image. A rate that suits a 32 px classifier (DC uses 0.1 in units of standard
-# deviations, about 0.03 here) hardly moves these images.
-# What a rate means depends on the distance, too: DC's is a sum over all output channels, the one that the paper prints is a
-# single cosine, with much smaller gradients. One seed:
+# deviations, about 0.03 here) hardly moves these images. What a rate means depends on the distance, too: DC's is a sum over all
+# output channels; the one that the paper prints is a single cosine, `Matching(distance="cosine")`, with much smaller gradients.
+# One seed:
 
 # %%
 one = dietz.PAPER.open("dietz_t1", profile=profile, seeds=1, data=data)

@@ -105,7 +105,7 @@ def image_rows(rows: Mapping[str, Tensor | Sequence[Tensor]], names: Sequence[st
     figure, axes = _axes(len(rows), columns, min(1.45, _WIDEST / columns), 1.12)
     for index, (title, images) in enumerate(rows.items()):
         for axis, image, name in zip(axes[index], images, names, strict=False):
-            _draw(axis, image, "" if index else name, wrap=19)
+            _draw(axis, image, "" if index else name, wrap=20)
         _row_label(axes[index, 0], title)
     return figure
 
