@@ -22,7 +22,14 @@
 # fine-tuned? The table has neither, nor bicubic.
 
 # %%
+from srdistill.papers import labelfree
+from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
+from srdistill.study.costs import cost_figure, costs
+from srdistill.study.figures import distance_curves, image_rows
+from srdistill.study.measures import detail_table, histories, losses_table
+from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.published import printed_table
+from srdistill.study.rows import ORIGINAL
 
 printed_table("labelfree_t1")
 
@@ -32,10 +39,6 @@ printed_table("labelfree_t1")
 # pictures, while networks trained against a discriminator score below EDSR as a rule.
 
 # %% tags=["nbval-check-output"]
-from srdistill.papers import labelfree
-from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
-from srdistill.study.rows import ORIGINAL
-
 printed = labelfree.printed("labelfree_t1").set_index(["row", "network", "metric"]).value
 for student in ("RealSR", "Real-ESRGAN"):
     for metric in ("ssim", "lpips"):
@@ -52,8 +55,6 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe, rows_table
-
 study = labelfree.PAPER.open("labelfree_t1", profile=profile, seeds=seeds, data=data)
 rows = study.rows()
 describe(study)
@@ -88,7 +89,7 @@ print(f"{len(pool)} patches of {pool.size} px in {pool.classes} pseudo-classes; 
       f"{study.open(tuning).name}, on codes of {study.open(labelfree.prior(study)).name}")  # fmt: skip
 
 # %%
-labelfree.losses_table(study.entry(tuning).value["history"])
+losses_table(study.entry(tuning).value["history"])
 
 # %% [markdown]
 # ## The baseline: GSDD
@@ -103,14 +104,8 @@ labelfree.losses_table(study.entry(tuning).value["history"])
 rows_table(rows)
 
 # %%
-from srdistill.study.figures import distance_curves, image_rows
-from srdistill.study.save import saved
-
-histories = {
-    f"{count} images": [study.make_set(rows[f"GSDD, {count}"], seed).history["distance"] for seed in study.seeds]
-    for count in study.plan.counts
-}
-saved(study, distance_curves(histories, ylabel="distance of features"), "gsdd")
+curves = histories(study, (rows[f"GSDD, {count}"] for count in study.plan.counts))
+saved(study, distance_curves(curves, ylabel="distance of features"), "gsdd")
 
 # %% [markdown]
 # ## What comes out (the paper's figure 3)
@@ -133,7 +128,7 @@ saved(study, image_rows(columns, [f"class {k}" for k in range(pool.classes)]), "
 # more detail:
 
 # %%
-labelfree.detail_table({"all selected patches": pool.images()} | sets)
+detail_table({"all selected patches": pool.images()} | sets, scale=4)
 
 # %% [markdown]
 # ## The run
@@ -153,8 +148,6 @@ print(results)
 # column of its own.
 
 # %%
-from srdistill.study.presentation import Presentation
-
 shown = Presentation(study, rows, results)
 shown.table()
 
@@ -190,8 +183,6 @@ shown.zoom(students, [ORIGINAL, f"GSDD, {largest}", f"{DISTILLED}, {largest}"], 
 # Seconds are those of seed 0, of work that is done once more while nothing else runs.
 
 # %%
-from srdistill.study.costs import cost_figure, costs
-
 compared = (ORIGINAL, f"{DISTILLED}, {largest}", f"GSDD, {largest}", f"{RANDOM}, {last}")
 seconds = costs(study, {label: rows[label] for label in compared}, students[0]).rename({ORIGINAL: "all pictures"})
 saved(study, cost_figure(seconds), "cost")
@@ -203,8 +194,6 @@ seconds.round(1).assign(total=seconds.sum(axis=1).round(1))
 # ## The claims, checked
 
 # %%
-from srdistill.study.claims import Question
-
 superior = "our method achieves superior performance without depending on pre-trained SR models or class labels"
 positive = "a positive relationship between the size of the distilled dataset and SR accuracy"
 ssim = {"metric": "ssim", "unit": "SSIM"}

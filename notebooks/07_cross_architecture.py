@@ -21,7 +21,16 @@
 # random crops beside it, no one can tell how much of the way the distilled set goes.
 
 # %%
+import pandas as pd
+
+from srdistill.networks import build_network, count_parameters
+from srdistill.papers import labelfree
+from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
+from srdistill.study.figures import image_rows
+from srdistill.study.metrics import GAIN
+from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.published import printed_table
+from srdistill.study.rows import ORIGINAL
 
 printed_table("labelfree_t2")
 
@@ -29,10 +38,6 @@ printed_table("labelfree_t2")
 # The headline is SRFormer's. The same 70 images cost the other three more:
 
 # %% tags=["nbval-check-output"]
-from srdistill.papers import labelfree
-from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
-from srdistill.study.rows import ORIGINAL
-
 printed = labelfree.printed("labelfree_t2").set_index(["row", "network", "metric"]).value
 for student in ("EDSR", "RCAN", "SRFormer", "HiT-SR"):
     drop = printed[ORIGINAL, student, "psnr"] - printed[f"{DISTILLED}, 70", student, "psnr"]
@@ -49,8 +54,6 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe, rows_table
-
 study = labelfree.PAPER.open("labelfree_t2", profile=profile, seeds=seeds, data=data)
 rows = study.rows()
 describe(study)
@@ -59,8 +62,6 @@ describe(study)
 # How far apart are the two units on our own test pictures, for plain bicubic?
 
 # %%
-import pandas as pd
-
 bicubic = {name: pd.DataFrame(found)[["psnr", "psnr_y", "ssim", "ssim_y"]].mean() for name, found in study.bicubic().items()}
 pd.DataFrame(bicubic).T.assign(gap_dB=lambda t: t.psnr_y - t.psnr, gap_SSIM=lambda t: t.ssim_y - t.ssim).round(3)
 
@@ -70,8 +71,6 @@ pd.DataFrame(bicubic).T.assign(gap_dB=lambda t: t.psnr_y - t.psnr, gap_SSIM=lamb
 # Four networks, from random weights in every row:
 
 # %%
-from srdistill.networks import build_network, count_parameters
-
 sizes = {}
 for name, settings in study.plan.networks.items():
     network = build_network(scale=4, seed=0, **({"architecture": name} | settings))
@@ -90,10 +89,7 @@ pd.DataFrame(sizes).T
 rows_table(rows)
 
 # %%
-from srdistill.study.figures import image_rows
-from srdistill.study.save import saved
-
-sets = {label.replace(", ", ",\n"): made.images for label, made in study.sets(rows.values()).items()}
+sets = {label: made.images for label, made in study.sets(rows.values()).items()}
 saved(study, image_rows(sets, [""] * 7), "sets")
 
 # %% [markdown]
@@ -109,8 +105,6 @@ print(results)
 # PSNR and SSIM of the three colours, and of luma alone (-Y).
 
 # %%
-from srdistill.study.presentation import Presentation
-
 shown = Presentation(study, rows, results)
 shown.table()
 
@@ -129,8 +123,6 @@ shown.plot("psnr")
 # How far does a set go from bicubic (0 %) to full data (100 %)? The printed table has no bicubic to measure this from.
 
 # %%
-from srdistill.study.metrics import GAIN
-
 shown.plot(GAIN)
 
 # %%
@@ -146,8 +138,6 @@ shown.zoom(students, [ORIGINAL, f"{DISTILLED}, {largest}", f"{RANDOM}, {last}"])
 # less than 0.35. The printed difference is that of 70 images.
 
 # %%
-from srdistill.study.claims import Question
-
 drop = ("when we train a baseline Transformer model for SR with only 0.68% of the original dataset, "
         "the performance drop is just 0.3 dB")  # fmt: skip
 strong = "our method maintains strong performance across these architectures"

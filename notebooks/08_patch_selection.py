@@ -22,6 +22,12 @@
 # give?
 
 # %%
+from srdistill.images.patch_scores import score_windows
+from srdistill.papers import labelfree
+from srdistill.papers.labelfree import DISTILLED, RANDOM, SELECTED, UNTUNED
+from srdistill.study.figures import image_rows, selection_figure
+from srdistill.study.measures import detail_table, losses_table
+from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.published import printed_table
 
 printed_table("labelfree_t3")
@@ -30,9 +36,6 @@ printed_table("labelfree_t3")
 # The two sentences in the paper's own numbers. LPIPS is better when lower:
 
 # %% tags=["nbval-check-output"]
-from srdistill.papers import labelfree
-from srdistill.papers.labelfree import DISTILLED, RANDOM, SELECTED, UNTUNED
-
 printed = labelfree.printed("labelfree_t3").set_index(["row", "metric"]).value
 for count in (140, 280, 420):
     for metric in ("ssim", "lpips"):
@@ -51,8 +54,6 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe, rows_table
-
 study = labelfree.PAPER.open("labelfree_t3", profile=profile, seeds=seeds, data=data)
 rows = study.rows()
 describe(study)
@@ -65,10 +66,6 @@ describe(study)
 # threshold is 23 dB, the median on its pictures; a profile may take a quantile instead.
 
 # %%
-from srdistill.images.patch_scores import score_windows
-from srdistill.study.figures import image_rows, selection_figure
-from srdistill.study.save import saved
-
 pool = study.open(labelfree.patches(study))
 _, every_score = score_windows(study.train, study.plan.size, study.plan.selection.stride)
 saved(study, selection_figure(every_score, pool.settings["limit"]), "scores")
@@ -102,18 +99,17 @@ rows_table(rows)
 # %%
 first = list(rows)[:5]  # of the smallest sets
 sets = {label: made.images for label, made in study.sets(rows[label] for label in first).items()}
-figure = image_rows({label.rsplit(",", 1)[0].replace(", ", ",\n"): images for label, images in sets.items()}, [""] * 7)
-saved(study, figure, "sets")
+saved(study, image_rows(sets, [""] * 7), "sets")
 
 # %% [markdown]
 # How much detail do they have, by the measure that selected the patches? And the terms of the fine-tuning, at its beginning
 # and at its end:
 
 # %%
-labelfree.detail_table(sets)
+detail_table(sets, scale=4)
 
 # %%
-labelfree.losses_table(study.entry(labelfree.fine_tuned(study, seed=0)).value["history"])
+losses_table(study.entry(labelfree.fine_tuned(study, seed=0)).value["history"])
 
 # %% [markdown]
 # ## The run
@@ -128,8 +124,6 @@ print(results)
 # Printed rows that this profile does not reach keep their place.
 
 # %%
-from srdistill.study.presentation import Presentation
-
 shown = Presentation(study, rows, results)
 shown.table()
 
@@ -157,8 +151,6 @@ shown.zoom([student], first, pictures=(0, -1))
 # Where a profile has fewer images than the smallest printed set, the printed difference is that of 140.
 
 # %%
-from srdistill.study.claims import Question
-
 filtering = "the PSNR-threshold filtering approach consistently outperforms naive random selection across all dataset sizes"
 complete = "our complete distillation framework achieves higher SSIM scores across all compression ratios"
 pairs = (

@@ -23,6 +23,16 @@
 # row is missing in every table of this kind.
 
 # %%
+from dataclasses import replace
+
+import pandas as pd
+import torch
+
+from srdistill.diffusion.engine import interpolated
+from srdistill.images.pictures import to_uint8
+from srdistill.papers import coreset
+from srdistill.papers.coreset import OURS, RANDOM, RDED, SELECTED, SRE2L
+from srdistill.study.presentation import Presentation, Question, describe, saved
 from srdistill.study.published import printed_table
 
 printed_table("coreset_t1")
@@ -34,9 +44,6 @@ printed_table("coreset_t2")
 # *"Superior or on par"*: in the paper's own numbers, the method is behind RDED in these places.
 
 # %% tags=["nbval-check-output"]
-from srdistill.papers import coreset
-from srdistill.papers.coreset import OURS, RANDOM, RDED, SELECTED, SRE2L
-
 for table in ("coreset_t1", "coreset_t2"):
     lines = coreset.printed(table).dropna(subset="value").set_index(["row", "network", "testset"]).value
     for (row, network, testset), value in lines.items():
@@ -51,8 +58,6 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own pictures, train/<class> and val/<class> inside; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe
-
 study, low = (coreset.PAPER.open(table, profile=profile, seeds=seeds, data=data) for table in ("coreset_t1", "coreset_t2"))
 rows, low_rows = study.rows(), low.rows()
 describe(study)
@@ -62,8 +67,6 @@ describe(study)
 # training and for testing come from different cells of a grid, so that they share no pixel.
 
 # %%
-import torch
-
 train, test = study.dataset.train, study.dataset.test
 examples = {"train": train, "test": test}
 coreset.class_columns(train.classes, {
@@ -95,8 +98,6 @@ for one in (study, low):
 # The coreset of one picture per class (the paper's figure 2), and random patches of the same budget. A column is a class.
 
 # %%
-from srdistill.study.save import saved
-
 ranks = {
     f"{name.split()[0].lower()} {rank + 1}": images for name in (SELECTED, RANDOM)
     for rank, images in enumerate(coreset.ranked(study.make_set(rows[f"{name}, IPC 1"]))[:4])
@@ -112,11 +113,6 @@ saved(study, coreset.class_columns(train.classes, ranks), "coreset")
 # Below, the first patch of each class: enlarged, and in three epochs.
 
 # %%
-from dataclasses import replace
-
-from srdistill.diffusion.engine import interpolated
-from srdistill.images.pictures import to_uint8
-
 ours = rows[f"{OURS}, IPC 1"]
 asked = study.source(ours, seed=0)
 # As in training, but without the student's augmentation.
@@ -131,8 +127,6 @@ saved(study, coreset.class_columns(train.classes, stages), "expanded")
 # in batches of 64 and of 5, and how far the teacher's labels drift:
 
 # %%
-import pandas as pd
-
 teacher = study.open(study.teacher(study.dataset.name, study.networks[0]))
 small_batches = study.open(replace(plain, settings={**plain.settings, "batch": 5}))
 drift = coreset.label_drift(teacher, source(0)[0], small_batches(0)[0], classes=len(train.classes), device=study.device)
@@ -159,8 +153,6 @@ print(f"{train.size} px: {results}\n{low.dataset.train.size} px: {low_results}")
 # Top-1 accuracy in percent after the last epoch. Printed systems that have no runnable counterpart here keep their rows.
 
 # %%
-from srdistill.study.presentation import Presentation
-
 shown, low_shown = Presentation(study, rows, results), Presentation(low, low_rows, low_results)
 shown.table()
 
@@ -185,8 +177,6 @@ low_shown.plot("accuracy")
 # ## The claims, checked
 
 # %%
-from srdistill.study.claims import Question
-
 superior = "our approach is either superior or on par with the baselines"
 against = (
     ("rded", RDED, "RDED", superior),

@@ -21,7 +21,16 @@
 # more pictures. The paper counts patches only.
 
 # %%
+import pandas as pd
+
+from srdistill.diffusion.engine import expand, interpolated
+from srdistill.diffusion.schedule import denoising_steps, distinct_settings
+from srdistill.images.pictures import to_uint8
+from srdistill.papers import coreset
+from srdistill.papers.coreset import RANDOM, RDED, SELECTED
+from srdistill.study.presentation import Presentation, Question, describe, saved
 from srdistill.study.published import printed_table
+from srdistill.training.teacher_logits import teacher_logits
 
 printed_table("coreset_t4")
 
@@ -33,9 +42,6 @@ printed_table("coreset_t3")
 # patch to start from.
 
 # %% tags=["nbval-check-output"]
-from srdistill.papers import coreset
-from srdistill.papers.coreset import RANDOM, RDED, SELECTED
-
 printed = coreset.printed("coreset_t4").set_index(["row", "testset"]).value
 for row in dict.fromkeys(row for row, _ in printed.index):
     gains = [f"{testset} {printed[row, testset] - printed[RDED, testset]:+.1f}" for testset in ("imagewoof", "imagenette")]
@@ -47,10 +53,8 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own pictures, train/<class> and val/<class> inside; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe
-
 study, sizes = (coreset.PAPER.open(table, profile=profile, seeds=seeds, data=data) for table in ("coreset_t4", "coreset_t3"))
-rows, finer = study.rows(), sizes.rows()
+rows = study.rows()
 describe(study)
 
 # %% [markdown]
@@ -62,8 +66,6 @@ describe(study)
 # below 0.2 nothing would happen.
 
 # %% tags=["nbval-check-output"]
-from srdistill.diffusion.schedule import denoising_steps, distinct_settings
-
 for setting in distinct_settings(5):
     print(f"rho from {setting.rho:.1f}: {setting.steps} steps from time {setting.time}, "
           f"{100 * setting.abar:.1f} % of the signal's energy left")  # fmt: skip
@@ -73,10 +75,6 @@ print("steps at rho 0.4 and 0.5:", denoising_steps(5, 0.4), denoising_steps(5, 0
 # What $\rho$ does to a patch (the paper's figure 4): a patch of each class enlarged, then expanded from one seed.
 
 # %%
-from srdistill.diffusion.engine import expand, interpolated
-from srdistill.images.pictures import to_uint8
-from srdistill.study.save import saved
-
 train, engine = study.dataset.train, study.open(coreset.engine(study, study.dataset.name))
 selected = f"{SELECTED}, enlarged"
 patches = study.make_set(rows[selected])
@@ -98,10 +96,6 @@ saved(study, coreset.class_columns(train.classes, of_each_class), "rho")
 # patch's class:
 
 # %%
-import pandas as pd
-
-from srdistill.training.teacher_logits import teacher_logits
-
 teacher = study.open(study.teacher(study.dataset.name, study.networks[0]))
 kept = {}
 for name, images in at_every_rho(patches.images, patches.labels).items():
@@ -121,8 +115,6 @@ results = study.run(rows)
 print(results)
 
 # %%
-from srdistill.study.presentation import Presentation
-
 shown = Presentation(study, rows, results)
 shown.table()
 
@@ -133,9 +125,10 @@ shown.plot("accuracy")
 # ## The size of patches (table 3 and figure 5)
 #
 # The same pixels cut finer: $r^2$ patches of $1/r$ of the side for each picture. An epoch then has $r^2$ times as many
-# pictures to make, to label and to train on.
+# pictures to make, to label and to train on. As seconds are part of this table, its students are trained one at a time.
 
 # %%
+finer = sizes.rows()
 finer_results = sizes.run(finer)
 print(finer_results)
 
@@ -163,8 +156,6 @@ coreset.storage_table(sizes, list(finer.values()), finer_shown.scores)
 # ## The claims, checked
 
 # %%
-from srdistill.study.claims import Question
-
 best = "the best performance is achieved when super-resolution, augmentation, and latent mixup are incorporated during training"
 shared = {"metric": "accuracy", "unit": "points", "printed_network": "ResNet-18"}
 text, superres, aug, mixup = coreset.PRINTED_PARTS.values()
