@@ -22,10 +22,24 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe
-from srdistill.study.study import Study
+from dataclasses import replace
 
-study = Study("protocol", profile=profile, seeds=seeds, data=data)
+import pandas as pd
+
+from srdistill.images.collections import CollectionError, load_collection
+from srdistill.images.convention import bicubic, low_resolution, mod_crop
+from srdistill.images.metrics import psnr, ssim
+from srdistill.images.pictures import to_float, to_uint8
+from srdistill.images.resize import upscale
+from srdistill.networks import EDSR, SRCNN, VDSR, count_parameters
+from srdistill.papers import dietz
+from srdistill.study.figures import pair_figure, weights_figure
+from srdistill.study.presentation import describe
+from srdistill.study.published import published
+from srdistill.study.save import save_frame, saved
+from srdistill.training.evaluate import collapsed
+
+study = dietz.PAPER.open("protocol", profile=profile, seeds=seeds, data=data)
 describe(study)
 
 # %% [markdown]
@@ -40,17 +54,8 @@ describe(study)
 # 6. PSNR over all of RGB; SSIM with an 11 × 11 Gaussian window ($\sigma = 1.5$) on the valid region, per channel.
 
 # %%
-from srdistill.images.convention import bicubic, low_resolution, mod_crop
-from srdistill.images.pictures import to_float, to_uint8
-from srdistill.study.figures import pair_figure
-from srdistill.study.save import save_figure
-
-hr = mod_crop(next(iter(study.tests.values())).images[0])
-lr = low_resolution(hr, 2)
-enlarged = to_uint8(bicubic(to_float(lr)[None], 2))[0]
-figure = pair_figure(hr, lr, enlarged, window=(hr.shape[1] // 4, hr.shape[2] // 4, hr.shape[1] // 4))
-save_figure(study, figure, "pair")
-figure
+first = next(iter(study.tests.values())).images[0]
+saved(study, pair_figure(first, window=(1 / 4, 1 / 4, 1 / 4)), "pair")
 
 # %% [markdown]
 # Antialiased resizing is a matrix product along each axis, $y = A_h\, x\, A_w^\top$. That is fast, it is differentiable (the
@@ -58,18 +63,7 @@ figure
 # weights that a single LR pixel gives to the HR pixels around it.
 
 # %%
-import matplotlib.pyplot as plt
-
-from srdistill.images.resize import bicubic_matrix
-
-figure, axis = plt.subplots(figsize=(6, 2.4), layout="constrained")
-for scale in (2, 4):
-    weights = bicubic_matrix(96, 96 // scale)[48 // scale]
-    axis.plot(range(96), weights, marker="o", markersize=3, label=f"×{scale}")
-axis.set(xlim=(32, 66), xlabel="HR pixel", ylabel="weight")
-axis.legend(frameon=False)
-plt.close(figure)
-figure
+weights_figure(scales=(2, 4))
 
 # %% [markdown]
 # ## One baseline, many numbers
@@ -78,12 +72,6 @@ figure
 # out; nothing is downloaded here.
 
 # %%
-import pandas as pd
-
-from srdistill.images.collections import CollectionError, load_collection
-from srdistill.images.metrics import psnr, ssim
-from srdistill.images.resize import upscale
-
 CONVENTIONS = {
     "ours and the paper's: MATLAB down, torch up, mod 12, RGB, shaved": {},
     "without shaving": {"shave": 0},
@@ -95,30 +83,22 @@ CONVENTIONS = {
 }
 
 
-def baseline(pictures, up=bicubic, shave=2, luma=False, multiple=12):
-    """Mean PSNR and SSIM of bicubic enlargement by two."""
-    scores = []
-    for image in pictures.images:
-        truth = mod_crop(image, multiple)[None]
-        result = to_uint8(up(to_float(low_resolution(truth, 2)), 2))
-        scores.append((float(psnr(result, truth, shave, luma)), float(ssim(result, truth, shave, luma))))
-    return [sum(column) / len(scores) for column in zip(*scores, strict=True)]
+def baseline(image, up=bicubic, shave=2, luma=False, multiple=12):
+    """PSNR and SSIM of bicubic enlargement by two."""
+    truth = mod_crop(image, multiple)[None]
+    result = to_uint8(up(to_float(low_resolution(truth, 2)), 2))
+    return float(psnr(result, truth, shave, luma)), float(ssim(result, truth, shave, luma))
 
 
-at_hand = {}
-for name in ("photos", "set5", "set14"):
+conventions = pd.DataFrame({"convention": list(CONVENTIONS)})
+for name, side in {"photos": study.plan.tests[0].side or 252, "set5": 0, "set14": 0}.items():
     try:
-        pictures = load_collection(name, "test", download=False)
-        at_hand[name] = pictures if name != "photos" else pictures.center_crop(study.profile.tests[0].side or 252)
+        found = load_collection(name, "test", download=False)
+        images = (found.center_crop(side) if side else found).images
+        scores = [pd.DataFrame([baseline(image, **how) for image in images]).mean() for how in CONVENTIONS.values()]
+        conventions[[f"{name} PSNR", f"{name} SSIM"]] = scores
     except CollectionError as error:
         print(str(error).split(";")[0])
-conventions = pd.DataFrame(
-    {
-        "convention": name,
-        **{f"{s} {m}": v for s, p in at_hand.items() for m, v in zip(("PSNR", "SSIM"), baseline(p, **how), strict=True)},
-    }
-    for name, how in CONVENTIONS.items()
-)
 conventions.style.format(precision=4).hide()
 
 # %% [markdown]
@@ -128,12 +108,9 @@ conventions.style.format(precision=4).hide()
 # these sets that are at hand are measured above). The paper prints for VDSR trained on all of DIV2K:
 
 # %% tags=["nbval-check-output"]
-from srdistill.study.published import published
-
-for table in ("dietz_t1", "dietz_t2", "dietz_t3", "dietz_t4"):
-    printed = published(table).query("network == 'VDSR' and metric in ('psnr', 'ssim') and testset != 'div2k'")
-    for row, part in printed.groupby("row", sort=False):
-        print(f"{table} {row:28}", *(f"{value:8.4f}" for value in part.value))
+printed = pd.concat([published(f"dietz_t{n}").assign(table=n) for n in (1, 2, 3, 4)])
+vdsr = printed.query("network == 'VDSR' and metric in ('psnr', 'ssim') and testset != 'div2k'")
+vdsr.set_index(["table", "row", "testset", "metric"]).value.unstack(["testset", "metric"], sort=False)
 
 # %% [markdown]
 # Wherever it reads 32.06, every digit is bicubic's. Those networks learned nothing: the residual branch gives zero, and what
@@ -144,29 +121,14 @@ for table in ("dietz_t1", "dietz_t2", "dietz_t3", "dietz_t4"):
 # flagged as *collapsed*. To see the guard work, a VDSR is trained at a learning rate of practically zero:
 
 # %%
-from dataclasses import replace
-
-from srdistill.networks import build_network
-from srdistill.training.evaluate import collapsed, evaluate
-from srdistill.training.sr import train
-
-recipe, sizes = study.profile.recipes["VDSR"], study.profile.networks["VDSR"]
-testset, pictures = next(iter(study.tests.items()))
-
-
-def mean_psnr(network) -> float:
-    """Mean PSNR on the first test set."""
-    scores = evaluate(network, pictures, 2, device=study.device)
-    return sum(score["psnr"] for score in scores) / len(scores)
-
-
-reference = mean_psnr(None)
-for lr_of_adam in (1e-12, recipe.lr):
-    network, _ = train(build_network("VDSR", 2, 0, **sizes), study.train.images, replace(recipe, lr=lr_of_adam),
-                       scale=2, seed=0, device=study.device)  # fmt: skip
-    value = mean_psnr(network)
-    flag = "collapsed" if collapsed({testset: value}, {testset: reference}) else "trained"
-    print(f"lr {lr_of_adam:g}: {value:.3f} dB, bicubic {reference:.3f} dB: {flag}")
+usual = study.student(study.row("Baseline (original)"), "VDSR", seed=0)
+stuck = replace(usual, settings=usual.settings | {"recipe": replace(usual.settings["recipe"], lr=1e-12)})
+means = {}
+for name, task in {"bicubic": None, "learning rate 1e-12": stuck, "usual learning rate": usual}.items():
+    scores = study.entry(study.scoring(task)).value["scores"]
+    means[name] = {testset: pd.DataFrame(lines).psnr.mean() for testset, lines in scores.items()}
+flags = {name: collapsed(found, means["bicubic"]) for name, found in means.items()}
+pd.DataFrame(means).T.add_suffix(", PSNR in dB").round(3).assign(collapsed=flags).drop("bicubic")
 
 # %% [markdown]
 # ## The networks
@@ -174,16 +136,9 @@ for lr_of_adam in (1e-12, recipe.lr):
 # Parameter counts say whether an architecture is the published one.
 
 # %% tags=["nbval-check-output"]
-from srdistill.networks import EDSR, SRCNN, VDSR, count_parameters
-
-for name, network in {
-    "SRCNN 9-5-5": SRCNN(),
-    "SRCNN 9-1-5": SRCNN(kernels=(9, 1, 5)),
-    "VDSR": VDSR(),
-    "EDSR-baseline x2": EDSR(2),
-    "EDSR-baseline x4": EDSR(4),
-}.items():
-    print(f"{name:18}{count_parameters(network):>10,}")
+networks = {"SRCNN 9-5-5": SRCNN(), "SRCNN 9-1-5": SRCNN(kernels=(9, 1, 5)), "VDSR": VDSR(), "EDSR-baseline x2": EDSR(2),
+            "EDSR-baseline x4": EDSR(4)}  # fmt: skip
+pd.Series({name: f"{count_parameters(network):,}" for name, network in networks.items()}, name="parameters").to_frame()
 
 # %% [markdown]
 # ## What are 91.12 % a reduction of?
@@ -192,8 +147,7 @@ for name, network in {
 # pictures of 2.79 megapixels on average. No count and no pixel ratio of the 192 px images comes near:
 
 # %% tags=["nbval-check-output"]
-pictures_count, sub_images, mean_pixels = 800, 32_592, 2_793_250
-archive_bytes = 3_530_603_713  # DIV2K_train_HR.zip
+sub_images, mean_pixels, archive_bytes = 32_592, 2_793_250, 3_530_603_713  # the archive is DIV2K_train_HR.zip
 readings = {
     "images: 800 of 32,592 sub-images": 800 / sub_images,
     "pixels: 800 x 192^2 of all sub-images": 192**2 * 800 / (sub_images * 480**2),
@@ -203,8 +157,8 @@ readings = {
     "float32 bytes of 800 x 192^2 of the archive": 192**2 * 3 * 4 * 800 / archive_bytes,
     "PNG bytes of 800 x 512^2 at 392 kB each of the archive": 392_000 * 800 / archive_bytes,
 }
-for name, share in readings.items():
-    print(f"{name:56}{100 * share:7.2f} %   reduction {100 * (1 - share):6.2f} %")
+sizes = pd.DataFrame({"reading": readings.keys(), "size %": [round(100 * share, 2) for share in readings.values()]})
+sizes.assign(**{"reduction %": (100 - sizes["size %"]).round(2)}).set_index("reading")
 
 # %% [markdown]
 # The last line, or the pixel ratio of the 512 px latent set, are the likely meanings: **file sizes or pixels of images that
@@ -220,13 +174,11 @@ for name, share in readings.items():
 # From the paper's printed numbers (Set5, ×2; VDSR left out, since its full data equals bicubic):
 
 # %% tags=["nbval-check-output"]
-printed = pd.concat([published(f"dietz_t{n}") for n in (1, 2, 3, 4)]).query("metric == 'psnr' and testset == 'set5'")
-printed = printed.drop_duplicates(["row", "network", "value"])
-full = printed[printed.row == "Baseline (original)"].set_index("network").value
-for line in printed.itertuples():
-    if line.network != "VDSR" and line.row != "Baseline (original)":
-        gain = 100 * (line.value - 32.0620) / (full[line.network] - 32.0620)
-        print(f"{line.row:28}{line.network:6}{line.value:8.2f} dB {gain:8.1f} %")
+on_set5 = printed.query("metric == 'psnr' and testset == 'set5' and network != 'VDSR'")
+on_set5 = on_set5.drop_duplicates(["row", "network", "value"]).set_index(["table", "row", "network"]).value.unstack(sort=False)
+full = on_set5.loc[1, "Baseline (original)"]
+gain = (100 * (on_set5 - 32.0620) / (full - 32.0620)).round(1)
+on_set5.add_suffix(", dB").join(gain.add_suffix(", gain %"))
 
 # %% [markdown]
 # ## What the profile changes
@@ -234,8 +186,7 @@ for line in printed.itertuples():
 # Every table lists how its run differs from the paper's own settings. For this run:
 
 # %%
-for line in study.profile.deviations():
-    print("-", line)
+print(*(f"- {line}" for line in study.plan.deviations()), sep="\n")
 
 # %% [markdown]
 # ## What we saw
@@ -246,8 +197,5 @@ for line in study.profile.deviations():
 # * No distilled set of the paper recovers as much of the gain at ×2 as 800 downscaled, undistilled pictures do.
 
 # %%
-from srdistill.study.save import save_frame
-
-sizes = pd.DataFrame({"reading": name, "size %": round(100 * share, 2)} for name, share in readings.items())
 save_frame(study, conventions.round(4), "protocol_bicubic", "Bicubic ×2 under different conventions")
 save_frame(study, sizes, "protocol_sizes", "What 8.88 % of DIV2K can mean")

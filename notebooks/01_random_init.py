@@ -22,20 +22,24 @@
 # distillation that makes it bad? Here is the printed table; below, it is made again with the missing rows.
 
 # %%
-from srdistill.study.published import printed_table
+import pandas as pd
+
+from srdistill.images.subimages import extract_sub_images
+from srdistill.papers import dietz
+from srdistill.study.figures import distance_curves, evolution, image_rows, pair_figure, sub_image_figure
+from srdistill.study.measures import histories, levels_moved, pixel_range
+from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.published import printed_table, published
 
 printed_table("dietz_t1")
 
 # %% [markdown]
-# What the paper's sentence rests on: the drop from full data to the distilled noise, in its own numbers.
+# What the paper's sentence rests on: the drop from full data to the distilled noise in dB, in its own numbers (Set5).
 
 # %% tags=["nbval-check-output"]
-from srdistill.study.published import published
-
-printed = published("dietz_t1").query("metric == 'psnr' and testset == 'set5'").set_index(["row", "network"]).value
-for network in ("SRCNN", "VDSR", "EDSR"):
-    drops = [printed["Baseline (original)", network] - printed[f"Syn. IPC={ipc}", network] for ipc in (1, 10)]
-    print(f"{network:6} IPC=1 {drops[0]:6.2f} dB   IPC=10 {drops[1]:6.2f} dB below full data (Set5)")
+printed = published("dietz_t1").query("metric == 'psnr' and testset == 'set5'")
+psnr = printed.set_index(["row", "network"]).value.unstack(sort=False)
+(psnr.loc["Baseline (original)"] - psnr.loc[["Syn. IPC=1", "Syn. IPC=10"]]).round(2)
 
 # %% [markdown]
 # The three VDSR numbers of the baseline are those of plain bicubic enlargement, digit for digit (see `00_protocol`): that
@@ -47,10 +51,7 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe
-from srdistill.study.study import ORIGINAL, Study
-
-study = Study("dietz_t1", profile=profile, seeds=seeds, data=data)
+study = dietz.PAPER.open("dietz_t1", profile=profile, seeds=seeds, data=data)
 describe(study)
 
 # %% [markdown]
@@ -61,25 +62,12 @@ describe(study)
 # bicubic downscaling whenever a pair is needed.
 
 # %%
-from srdistill.images.convention import bicubic, low_resolution, mod_crop
-from srdistill.images.pictures import to_float, to_uint8
-from srdistill.study.figures import pair_figure
-
-hr = mod_crop(study.train.images[0])
-lr = low_resolution(hr, 2)
-enlarged = to_uint8(bicubic(to_float(lr)[None], 2))[0]
-pair_figure(hr, lr, enlarged, window=(hr.shape[1] // 8, hr.shape[2] // 3, min(hr.shape[1:]) // 4))
+pair_figure(study.train.images[0], window=(1 / 8, 1 / 3, 1 / 4))
 
 # %%
-from srdistill.images.subimages import extract_sub_images
-from srdistill.study.figures import sub_image_figure
-from srdistill.study.save import save_figure
-
-windows = extract_sub_images(study.train, study.profile.crop, study.profile.step)
+windows = extract_sub_images(study.train, study.plan.matching.crop, study.plan.matching.step)
 print(f"{len(windows)} sub-images of {windows.crop} px from {len(study.train)} pictures")
-figure = sub_image_figure(windows, label=0)
-save_figure(study, figure, "sub_images")
-figure
+saved(study, sub_image_figure(windows, label=0), "sub_images")
 
 # %% [markdown]
 # ## The method
@@ -91,72 +79,43 @@ figure
 # {\lVert g^T_{c,l,o} \rVert \, \lVert g^S_{c,l,o} \rVert} \Big) $$
 #
 # where $l$ runs over the layers and $o$ over the output channels of a layer. This is the distance of DC's code; the paper
-# prints one cosine over everything, which is `distance="cosine"` here. Biases count nothing.
+# prints one cosine over everything, which is `Matching(distance="cosine")` here. Biases count nothing.
 #
 # With IPC = 1, DC never trains the network between two comparisons: it matches gradients **at random initialisation only**.
 # The rows below do so too.
 #
 # Three things are ours. Images stay in $[0, 1]$. The learning rate $\eta$ is in those units. The same flip is applied to real
 # and synthetic images of an iteration.
+#
+# The rows of the table, printed ones and ours. (They are defined in `lib/srdistill/papers/dietz/tables.py`.)
 
 # %%
-from srdistill.papers.dietz.gradient_matching import gradient_matching
-from srdistill.sets.noise import noise
-from srdistill.sets.random_crops import random_crops
-
-rows = [
-    study.row(ORIGINAL),
-    study.row("Noise, IPC=1, undistilled", noise, ipc=1),
-    study.row("Syn. IPC=1", gradient_matching, **study.matching(1, start="noise")),
-    study.row("Noise, IPC=10, undistilled", noise, ipc=10),
-    study.row("Syn. IPC=10", gradient_matching, **study.matching(10, start="noise")),
-    study.row("Random real crops, IPC=1", random_crops, ipc=1),
-]
-before, after = (study.make_set(rows[index], seed=0) for index in (1, 2))
+rows = study.rows()
+rows_table(rows)
 
 # %% [markdown]
 # Here is the first image of each picture, as noise and after distillation.
 
 # %%
-from srdistill.study.figures import image_rows
-
-figure = image_rows({"noise": before.images, "distilled": after.images}, before.names)
-save_figure(study, figure, "before_after")
-figure
+sets = study.sets(rows.values())
+before, after = sets["Noise, IPC=1, undistilled"], sets["Syn. IPC=1"]
+saved(study, image_rows({"noise": before.images, "distilled": after.images}, before.names), "before_after")
 
 # %%
-from srdistill.study.figures import distance_curves, evolution
-
-figure = evolution({"from noise": after.snapshots})
-save_figure(study, figure, "evolution")
-figure
+saved(study, evolution({"from noise": after.snapshots}), "evolution")
 
 # %% [markdown]
 # The distance between the gradients, one thin line per seed. It jitters because every iteration has another network.
 
 # %%
-histories = {
-    row.label: [study.make_set(row, seed).history["distance"] for seed in study.seeds] for row in (rows[2], rows[4])
-}
-distance_curves(histories)
+distance_curves(histories(study, [rows["Syn. IPC=1"], rows["Syn. IPC=10"]]))
 
 # %% [markdown]
 # The range of the images has been suspected of being the reason for the printed 15 dB. So it is logged:
 
 # %%
-import pandas as pd
-import torch
-
-
-def pixel_range(images) -> dict[str, float]:
-    """Smallest, mean and largest value in [0, 1]."""
-    values = torch.cat([image.flatten() for image in images]).float() / 255
-    return {"min pixel": float(values.min()), "mean pixel": float(values.mean()), "max pixel": float(values.max())}
-
-
-facts = {row.label: pixel_range(study.make_set(row, seed=0).images) for row in rows[1:]}
-facts["training pictures"] = pixel_range(study.train.images)
-pd.DataFrame(facts).T.round(3)
+facts = {label: pixel_range(made.images) for label, made in sets.items()}
+pd.DataFrame(facts | {"training pictures": pixel_range(study.train.images)}).T.round(3)
 
 # %% [markdown]
 # ## The run
@@ -165,23 +124,18 @@ pd.DataFrame(facts).T.round(3)
 # start. Whatever is in the store is not computed again.
 
 # %%
-results = study.run(rows, networks=["SRCNN", "VDSR", "EDSR"])
-print(f"{results.computed} networks trained in this run; all of them took {results.seconds / 60:.1f} minutes")
-results.failures or "no failures"
+results = study.run(rows)
+print(results)
 
 # %% [markdown]
 # ## Our table beside the printed one
 
 # %%
-from srdistill.study.tables import long_table, per_seed, show, wide_table
-
-long = long_table(study, results)
-show(wide_table(long))
+shown = Presentation(study, rows, results)
+shown.table()
 
 # %%
-from srdistill.study.describe import sizes_table
-
-sizes_table(study, rows)
+shown.sizes()
 
 # %% [markdown]
 # ## Plots
@@ -189,80 +143,61 @@ sizes_table(study, rows)
 # One dot per seed; the dotted line is plain bicubic.
 
 # %%
-from srdistill.study.figures import score_plot
-
-values = per_seed(study, results)
-testset = next(iter(study.tests))
-labels = [row.label for row in rows]
-figure = score_plot(values, "psnr", testset, labels, "PSNR, dB")
-save_figure(study, figure, "psnr")
-figure
+shown.plot("psnr")
 
 # %% [markdown]
 # What the students make of one test picture:
 
 # %%
-from srdistill.study.figures import Zoom, zoom_figure
-
-truth = mod_crop(study.tests[testset].images[0])
-figure = zoom_figure([Zoom(truth, study.super_resolved(rows, "EDSR", truth))], shave=2)
-save_figure(study, figure, "outputs")
-figure
+shown.zoom(["EDSR"])
 
 # %% [markdown]
 # ## Where could 15 dB come from?
 #
 # One setting that the paper does not print decides everything: the learning rate of the images. The gradient of one pixel is
 # tiny, and grows smaller with the image. A rate that suits a 32 px classifier (DC uses 0.1 in units of standard
-# deviations, about 0.03 here) hardly moves these images. One seed:
+# deviations, about 0.03 here) hardly moves these images. What a rate means depends on the distance, too: DC's is a sum over all
+# output channels; the one that the paper prints is a single cosine, `Matching(distance="cosine")`, with much smaller gradients.
+# One seed:
 
 # %%
-from srdistill.training.evaluate import evaluate
-
-lines = []
-for rate in (0.05, 0.5, study.profile.image_lr):
-    row = study.row(f"lr {rate:g}", gradient_matching, **study.matching(1, start="noise", lr=rate))
-    made = study.make_set(row, seed=0)
-    moved = (made.images.float() - before.images.float()).square().mean().sqrt().item()
-    line = {"learning rate": f"{rate:g}", "moved by, 8-bit levels": f"{moved:.1f}"}
-    for network in ("SRCNN", "VDSR", "EDSR"):
-        scores = evaluate(study.trained(row, network, seed=0)[0], study.tests[testset], 2, device=study.device)
-        line[f"{network}, dB"] = f"{sum(score['psnr'] for score in scores) / len(scores):.2f}"
-    lines.append(line)
-pd.DataFrame(lines).style.hide()
+one = dietz.PAPER.open("dietz_t1", profile=profile, seeds=1, data=data)
+usual = study.plan.matching.lr
+changes = {f"lr {rate:g}": {"lr": rate} for rate in (0.05, 0.5, usual)}
+changes[f"lr {usual:g}, the printed cosine"] = {"distance": "cosine"}
+tried = {label: one.row(label, dietz.gradient_matching, **dietz.matching(one, 1, "noise", **change))
+         for label, change in changes.items()}  # fmt: skip
+psnr = Presentation(one, tried, one.run(tried)).scores.query("metric == 'psnr' and testset == @shown.testset")
+moved = pd.Series({label: levels_moved(before, made) for label, made in one.sets(tried.values()).items()})
+students = psnr.pivot(index="row", columns="network", values="value").loc[list(tried), list(study.table.networks)]
+students.add_suffix(", dB").assign(**{"moved by, 8-bit levels": moved}).round(2)
 
 # %% [markdown]
 # ## The claims, checked
 
 # %%
-from srdistill.study.claims import claims_table, difference_claim
-
-claims = []
-for network in ("SRCNN", "EDSR"):
-    claims += [
-        difference_claim(
-            study, values, name=f"drop-{network}", network=network, first=ORIGINAL, second="Syn. IPC=1", line=15.0,
-            sentence="with IPC=1, the performance degrades severely, with PSNR dropping by more than 15 dB",
-            statement=f"{network}: full data minus distilled noise, IPC=1, is more than 15 dB",
-        ),
-        difference_claim(
-            study, values, name=f"marginal-{network}", network=network, first="Syn. IPC=1", second="Syn. IPC=10", line=-1.0,
-            sentence="Even with IPC=10, the improvement remains marginal",
-            statement=f"{network}: IPC=10 gains less than 1 dB over IPC=1",
-        ),
-        difference_claim(
-            study, values, name=f"insufficient-{network}", network=network, first="Random real crops, IPC=1",
-            second="Syn. IPC=1",
-            sentence="naive random initialization is insufficient for learning effective SR training images",
-            statement=f"{network}: real crops of equal pixels beat distilled noise",
-        ),
-        difference_claim(
-            study, values, name=f"noise-{network}", network=network, first="Noise, IPC=1, undistilled",
-            second="Syn. IPC=1",
-            statement=f"{network}: undistilled noise beats the distilled noise",
-        ),
-    ]  # fmt: skip
-claims_table(claims)
+questions = [
+    Question(
+        "drop-{network}", "{network}: full data minus distilled noise, IPC=1, is more than 15 dB",
+        first="Baseline (original)", second="Syn. IPC=1", line=15.0,
+        sentence="with IPC=1, the performance degrades severely, with PSNR dropping by more than 15 dB",
+    ),
+    Question(
+        "marginal-{network}", "{network}: IPC=10 gains less than 1 dB over IPC=1",
+        first="Syn. IPC=1", second="Syn. IPC=10", line=-1.0,
+        sentence="Even with IPC=10, the improvement remains marginal",
+    ),
+    Question(
+        "insufficient-{network}", "{network}: real crops of equal pixels beat distilled noise",
+        first="Random real crops, IPC=1", second="Syn. IPC=1",
+        sentence="naive random initialization is insufficient for learning effective SR training images",
+    ),
+    Question(
+        "noise-{network}", "{network}: undistilled noise beats the distilled noise",
+        first="Noise, IPC=1, undistilled", second="Syn. IPC=1",
+    ),
+]  # fmt: skip
+shown.check(questions, ["SRCNN", "EDSR"])
 
 # %% [markdown]
 # ## What we saw
@@ -284,6 +219,4 @@ claims_table(claims)
 #   initialisation is used by the `gpu` and `paper` profiles.
 
 # %%
-from srdistill.study.save import save_table
-
-save_table(study, results, long, "Dietz et al., table 1: distillation from noise, ×2", claims)
+shown.save()

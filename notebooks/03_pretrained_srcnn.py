@@ -22,21 +22,23 @@
 # seeds say?
 
 # %%
-from srdistill.study.published import printed_table
+import pandas as pd
+
+from srdistill.papers import dietz
+from srdistill.study.figures import distance_curves, evolution, image_rows
+from srdistill.study.measures import histories, levels_moved
+from srdistill.study.metrics import GAIN
+from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.published import printed_table, published
 
 printed_table("dietz_t3")
 
 # %% [markdown]
-# The same comparison in the paper's own numbers, pre-trained minus random:
+# The same comparison in the paper's own numbers, pre-trained minus random (Set5):
 
 # %% tags=["nbval-check-output"]
-from srdistill.study.published import published
-
-printed = published("dietz_t3").set_index(["row", "network", "testset", "metric"]).value
-for network in ("SRCNN", "VDSR", "EDSR"):
-    gaps = [printed["Syn. IPC=1 (pre-trained)", network, "set5", metric]
-            - printed["Syn. IPC=1 (random)", network, "set5", metric] for metric in ("psnr", "ssim", "lpips")]  # fmt: skip
-    print(f"{network:6} PSNR {gaps[0]:+.2f} dB   SSIM {gaps[1]:+.4f}   LPIPS {gaps[2]:+.4f} (Set5)")
+printed = published("dietz_t3").query("testset == 'set5'").set_index(["row", "network", "metric"]).value.unstack(sort=False)
+printed.loc["Syn. IPC=1 (pre-trained)"] - printed.loc["Syn. IPC=1 (random)"]
 
 # %% tags=["parameters"]
 profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
@@ -44,97 +46,69 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe
-from srdistill.study.study import ORIGINAL, Study
-
-study = Study("dietz_t3", profile=profile, seeds=seeds, data=data)
+study = dietz.PAPER.open("dietz_t3", profile=profile, seeds=seeds, data=data)
 describe(study)
 
 # %% [markdown]
 # ## The method
 #
-# The network is the SRCNN that table 1 trained on the full data; it stays fixed. Two things follow.
+# The network is the SRCNN that table 1 trained on the full data, `network=dietz.pretrained(study)`; it stays fixed. Two things
+# follow.
 #
 # - Near a minimum the gradients of real images are small and point in all directions, so there is less to match.
 # - A fixed network has fixed real gradients. They are computed once for each of the eight flips, over whole sub-images, and
 #   not once an iteration.
+#
+# The rows of the table, printed ones and ours. (They are defined in `lib/srdistill/papers/dietz/tables.py`.)
 
 # %%
-from srdistill.papers.dietz.gradient_matching import gradient_matching
-from srdistill.sets.downscaled import downscaled
-from srdistill.sets.random_crops import random_crops
-
-full = study.row(ORIGINAL)
-teacher, losses, _ = study.trained(full, "SRCNN", seed=0)
-rows = [
-    full,
-    study.row("Syn. IPC=1 (random)", gradient_matching, **study.matching(1, start="downscaled")),
-    study.row("Syn. IPC=1 (pre-trained)", gradient_matching, **study.matching(1, start="downscaled", network=teacher)),
-    study.row("Downscaled, undistilled", downscaled, ipc=1),
-    study.row("Random real crops, IPC=1", random_crops, ipc=1),
-]
-random_net, fixed_net, shrunk = (study.make_set(row, seed=0) for row in rows[1:4])
+rows = study.rows()
+rows_table(rows)
 
 # %% [markdown]
 # The loss of the trained network while it was trained, every 50 steps:
 
 # %%
-from srdistill.study.figures import distance_curves, evolution, image_rows
-from srdistill.study.save import save_figure
-
+_, losses, _ = study.trained(rows["Baseline (original)"], "SRCNN")
 distance_curves({"SRCNN, full data": [losses]}, ylabel="training loss (MSE)", xlabel="steps / 50")
 
 # %%
-figure = image_rows({"random nets": random_net.images, "trained net": fixed_net.images}, shrunk.names)
-save_figure(study, figure, "before_after")
-figure
+random, fixed, shrunk, _ = study.sets(rows.values()).values()
+saved(study, image_rows({"random nets": random.images, "trained net": fixed.images}, shrunk.names), "before_after")
 
 # %%
-figure = evolution({"random nets": random_net.snapshots, "trained net": fixed_net.snapshots}, which=0)
-save_figure(study, figure, "evolution")
-figure
+saved(study, evolution({"random nets": random.snapshots, "trained net": fixed.snapshots}), "evolution")
 
 # %% [markdown]
 # The distance to a fixed network's gradients falls without the jitter of ever new networks. A low distance is not yet a good
 # training set.
 
 # %%
-histories = {row.label: [study.make_set(row, s).history["distance"] for s in study.seeds] for row in rows[1:3]}
-distance_curves(histories)
+distance_curves(histories(study, list(rows.values())[1:3]))
 
 # %% [markdown]
 # How far did the images move from where they started?
 
 # %%
-import pandas as pd
-
-moved = {
-    label: (made.images.float() - shrunk.images.float()).square().mean().sqrt().item()
-    for label, made in (("random nets", random_net), ("trained net", fixed_net))
-}
+moved = {"random nets": levels_moved(shrunk, random), "trained net": levels_moved(shrunk, fixed)}
 pd.DataFrame({"root mean square change, 8-bit levels": moved}).round(2)
 
 # %% [markdown]
 # ## The run
 
 # %%
-results = study.run(rows, networks=["SRCNN", "VDSR", "EDSR"])
-print(f"{results.computed} networks trained in this run; all of them took {results.seconds / 60:.1f} minutes")
-results.failures or "no failures"
+results = study.run(rows)
+print(results)
 
 # %% [markdown]
 # ## Our table beside the printed one
 
 # %%
-from srdistill.study.tables import long_table, per_seed, show, wide_table
-
-long = long_table(study, results)
-show(wide_table(long))
+shown = Presentation(study, rows, results)
+shown.table()
 
 # %%
-from srdistill.study.describe import sizes_table
-
-sizes_table(study, rows)
+shown.sizes()
 
 # %% [markdown]
 # ## Plots
@@ -142,54 +116,31 @@ sizes_table(study, rows)
 # One dot per seed; the dotted line is plain bicubic.
 
 # %%
-from srdistill.study.figures import score_plot
-
-values = per_seed(study, results)
-testset = next(iter(study.tests))
-labels = [row.label for row in rows]
-figure = score_plot(values, "psnr", testset, labels, "PSNR, dB")
-save_figure(study, figure, "psnr")
-figure
+shown.plot("psnr")
 
 # %%
-from srdistill.study.tables import GAIN
-
-figure = score_plot(values, GAIN, testset, labels, "recovered gain, %")
-save_figure(study, figure, "gain")
-figure
+shown.plot(GAIN)
 
 # %%
-from srdistill.images.convention import mod_crop
-from srdistill.study.figures import Zoom, zoom_figure
-
-truth = mod_crop(study.tests[testset].images[-1])
-figure = zoom_figure([Zoom(truth, study.super_resolved(rows, "EDSR", truth))], shave=2)
-save_figure(study, figure, "outputs")
-figure
+shown.zoom(["EDSR"], pictures=[-1])
 
 # %% [markdown]
 # ## The claims, checked
 
 # %%
-from srdistill.study.claims import claims_table, difference_claim
-
-claims = []
-for network in ("SRCNN", "VDSR", "EDSR"):
-    claims += [
-        difference_claim(
-            study, values, name=f"higher-psnr-{network}", network=network, first="Syn. IPC=1 (pre-trained)",
-            second="Syn. IPC=1 (random)",
-            sentence="the synthetic dataset distilled with a pre-trained model achieves higher PSNR",
-            statement=f"{network}: PSNR is higher with the pre-trained network",
-        ),
-        difference_claim(
-            study, values, name=f"better-ssim-{network}", network=network, metric="ssim", unit="SSIM",
-            first="Syn. IPC=1 (random)", second="Syn. IPC=1 (pre-trained)",
-            sentence="better SSIM and LPIPS values are scored with a randomly initialized model",
-            statement=f"{network}: SSIM is higher with randomly initialised networks",
-        ),
-    ]  # fmt: skip
-claims_table(claims)
+questions = [
+    Question(
+        "higher-psnr-{network}", "{network}: PSNR is higher with the pre-trained network",
+        first="Syn. IPC=1 (pre-trained)", second="Syn. IPC=1 (random)",
+        sentence="the synthetic dataset distilled with a pre-trained model achieves higher PSNR",
+    ),
+    Question(
+        "better-ssim-{network}", "{network}: SSIM is higher with randomly initialised networks",
+        first="Syn. IPC=1 (random)", second="Syn. IPC=1 (pre-trained)", metric="ssim", unit="SSIM",
+        sentence="better SSIM and LPIPS values are scored with a randomly initialized model",
+    ),
+]  # fmt: skip
+shown.check(questions, ["SRCNN", "VDSR", "EDSR"])
 
 # %% [markdown]
 # ## What we saw
@@ -205,6 +156,4 @@ claims_table(claims)
 # * The trained network is one, of seed 0, for all seeds of distillation; the paper does not say what it did.
 
 # %%
-from srdistill.study.save import save_table
-
-save_table(study, results, long, "Dietz et al., table 3: a pre-trained network during distillation, ×2", claims)
+shown.save()

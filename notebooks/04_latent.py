@@ -22,23 +22,28 @@
 # generator, how much is distillation, and how much is pixels?
 
 # %%
-from srdistill.study.published import printed_table
+import math
+
+import pandas as pd
+
+from srdistill.papers import dietz
+from srdistill.study.figures import distance_curves, evolution, image_rows, spectrum_figure
+from srdistill.study.measures import histories, levels_moved, octave_table
+from srdistill.study.metrics import GAIN
+from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.published import printed_table, published
 
 printed_table("dietz_t4")
 
 # %% [markdown]
-# The sentences in the paper's own numbers, PSNR on Set5. Table 4 does not show the downscaled baseline; table 2 does.
+# The sentences in the paper's own numbers: latent distillation minus the others, PSNR on Set5 in dB. Table 4 does not show the
+# downscaled baseline; table 2 does.
 
 # %% tags=["nbval-check-output"]
-from srdistill.study.published import published
-
-t2, t3, t4 = (published(f"dietz_t{n}").query("metric == 'psnr' and testset == 'set5'").set_index(["row", "network"]).value
-              for n in (2, 3, 4))  # fmt: skip
-for network in ("SRCNN", "VDSR", "EDSR"):
-    latent = t4["Latent Distillation", network]
-    print(f"{network:6} latent against its inversion {latent - t4['Baseline (GAN inversion)', network]:+.4f} dB, "
-          f"pixel space {latent - t3['Syn. IPC=1 (pre-trained)', network]:+.4f}, "
-          f"downscaled {latent - t2['Baseline (downscaled)', network]:+.4f}")  # fmt: skip
+printed = pd.concat([published(f"dietz_t{n}") for n in (2, 3, 4)]).query("metric == 'psnr' and testset == 'set5'")
+psnr = printed.drop_duplicates(["row", "network"]).set_index(["row", "network"]).value.unstack(sort=False)
+others = psnr.loc[["Baseline (GAN inversion)", "Syn. IPC=1 (pre-trained)", "Baseline (downscaled)"]]
+(psnr.loc["Latent Distillation"] - others).round(4)
 
 # %% [markdown]
 # For SRCNN and EDSR the latent set is 0.3 dB *below* the downscaled pictures, so the last sentence is not what the tables say.
@@ -50,10 +55,7 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe
-from srdistill.study.study import ORIGINAL, Study
-
-study = Study("dietz_t4", profile=profile, seeds=seeds, data=data)
+study = dietz.PAPER.open("dietz_t4", profile=profile, seeds=seeds, data=data)
 describe(study)
 
 # %% [markdown]
@@ -65,13 +67,10 @@ describe(study)
 # cell, and will not turn noise into a face.
 
 # %%
-import math
-
-generator, side = study.generator, study.profile.latent_size
+generator, small, side = study.open(dietz.prior(study)), study.plan.size, study.plan.latent_size
 shape = generator.code_shape(side)
-values = math.prod(shape)
-print(f"{generator.name}: a picture of {side} px ({3 * side * side:,} values) is a code of {values:,} values {tuple(shape)}; "
-      f"decoder {generator.bytes / 1e6:.2f} MB")  # fmt: skip
+print(f"{generator.name}: a picture of {side} px ({3 * side * side:,} values) is a code of {math.prod(shape):,} values "
+      f"{tuple(shape)}; decoder {generator.bytes / 1e6:.2f} MB")  # fmt: skip
 
 # %% [markdown]
 # ## Inversion: from pictures to codes
@@ -89,47 +88,29 @@ print(f"{generator.name}: a picture of {side} px ({3 * side * side:,} values) is
 # $$ z \leftarrow z - \eta \, \nabla_z \sum_c D\big(g^T_c,\; g^S_c(G(z_c))\big) $$
 #
 # The generator is frozen meanwhile, and its graph exists for ten codes at a time, however many pictures there are.
+#
+# All rows of the table (they are defined in `lib/srdistill/papers/dietz/tables.py`). Beside the paper's three: the better
+# inversion, the latent set cut to the pixel budget of tables 1 to 3, and, at both budgets, real crops and downscaled pictures.
 
 # %%
-from srdistill.papers.dietz.gradient_matching import gradient_matching
-from srdistill.papers.dietz.latent_matching import latent_matching
-from srdistill.priors.inversion import gan_inversion
-from srdistill.sets.cut import cut
-from srdistill.sets.downscaled import downscaled
-from srdistill.sets.random_crops import random_crops
-
-small = study.profile.size
-full = study.row(ORIGINAL)
-teacher, _, _ = study.trained(full, "SRCNN", seed=0)
-
-inverted = study.row("Baseline (GAN inversion)", gan_inversion, **study.inverting("published"))
-latent = study.row("Latent Distillation", latent_matching, **study.latent(inverted, teacher))
-sharp = study.row("Inversion, high-pass loss", gan_inversion, **study.inverting("highpass"))
-sharp_latent = study.row("Latent, high-pass start", latent_matching, **study.latent(sharp, teacher))
-real_crops = study.row(f"Real crops, {side} px", random_crops, ipc=1, size=side)
-shrunk = study.row(f"Downscaled, {side} px", downscaled, ipc=1, size=side)
+rows = study.rows()
+rows_table(rows)
 
 # %% [markdown]
 # The same real crops, inverted in both ways, and what distillation makes of each. Numbers follow below.
 
 # %%
-from srdistill.study.figures import image_rows
-from srdistill.study.save import save_figure
-
-images = {row.label: study.make_set(row, seed=0).images for row in (real_crops, inverted, latent, sharp, sharp_latent)}
-names = study.make_set(inverted, seed=0).names
-rows_shown = {label.replace(", ", ",\n").replace(" (", "\n("): found for label, found in images.items()}
-figure = image_rows(rows_shown, names)
-save_figure(study, figure, "sets")
-figure
+sets = study.sets(rows.values())
+inverted, latent, sharp, sharp_latent = list(sets)[:4]
+images = {label: sets[label].images for label in (f"Real crops, {side} px", inverted, latent, sharp, sharp_latent)}
+names = sets[inverted].names
+saved(study, image_rows(images, names), "sets")
 
 # %% [markdown]
 # How good are the inversions? PSNR of each crop against its inversion, in dB:
 
 # %%
-import pandas as pd
-
-quality = {row.label: study.make_set(row, seed=0).settings["psnr"] for row in (inverted, sharp)}
+quality = {label: sets[label].settings["psnr"] for label in (inverted, sharp)}
 pd.DataFrame(quality, index=list(names)).T.iloc[:, :7].round(1)
 
 # %% [markdown]
@@ -140,23 +121,11 @@ pd.DataFrame(quality, index=list(names)).T.iloc[:, :7].round(1)
 # zero, a set has made up detail of its own.
 
 # %%
-from srdistill.study.figures import spectrum_figure
-
-truth = images.pop(real_crops.label)
-figure = spectrum_figure(truth, images)
-save_figure(study, figure, "spectrum")
-figure
+real = images.pop(f"Real crops, {side} px")
+saved(study, spectrum_figure(real, images), "spectrum")
 
 # %%
-from srdistill.images.spectrum import upper_octave
-
-octaves = {label: upper_octave(found, truth) for label, found in images.items()}
-pd.DataFrame({
-    "upper octave kept, median %": {label: 100 * found.kept.median().item() for label, found in octaves.items()},
-    "explained, median %": {label: 100 * found.explained.median().item() for label, found in octaves.items()},
-    "PSNR(y, U D y), dB": {label: found.smoothness.mean().item() for label, found in octaves.items()},
-    "of the real crops, dB": {label: found.smoothness_real.mean().item() for label, found in octaves.items()},
-}).round(1)  # fmt: skip
+octave_table(real, images)
 
 # %% [markdown]
 # ### Distillation over the iterations
@@ -165,78 +134,49 @@ pd.DataFrame({
 # those of the earlier tables, from the store.
 
 # %%
-from srdistill.study.figures import distance_curves, evolution
-
-pixel = study.row(f"Syn. IPC=1 (pre-trained), {small} px", gradient_matching,
-                  **study.matching(1, start="downscaled", network=teacher))  # fmt: skip
-experiments = {
-    "pixel space,\nrandom init": study.row("noise", gradient_matching, **study.matching(1, start="noise")),
-    "pixel space,\ndownscaled init": study.row("downscaled", gradient_matching, **study.matching(1, start="downscaled")),
-    "pixel space,\npre-trained SRCNN": pixel,
-    "latent space": latent,
+stages = {
+    f"pixel space,\n{start} init": study.make_set(
+        study.row(start, dietz.gradient_matching, **dietz.matching(study, 1, start))
+    ).snapshots
+    for start in ("noise", "downscaled")
 }
-figure = evolution({name: study.make_set(row, seed=0).snapshots for name, row in experiments.items()})
-save_figure(study, figure, "figure3")
-figure
+stages["pixel space,\npre-trained SRCNN"] = sets[f"Syn. IPC=1 (pre-trained), {small} px"].snapshots
+saved(study, evolution(stages | {"latent space": sets[latent].snapshots}), "figure3")
 
 # %%
-histories = {
-    row.label: [study.make_set(row, seed).history["distance"] for seed in study.seeds] for row in (latent, sharp_latent)
-}
-distance_curves(histories)
+distance_curves(histories(study, [rows[latent], rows[sharp_latent]]))
 
 # %% [markdown]
 # How far do the codes move, as a share of their norm? And the images, in 8-bit levels?
 
 # %%
-moved = {}
-for start, end in ((inverted, latent), (sharp, sharp_latent)):
-    before, after = study.make_set(start, seed=0), study.make_set(end, seed=0)
-    change = (after.images.float() - before.images.float()).square().mean().sqrt().item()
-    moved[end.label] = {"codes": f"{100 * after.history['moved'][-1]:.0f} %", "images, rms levels": f"{change:.1f}"}
-pd.DataFrame(moved).T
+pd.DataFrame({
+    end: {"codes, %": 100 * sets[end].history["moved"][-1], "images, rms levels": levels_moved(sets[start], sets[end])}
+    for start, end in ((inverted, latent), (sharp, sharp_latent))
+}).T.round(1)  # fmt: skip
 
 # %% [markdown]
 # ## The run
 #
-# Beside the paper's three rows: the better inversion, the latent set cut to the pixel budget of tables 1 to 3, and, at both
-# budgets, real crops and downscaled pictures. Rows that earlier tables have are not computed again.
+# Rows that earlier tables have are not computed again.
 
 # %%
-rows = [
-    full,
-    inverted,
-    latent,
-    sharp,
-    sharp_latent,
-    real_crops,
-    shrunk,
-    study.row(f"Latent, cut to {small} px", cut, source=latent),
-    pixel,
-    study.row(f"Real crops, {small} px", random_crops, ipc=1),
-    study.row(f"Downscaled, {small} px", downscaled, ipc=1),
-]
-results = study.run(rows, networks=["SRCNN", "VDSR", "EDSR"])
-print(f"{results.computed} networks trained in this run; all of them took {results.seconds / 60:.1f} minutes")
-results.failures or "no failures"
+results = study.run(rows)
+print(results)
 
 # %% [markdown]
 # ## Our table beside the printed one
 
 # %%
-from srdistill.study.tables import long_table, per_seed, show, wide_table
-
-long = long_table(study, results)
-show(wide_table(long))
+shown = Presentation(study, rows, results)
+shown.table()
 
 # %% [markdown]
 # What each set costs. What is kept are the rendered images. A code in 32-bit floats would take about as much room as its
 # picture's PNG file, and need the decoder as well.
 
 # %%
-from srdistill.study.describe import sizes_table
-
-sizes_table(study, rows)
+shown.sizes()
 
 # %% [markdown]
 # ## Plots
@@ -244,68 +184,44 @@ sizes_table(study, rows)
 # One dot per seed; the dotted line is plain bicubic.
 
 # %%
-from srdistill.study.figures import score_plot
-
-scores = per_seed(study, results)
-testset = next(iter(study.tests))
-labels = [row.label for row in rows]
-figure = score_plot(scores, "psnr", testset, labels, "PSNR, dB")
-save_figure(study, figure, "psnr")
-figure
+shown.plot("psnr")
 
 # %%
-from srdistill.study.tables import GAIN
-
-figure = score_plot(scores, GAIN, testset, labels, "recovered gain, %")
-save_figure(study, figure, "gain")
-figure
+shown.plot(GAIN)
 
 # %%
-from srdistill.images.convention import mod_crop
-from srdistill.study.figures import Zoom, zoom_figure
-
-hr = mod_crop(study.tests[testset].images[0])
-figure = zoom_figure([Zoom(hr, study.super_resolved(rows[:7], "EDSR", hr))], shave=2)
-save_figure(study, figure, "outputs")
-figure
+shown.zoom(["EDSR"], list(rows)[:7])
 
 # %% [markdown]
 # ## The claims, checked
 
 # %%
-from srdistill.study.claims import claims_table, difference_claim
-
-claims = []
-for network in ("SRCNN", "VDSR", "EDSR"):
-    claims += [
-        difference_claim(
-            study, scores, name=f"beats-inversion-{network}", network=network, first=latent.label, second=inverted.label,
-            sentence="models trained on latent-distilled synthetic datasets outperform those trained on direct GAN inversions",
-            statement=f"{network}: latent distillation beats the inversion it starts from",
-        ),
-        difference_claim(
-            study, scores, name=f"beats-pixel-space-{network}", network=network, first=latent.label, second=pixel.label,
-            printed_second=("dietz_t3", "Syn. IPC=1 (pre-trained)"),
-            sentence="outperform those trained on previous synthetic datasets",
-            statement=f"{network}: latent distillation beats pixel-space distillation",
-        ),
-    ]  # fmt: skip
-for network in ("SRCNN", "VDSR"):
-    claims.append(difference_claim(
-        study, scores, name=f"beats-downscaled-{network}", network=network, first=latent.label,
-        second=f"Downscaled, {small} px", printed_second=("dietz_t2", "Baseline (downscaled)"),
-        sentence="outperforming the downscaled baseline for SRCNN and VDSR",
-        statement=f"{network}: latent distillation beats downscaled pictures",
-    ))  # fmt: skip
-for name, first, second, statement in (
-    ("equal-pixels", f"Latent, cut to {small} px", f"Downscaled, {small} px",
-     "at equal pixels, latent beats downscaled pictures"),
-    ("real-crops", latent.label, real_crops.label, "latent distillation beats real crops of equal pixels"),
-    ("high-pass", sharp.label, inverted.label, "inversion with the high-pass loss beats the published one"),
-):
-    claims.append(difference_claim(study, scores, name=f"{name}-EDSR", network="EDSR", first=first, second=second,
-                                   statement=f"EDSR: {statement}"))  # fmt: skip
-claims_table(claims)
+questions = [
+    Question(
+        "beats-inversion-{network}", "{network}: latent distillation beats the inversion it starts from", latent, inverted,
+        sentence="models trained on latent-distilled synthetic datasets outperform those trained on direct GAN inversions",
+    ),
+    Question(
+        "beats-pixel-space-{network}", "{network}: latent distillation beats pixel-space distillation",
+        latent, f"Syn. IPC=1 (pre-trained), {small} px", printed_second=("dietz_t3", "Syn. IPC=1 (pre-trained)"),
+        sentence="outperform those trained on previous synthetic datasets",
+    ),
+]  # fmt: skip
+outperforms = Question(
+    "beats-downscaled-{network}", "{network}: latent distillation beats downscaled pictures",
+    latent, f"Downscaled, {small} px", printed_second=("dietz_t2", "Baseline (downscaled)"),
+    sentence="outperforming the downscaled baseline for SRCNN and VDSR",
+)  # fmt: skip
+ours = [
+    Question("equal-pixels-{network}", "{network}: at equal pixels, latent beats downscaled pictures",
+             f"Latent, cut to {small} px", f"Downscaled, {small} px"),
+    Question("real-crops-{network}", "{network}: latent distillation beats real crops of equal pixels",
+             latent, f"Real crops, {side} px"),
+    Question("high-pass-{network}", "{network}: inversion with the high-pass loss beats the published one", sharp, inverted),
+]  # fmt: skip
+shown.check(questions, ["SRCNN", "VDSR", "EDSR"])
+shown.check([outperforms], ["SRCNN", "VDSR"])
+shown.check(ours, ["EDSR"])
 
 # %% [markdown]
 # ## What we saw
@@ -331,6 +247,4 @@ claims_table(claims)
 #   learning rate of the codes was picked on BSDS pictures, not on the test pictures.
 
 # %%
-from srdistill.study.save import save_table
-
-save_table(study, results, long, "Dietz et al., table 4: distillation in latent space, ×2", claims)
+shown.save()

@@ -22,7 +22,14 @@
 # spread. Does it hold with seeds, and against real crops with as many pixels?
 
 # %%
-from srdistill.study.published import printed_table
+import pandas as pd
+
+from srdistill.images.convention import low_resolution
+from srdistill.papers import dietz
+from srdistill.study.figures import image_rows
+from srdistill.study.metrics import GAIN
+from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.published import printed_table, published
 
 printed_table("dietz_t5")
 
@@ -30,13 +37,9 @@ printed_table("dietz_t5")
 # Recovered gain in the printed numbers: bicubic is 0 % (26.8644 and 24.5779 dB, from `00_protocol`), full data 100 %.
 
 # %% tags=["nbval-check-output"]
-from srdistill.study.published import published
-
-printed = published("dietz_t5").query("metric == 'psnr'").set_index(["row", "testset"]).value
-for testset, bicubic in (("set5", 26.8644), ("set14", 24.5779)):
-    whole = printed["Baseline (original)", testset] - bicubic
-    for row in printed.index.get_level_values("row").unique():
-        print(f"{testset:6}{row:28}{100 * (printed[row, testset] - bicubic) / whole:6.1f} %")
+psnr = published("dietz_t5").query("metric == 'psnr'").set_index(["row", "testset"]).value.unstack(sort=False)
+bicubic = pd.Series({"set5": 26.8644, "set14": 24.5779})
+(100 * (psnr[bicubic.index] - bicubic) / (psnr.loc["Baseline (original)", bicubic.index] - bicubic)).round(1)
 
 # %% tags=["parameters"]
 profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
@@ -44,83 +47,44 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe
-from srdistill.study.study import ORIGINAL, Study
-
-study = Study("dietz_t5", profile=profile, seeds=seeds, data=data)
+study = dietz.PAPER.open("dietz_t5", profile=profile, seeds=seeds, data=data)
 describe(study)
 
 # %% [markdown]
 # ## The sets
 #
-# The rows are written as in the earlier notebooks, so the store knows their sets: nothing is distilled again. (Run alone, this
-# notebook makes them.) Two rows are ours: the latent set cut to the pixels of the others, and real crops with the pixels of the
-# latent set.
+# They are those of the earlier notebooks, so the store knows them: nothing is distilled again. (Run alone, this notebook makes
+# them.) Three rows are ours: the latent set cut to the pixels of the others, and real crops with the pixels of either.
 
 # %%
-from srdistill.papers.dietz.gradient_matching import gradient_matching
-from srdistill.papers.dietz.latent_matching import latent_matching
-from srdistill.priors.inversion import gan_inversion
-from srdistill.sets.cut import cut
-from srdistill.sets.downscaled import downscaled
-from srdistill.sets.random_crops import random_crops
-
-small, side = study.profile.size, study.profile.latent_size
-full = study.row(ORIGINAL)
-teacher, _, _ = study.trained(full, "SRCNN", seed=0)
-inverted = study.row("Baseline (GAN inversion)", gan_inversion, **study.inverting("published"))
-latent = study.row("Syn. IPC=1 (latent)", latent_matching, **study.latent(inverted, teacher))
-rows = [
-    full,
-    study.row("Baseline (downscaled)", downscaled, ipc=1),
-    inverted,
-    study.row("Syn. IPC=1 (downscaled)", gradient_matching, **study.matching(1, start="downscaled")),
-    study.row("Syn. IPC=1 (pre-trained)", gradient_matching, **study.matching(1, start="downscaled", network=teacher)),
-    latent,
-    study.row(f"Latent, cut to {small} px", cut, source=latent),
-    study.row(f"Real crops, {small} px", random_crops, ipc=1),
-    study.row(f"Real crops, {side} px", random_crops, ipc=1, size=side),
-]
-sets = {row.label: [study.make_set(row, seed) for seed in study.seeds] for row in rows[1:]}
-costly = [made for made in study.distilled if not made.startswith(("Latent, cut", "Real crops"))]
-print("distilled in this run:", ", ".join(costly) or "nothing, the sets of tables 1 to 4 came from the store")
+rows = study.rows()
+rows_table(rows)
 
 # %% [markdown]
 # The first image of each set, at its own size and, below, what ×4 super-resolution sees of it:
 
 # %%
-from srdistill.images.convention import low_resolution
-from srdistill.study.figures import picture_grid
-from srdistill.study.save import save_figure
-
-firsts = {label: made[0].images[0] for label, made in sets.items()}
-titles = [label.replace(" (", "\n(").replace(", ", "\n") for label in firsts]
-figure = picture_grid([*firsts.values(), *(low_resolution(image, 4) for image in firsts.values())],
-                      [*titles, *[""] * len(titles)], columns=len(titles), size=1.45)  # fmt: skip
-save_figure(study, figure, "sets")
-figure
+firsts = {label: made.images[0] for label, made in study.sets(rows.values()).items()}
+looks = {"the set": list(firsts.values()), "seen at ×4": [low_resolution(image, 4) for image in firsts.values()]}
+saved(study, image_rows(looks, list(firsts), shown=len(firsts)), "sets")
 
 # %% [markdown]
 # ## The run
 
 # %%
-results = study.run(rows, networks=["EDSR"], scale=4)
-print(f"{results.computed} networks trained in this run; all of them took {results.seconds / 60:.1f} minutes")
-results.failures or "no failures"
+results = study.run(rows)
+tasks = [task for row in rows.values() if row.method for _, _, task in study.set_tasks(row)]
+print(f"{study.execution.fresh(tasks)} of {len(tasks)} sets made in this run, the others came from the store\n{results}")
 
 # %% [markdown]
 # ## Our table beside the printed one
 
 # %%
-from srdistill.study.tables import long_table, per_seed, show, wide_table
-
-long = long_table(study, results)
-show(wide_table(long))
+shown = Presentation(study, rows, results)
+shown.table()
 
 # %%
-from srdistill.study.describe import sizes_table
-
-sizes_table(study, rows)
+shown.sizes()
 
 # %% [markdown]
 # ## Plots
@@ -128,57 +92,38 @@ sizes_table(study, rows)
 # One dot per seed; the dotted line is plain bicubic.
 
 # %%
-from srdistill.study.figures import score_plot
-
-scores = per_seed(study, results)
-testset = next(iter(study.tests))
-labels = [row.label for row in rows]
-figure = score_plot(scores, "psnr", testset, labels, "PSNR, dB")
-save_figure(study, figure, "psnr")
-figure
+shown.plot("psnr")
 
 # %%
-from srdistill.study.tables import GAIN
-
-figure = score_plot(scores, GAIN, testset, labels, "recovered gain, %")
-save_figure(study, figure, "gain")
-figure
+shown.plot(GAIN)
 
 # %% [markdown]
 # Figure 4 of the paper: what EDSR makes of two test pictures at ×4, trained on each set. Under each, the PSNR of the whole
 # picture.
 
 # %%
-from srdistill.images.convention import mod_crop
-from srdistill.study.figures import Zoom, zoom_figure
-
-chosen = [mod_crop(study.tests[testset].images[index]) for index in (0, -1)]
-figure = zoom_figure([Zoom(hr, study.super_resolved(rows[:6], "EDSR", hr, scale=4)) for hr in chosen], shave=4)
-save_figure(study, figure, "figure4")
-figure
+shown.zoom(["EDSR"], list(rows)[:6], pictures=[0, -1], name="figure4")
 
 # %% [markdown]
 # ## The claims, checked
 
 # %%
-from srdistill.study.claims import claims_table, difference_claim
-
+latent, small, side = "Syn. IPC=1 (latent)", study.plan.size, study.plan.latent_size
 surpasses = "The performance of latent distillation surpasses all baselines"
 outperforms = "generally outperforms all other distillation methods"
-claims = [
-    difference_claim(study, scores, name=name, network="EDSR", first=first, second=second, sentence=sentence,
-                     statement=f"×4: {statement}")
+questions = [
+    Question(name, f"×4: {statement}", first, second, sentence)
     for name, first, second, sentence, statement in (
-        ("downscaled", latent.label, "Baseline (downscaled)", surpasses, "latent beats downscaled pictures"),
-        ("inversion", latent.label, inverted.label, surpasses, "latent beats the inversion it starts from"),
-        ("pixel", latent.label, "Syn. IPC=1 (downscaled)", outperforms, "latent beats pixel space"),
-        ("pre-trained", latent.label, "Syn. IPC=1 (pre-trained)", outperforms, "latent beats pixel space, trained network"),
+        ("downscaled", latent, "Baseline (downscaled)", surpasses, "latent beats downscaled pictures"),
+        ("inversion", latent, "Baseline (GAN inversion)", surpasses, "latent beats the inversion it starts from"),
+        ("pixel", latent, "Syn. IPC=1 (downscaled)", outperforms, "latent beats pixel space"),
+        ("pre-trained", latent, "Syn. IPC=1 (pre-trained)", outperforms, "latent beats pixel space, trained network"),
         ("equal-pixels", f"Latent, cut to {small} px", "Baseline (downscaled)", "",
          "at equal pixels, latent beats downscaled pictures"),
-        ("real-crops", latent.label, f"Real crops, {side} px", "", "latent beats real crops of equal pixels"),
+        ("real-crops", latent, f"Real crops, {side} px", "", "latent beats real crops of equal pixels"),
     )
 ]  # fmt: skip
-claims_table(claims)
+shown.check(questions, ["EDSR"])
 
 # %% [markdown]
 # ## What we saw
@@ -202,6 +147,4 @@ claims_table(claims)
 #   gentler distillation would transfer better, and gain less at ×2.
 
 # %%
-from srdistill.study.save import save_table
-
-save_table(study, results, long, "Dietz et al., table 5: EDSR at ×4 on sets distilled at ×2", claims)
+shown.save()

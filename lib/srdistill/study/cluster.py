@@ -56,7 +56,7 @@ def local_cluster(workers: int) -> Iterator["LocalCluster"]:
 
     _configure()
     cluster = LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+        n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
         memory_limit=0, silence_logs="CRITICAL",
     )  # fmt: skip
     try:

@@ -1,0 +1,54 @@
+"""The engine: two workers against one, what a stored task costs, and how long a plan of the papers' own scale takes."""
+
+import time
+from pathlib import Path
+
+from srdistill.papers import dietz
+from srdistill.sets.noise import noise
+from srdistill.study.cluster import connect, local_cluster
+from srdistill.study.execution import Execution, execute
+from srdistill.study.store import Store
+from srdistill.study.tasks import graph
+
+
+def _students(monkeypatch, place: Path, seeds: int):
+    """A table of small students on noise, as the laptop trains them: tasks that are not stored yet."""
+    monkeypatch.setenv("SRDISTILL_STORE", str(place))
+    study = dietz.PAPER.open("dietz_t1", profile="laptop", seeds=seeds)
+    row = study.row("Noise", noise, ipc=1)
+    return [study.student(row, network, seed) for seed in study.seeds for network in ("SRCNN", "VDSR", "EDSR")]
+
+
+def _weights(store: Store, tasks) -> list[bytes]:
+    return [store.get(task.kind, task.key).tensors.read_bytes() for task in tasks]
+
+
+def test_two_workers(monkeypatch, tmp_path, note):
+    """Twelve students with one worker and with two, each on a cluster that is up: the same weights, bit for bit."""
+    seconds, weights = {}, {}
+    for workers in (1, 2):
+        place = tmp_path / str(workers)
+        tasks = _students(monkeypatch, place, seeds=4)
+        with local_cluster(workers) as cluster, connect(cluster.scheduler_address) as client:
+            client.run(__import__, "srdistill.training.sr")  # what a worker imports once is not what is measured
+            start = time.perf_counter()
+            execute(tasks, Store(place), client)
+            seconds[workers] = time.perf_counter() - start
+        weights[workers] = _weights(Store(place), tasks)
+    assert weights[1] == weights[2]
+    note(f"12 students: 1 worker {seconds[1]:.1f} s, 2 workers {seconds[2]:.1f} s, {seconds[1] / seconds[2]:.2f} x")
+
+
+def test_a_stored_task(monkeypatch, tmp_path, note):
+    """What asking for a finished task costs: the look-up in a new process's store, and the walk through its graph."""
+    monkeypatch.setenv("SRDISTILL_STORE", str(tmp_path))
+    study = dietz.PAPER.open("dietz_t1", profile="smoke")
+    tasks = [cell.task for cell in study.cells(list(study.rows().values()))]
+    execute(tasks, Store(tmp_path))
+    everything = graph(tasks)
+    start = time.perf_counter()
+    again = Execution(Store(tmp_path))
+    again.wait(tasks)
+    cost = (time.perf_counter() - start) / len(tasks)
+    assert again.fresh(everything) == 0
+    note(f"a stored task: {1000 * cost:.2f} ms")
