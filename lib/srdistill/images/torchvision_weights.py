@@ -42,16 +42,22 @@ def find_torchvision_weights(user: str, place: str, weights_name: str, download:
     return cached
 
 
+# File and bytes (about) of torchvision's weights by name: importing it takes seconds.
+FILES = {
+    "AlexNet_Weights.IMAGENET1K_V1": ("alexnet-owt-7be5be79.pth", 244_408_911),
+    "VGG16_Weights.IMAGENET1K_V1": ("vgg16-397923af.pth", 553_433_881),
+    "VGG19_Weights.IMAGENET1K_V1": ("vgg19-dcbb9e9d.pth", 574_673_361),
+    "SqueezeNet1_1_Weights.IMAGENET1K_V1": ("squeezenet1_1-b8a52dc0.pth", 4_966_400),
+    "MobileNet_V2_Weights.IMAGENET1K_V2": ("mobilenet_v2-7ebf99e0.pth", 14_212_972),
+}
+
+
 def torchvision_need(user: str, place: str, weights_name: str, download: bool) -> Need:
     """What ``find_torchvision_weights`` would find, without fetching it."""
-    root = weights_folder()
-    import_torchvision()
-    from torchvision.models import get_weight
-
-    weights = get_weight(weights_name)
-    cached = Path(torch.hub.get_dir(), "checkpoints", weights.url.rsplit("/", 1)[-1])
+    root, (file, size) = weights_folder(), FILES[weights_name]
+    cached = Path(torch.hub.get_dir(), "checkpoints", file)
     places = [path for path in (root and root / place, cached) if path and path.is_file()]
     return Need(
-        user, tuple(places[:1]), weights.url, round(weights.meta["_file_size"] * 2**20), download,
+        user, tuple(places[:1]), f"https://download.pytorch.org/models/{file}", size, download,
         remedy=f"put it at {root or '$' + VARIABLE}/{place}",
     )  # fmt: skip

@@ -22,8 +22,8 @@ _NAMED = 10
 
 @dataclass
 class Comparison:
-    """Numbers of tables: ``exact``, ``close`` (the same to the digits that tables show), ``off`` (in words), ``gone``: no longer
-    there, ``new``: not there before, ``times``: seconds, which are not compared."""
+    """Numbers of tables. ``exact``; ``close``: the same to the digits that tables show; ``off``: in words; ``gone``: no longer
+    there; ``new``: not there before; ``times``: seconds, which are not compared."""
 
     exact: int = 0
     close: int = 0

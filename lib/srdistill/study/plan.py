@@ -1,7 +1,7 @@
 """What a run would compute, and what it needs, before any work: ``python -m srdistill.study.plan``, or ``make plan``.
 
-Tasks are declared as a notebook declares them, and looked for in the store. Nothing is computed, and no data set is read that is
-not at hand, or too large to be read for a plan: what depends on its pictures has no key then, and counts as still to be computed.
+Tasks are declared as a notebook declares them, and looked for in the store. Nothing is computed. A data set that is not at hand,
+or too large to be read for a plan, has no digest: what depends on its pictures counts as still to be computed.
 """
 
 import sys
@@ -79,10 +79,9 @@ class Plan:
 
     def summary(self, workers: int) -> str:
         """All of it, in words."""
-        tasks, hand = sum(share.tasks for share in self.shares), sum(share.at_hand for share in self.shares)
-        lines = [f"Plan of profile {self.profile}: {tasks} tasks in the notebooks' tables, {hand} at hand, "
-                 f"{len(self.expected)} to compute."]  # fmt: skip
-        lines += _columns(self.shares, self.expected)
+        lines = [f"Plan of profile {self.profile}: {len(self.expected)} tasks to compute."]
+        if self.shares:
+            lines += [*_columns(self.shares, self.expected), "  (A task that several notebooks need is computed once, for the first.)"]
         if self.needs:
             lines += ["", "Data sets and weights:", *(f"  {_said(need)}" for need in self.needs)]
         lines += ["", *(f"Note: {remark}" for remark in self.remarks)] if self.remarks else []
@@ -182,7 +181,8 @@ class _Looking:
                 found = digest_of(pictures, [path for need in described for path in need.found], self.store.root)
                 if found is None:
                     names = ", ".join(need.name for need in described)
-                    self.remarks[f"{names}: too large to be read for a plan, so what depends on it counts as not at hand"] = None
+                    remark = f"{names}: too large to be read for a plan, so what depends on it counts as not at hand"
+                    self.remarks[remark] = None
             # No key that begins from it is in any store.
             self._digests[place] = found or f"not known: {place}"
         return self._digests[place]
@@ -246,7 +246,8 @@ def _columns(shares: Sequence[Share], expected: Mapping[str, Expected]) -> list[
         took = "" if not seconds else in_words(sum(known)) if len(known) == len(seconds) else "not known"
         took = f"more than {in_words(sum(known))}" if known and len(known) < len(seconds) else took
         name, last = (share.notebook if share.notebook != last else ""), share.notebook
-        lines.append(f"  {name:<28}{share.kind:<14}{share.tasks:>7}{share.at_hand:>9}{len(share.computed):>12}  {took}".rstrip())
+        counts = f"{share.tasks:>7}{share.at_hand:>9}{len(share.computed):>12}"
+        lines.append(f"  {name:<28}{share.kind:<14}{counts}  {took}".rstrip())
     return lines
 
 

@@ -179,9 +179,8 @@ def _kept(running: Path, failed: Path) -> Path | None:
 def _failed(error: dict, kept: Path | None, log: Path) -> Outcome:
     where = f"see {kept.relative_to(ROOT)}" if kept else "it left no notebook"
     if error["how"] == DEAD:
-        return Outcome(
-            f"the kernel died (killed, perhaps for lack of memory); finished tasks are kept; {where} and {log.relative_to(ROOT)}"
-        )
+        where = f"{where} and {log.relative_to(ROOT)}"
+        return Outcome(f"the kernel died (killed, perhaps for lack of memory); finished tasks are kept; {where}")
     fatal = f"{error['error']}: {error['message']}" if error["error"] in _FATAL else ""
     return Outcome(f"{error['error']}: {error['message']}\n  {where}", fatal=fatal)
 
