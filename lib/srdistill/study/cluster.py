@@ -81,8 +81,8 @@ class LocalWorkers:
 def local_cluster(workers: int, log: IO | None = None) -> Iterator[LocalWorkers]:
     """``workers`` processes of one thread on this machine, reachable from this machine only; ended with the block.
 
-    They have a process of their own above them: Ctrl-C in a terminal, or a notebook's interrupted kernel, is then no business of
-    theirs, and they end if this process is killed. ``log``: an open file for what they print, by default standard error.
+    They have a process of their own above them: Ctrl-C in a terminal, or a notebook's interrupted kernel, is then no business
+    of theirs, and they end if this process is killed. ``log``: an open file for what they print, by default standard error.
 
     Raises ClusterError if they do not start.
     """

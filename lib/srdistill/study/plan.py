@@ -1,7 +1,7 @@
 """What a run would compute, and what it needs, before any work: ``python -m srdistill.study.plan``, or ``make plan``.
 
-Tasks are declared as a notebook declares them, and looked for in the store. Nothing is computed. A data set that is not at hand,
-or too large to be read for a plan, has no digest: what depends on its pictures counts as still to be computed.
+Tasks are declared as a notebook declares them, and looked for in the store. Nothing is computed. A data set that is not at
+hand, or too large to be read for a plan, has no digest: what depends on its pictures counts as still to be computed.
 """
 
 import sys
@@ -81,13 +81,15 @@ class Plan:
         """All of it, in words."""
         lines = [f"Plan of profile {self.profile}: {len(self.expected)} tasks to compute."]
         if self.shares:
-            lines += [*_columns(self.shares, self.expected), "  (A task that several notebooks need is computed once, for the first.)"]
+            lines += [*_columns(self.shares, self.expected), "  (What several notebooks need is computed once, for the first.)"]
         if self.needs:
             lines += ["", "Data sets and weights:", *(f"  {_said(need)}" for need in self.needs)]
         lines += ["", *(f"Note: {remark}" for remark in self.remarks)] if self.remarks else []
         return "\n".join([*lines, "", self._duration(workers)])
 
     def _duration(self, workers: int) -> str:
+        if not self.shares:
+            return "These notebooks have no table of a paper; what they compute is not known before."
         if not self.expected:
             return "Nothing is left to compute; notebooks draw their figures anew."
         unknown = sum(task.seconds is None for task in self.expected.values())

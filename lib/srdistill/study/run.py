@@ -47,6 +47,7 @@ from srdistill.study.run_line import RunLine, in_words
 INTERRUPTED = 130
 # Errors after which no other notebook would get any further.
 _FATAL = ("DiskError", "ClusterError")
+_INTERRUPTED = "interrupted"
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Run:
                     for future in done:
                         self._arrived(waiting.pop(future), future)
             except BaseException:
-                self._stopped = "interrupted"
+                self._stopped = _INTERRUPTED
                 for process in list(self._processes):
                     end_tree(process.pid)
                 raise
@@ -88,8 +89,6 @@ class Run:
     def _arrived(self, name: str, future: Future) -> None:
         outcome = self.outcomes[name] = future.result()
         self.line.notebooks_done += 1
-        if outcome.fatal and not self._stopped:
-            self._stopped = outcome.fatal
         if outcome.problem:
             self.line.say(f"{name} FAILED: {outcome.problem}")
 
@@ -100,7 +99,10 @@ class Run:
             scratch = BUILD / "run" / self.label
             scratch.mkdir(parents=True, exist_ok=True)
             with _alone(scratch / f"{name}.lock", name, self.line):
-                return self._execute(name, scratch)
+                outcome = self._execute(name, scratch)
+                # Here, as the next notebook begins with the end of this one.
+                self._stopped = self._stopped or outcome.fatal
+                return outcome
         except OSError as error:
             return Outcome(f"{type(error).__name__}: {error}")
 
@@ -139,7 +141,7 @@ class Run:
             )  # fmt: skip
         self._processes.add(process)
         try:
-            if self._stopped:  # between the look and the start
+            if self._stopped == _INTERRUPTED:  # between the look and the start
                 end_tree(process.pid)
             said = process.stdout.read()
             process.wait()
