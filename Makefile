@@ -5,33 +5,47 @@ PROFILE ?= laptop
 SEEDS ?=
 DATA ?=
 TABLE ?=
+WORKERS ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 READY := $(VENV)/.ready
 NOTEBOOKS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.py))))
 EXPORT := export
-OPTIONS := --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA),--data "$(DATA)")
+OPTIONS := --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA),--data "$(DATA)") \
+	$(if $(WORKERS),--workers "$(WORKERS)")
+# Files of tests and notebooks go to two processes; each works by itself, on one thread.
+TWO := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help tables test lab bench report $(EXPORT) sync clean $(NOTEBOOKS)
+.PHONY: help tables plan test lab bench report $(EXPORT) sync clean $(NOTEBOOKS)
 
 help:
 	@echo "make tables             execute every notebook, write papers_tables/ and print the board of claims"
+	@echo "make plan               what make tables would compute, what it needs, and how long it takes; computes nothing"
 	@echo "make 02_downscaled_init execute one notebook ($(NOTEBOOKS))"
 	@echo "make test               unit, notebook and failure tests"
-	@echo "make lab                open JupyterLab on the paired notebooks"
+	@echo "make lab                open JupyterLab on the paired notebooks; WORKERS= gives every notebook its own"
 	@echo "make bench              benchmarks: ratios against the plain way of doing the same work"
 	@echo "make report             static HTML site in build/site"
 	@echo "make export TABLE=dietz_t4  the distilled sets of a finished table as PNG folders, in build/export"
 	@echo "make sync               bring the cells of notebooks/*.ipynb up to date with notebooks/*.py, outputs kept"
-	@echo "make clean              remove build/ (the store of finished cells with it) and $(VENV)/"
+	@echo "make clean              remove build/ (the store of finished tasks with it) and $(VENV)/"
 	@echo ""
 	@echo "PROFILE=smoke|laptop|gpu|paper   size of the run (default laptop)"
 	@echo "SEEDS=5                          number of seeds (default: the profile's)"
 	@echo "DATA=folder                      train on your own photographs; tests on folder/test if there is one"
+	@echo "WORKERS=4                        processes of one thread each (default: the physical cores; with a GPU one)"
 	@echo "PYTHON=python3.12                the Python to make $(VENV) with"
-	@echo "SRDISTILL_DATA, SRDISTILL_WEIGHTS   environment variables: folders with data sets and with weights"
+	@echo ""
+	@echo "Environment variables:"
+	@echo "SRDISTILL_DATA, SRDISTILL_WEIGHTS   folders with data sets and with weights"
+	@echo "SRDISTILL_STORE                     folder of finished tasks (default: build/store); shared by all machines of a cluster"
+	@echo "SRDISTILL_SCHEDULER=tcp://host:8786 a running Dask cluster to use instead of this machine's own workers"
+	@echo "SRDISTILL_WORKERS=4                 as WORKERS="
+	@echo "SRDISTILL_PROFILE                   the profile of a notebook that is opened by hand (default: laptop)"
+	@echo "SRDISTILL_DEVICE=cpu|cuda           where tasks run (default: the GPU if there is one)"
+	@echo "SRDISTILL_STYLEGAN_XL_SHA256, SRDISTILL_STYLEGAN_XL_CODE   see the README: StyleGAN-XL's pickle and its code"
 
 # Two runs at once must not both fill .venv: the second waits on the lock, which goes with the process that holds it.
 $(READY): requirements.txt pyproject.toml
@@ -47,17 +61,20 @@ $(READY): requirements.txt pyproject.toml
 tables: $(READY)
 	@$(RUN) srdistill.study.run $(OPTIONS)
 
+plan: $(READY)
+	@$(RUN) srdistill.study.plan $(OPTIONS)
+
 $(NOTEBOOKS): $(READY)
 	@$(RUN) srdistill.study.run $@ $(OPTIONS)
 
 test: $(READY)
 	@$(VENV)/bin/ruff check lib notebooks tests
 	@$(VENV)/bin/lint-imports
-	@$(RUN) pytest tests
-	@SRDISTILL_PROFILE=smoke $(RUN) pytest --nbval-lax --nbval-cell-timeout=300 -p no:cacheprovider notebooks
+	@$(RUN) pytest tests $(TWO)
+	@env -u SRDISTILL_SCHEDULER -u SRDISTILL_WORKERS SRDISTILL_PROFILE=smoke $(RUN) pytest $(TWO) --nbval-lax --nbval-cell-timeout=300 -p no:cacheprovider notebooks
 
 lab: $(READY)
-	@$(VENV)/bin/jupyter lab --LabApp.default_url=/lab/tree/notebooks
+	@$(if $(WORKERS),SRDISTILL_WORKERS="$(WORKERS)") $(VENV)/bin/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 bench: $(READY)
 	@$(RUN) pytest tests/benchmarks --benchmark-columns=median,min,max,rounds --override-ini norecursedirs=build

@@ -1,16 +1,39 @@
 """Every failure test has its own repository, store and Jupyter folders."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
 from tiny_repository import Command, Repository
 
-from srdistill.study import board, pairs, paths, run
+from srdistill.study import board, cluster, compare, pairs, paths, run
+
+_VARIABLES = tuple(f"SRDISTILL_{name}" for name in (
+    "PROFILE", "DATA", "WEIGHTS", "STAGING", "SCHEDULER", "WORKERS", "DEVICE", "STORE",
+))  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def workers():
+    """Two workers that tests share: they have no store of their own, and know ``tiny_tasks``."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _VARIABLES:
+            patch.delenv(name, raising=False)
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+        with cluster.local_cluster(2) as made:
+            yield made.scheduler_address
+
+
+@pytest.fixture
+def shared(workers, monkeypatch):
+    """A run in this process uses these workers."""
+    monkeypatch.setenv(cluster.SCHEDULER, workers)
 
 
 @pytest.fixture(autouse=True)
 def own_environment(tmp_path, monkeypatch):
-    for name in ("SRDISTILL_PROFILE", "SRDISTILL_DATA", "SRDISTILL_WEIGHTS", "SRDISTILL_STAGING", "TEST_MARKER"):
+    for name in (*_VARIABLES, "TEST_MARKER"):
         monkeypatch.delenv(name, raising=False)
     for name, folder in {
         "SRDISTILL_STORE": "store",
@@ -36,7 +59,7 @@ def repository(tmp_path, monkeypatch) -> Repository:
         "TABLES": made.tables,
         "BUILD": made.build,
     }.items():
-        for module in (run, pairs, paths):
+        for module in (run, pairs, paths, compare):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(run, "write_board", lambda: board.write_board(made.tables))

@@ -10,7 +10,7 @@ def nothing_may_run(monkeypatch):
     def never(*_, **__):
         raise AssertionError("a notebook was executed")
 
-    monkeypatch.setattr("papermill.execute_notebook", never)
+    monkeypatch.setattr("srdistill.study.run._on_a_cluster", never)
 
 
 @pytest.fixture
@@ -59,6 +59,16 @@ def test_negative_seeds(two_notebooks, capsys):
     assert "seeds" in refused(capsys, "--profile", "smoke", "--seeds", "-1")
 
 
+@pytest.mark.parametrize("workers", ["-1"])
+def test_an_impossible_number_of_workers(two_notebooks, capsys, workers):
+    assert "--workers must be 1 or more" in refused(capsys, "--workers", workers)
+
+
+def test_an_impossible_number_of_workers_in_the_environment(two_notebooks, monkeypatch, capsys):
+    monkeypatch.setenv("SRDISTILL_WORKERS", "many")
+    assert "SRDISTILL_WORKERS is 'many'; it must be a number" in refused(capsys, "--profile", "smoke")
+
+
 def test_a_parameter_that_only_one_of_the_notebooks_lacks(repository, capsys):
     repository.write_plain("01_one")
     repository.write("02_two", "1", parameters='profile = ""\nspeed = 1\n')
@@ -79,4 +89,4 @@ def test_help_names_the_options(capsys):
         main(["--help"])
     assert exit_.value.code == 0
     text = capsys.readouterr().out
-    assert all(word in text for word in ("--profile", "smoke, laptop, gpu, paper", "--seeds", "--data", "NAME=VALUE"))
+    assert all(word in text for word in ("--profile", "smoke, laptop, gpu, paper", "--seeds", "--data", "--workers", "NAME=VALUE"))

@@ -1,5 +1,6 @@
 """A full disk and a damaged store: a clear error, exit status 1, and a store that stays sound."""
 
+import json
 import os
 import resource
 import warnings
@@ -12,20 +13,28 @@ from matplotlib.figure import Figure
 from tiny_repository import SAVE, STUDY
 
 from srdistill.files import DiskError, write_text
+from srdistill.papers import dietz
+from srdistill.progress import reported
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.noise import noise
+from srdistill.study.execution import Execution
+from srdistill.study.rows import ORIGINAL
 from srdistill.study.run import main
-from srdistill.study.save import save_figure
+from srdistill.study.save import saved
 from srdistill.study.store import Store
-from srdistill.study.study import ORIGINAL, Study
 from srdistill.training.checkpoint import Checkpoint
 
 SMOKE = ["--profile", "smoke"]
-# A file that would grow beyond a limit is what a full disk looks like to the writer, without filling one.
+# A file that would grow beyond a limit is what a full disk looks like to the writer, without filling one. A method in a notebook
+# brings it to the worker.
 FULL = """\
-import resource
+def filling(real, *, ipc, size, generator):
+    import resource
 
-resource.setrlimit(resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
+    return noise(real, ipc=ipc, size=size, generator=generator)
+
+rows.append(study.row("Filling", filling, ipc=1))
 """
 
 
@@ -46,13 +55,13 @@ def _distilled() -> DistilledSet:
 
 class _Output:
     def __init__(self, output: Path):
-        self.output, self.table = output, "dietz_t1"
+        self.output, self.name = output, "dietz_t1"
 
 
 WRITERS = [
     pytest.param(lambda path: write_text(path, "x" * 1000), id="text"),
-    pytest.param(lambda path: save_figure(_Output(path.parent), Figure(), "name"), id="figure"),
-    pytest.param(lambda path: Store(path).fetch("things", {}, lambda: ({"x": "x" * 1000}, None)), id="store"),
+    pytest.param(lambda path: saved(_Output(path.parent), Figure(), "name"), id="figure"),
+    pytest.param(lambda path: Store(path).fetch("things", "key", {}, lambda checkpoint: ({"x": "x" * 1000}, None)), id="store"),
     pytest.param(lambda path: _distilled().save(path), id="distilled set"),
     pytest.param(lambda path: Checkpoint(path, "work", 1).save({"x": torch.zeros(1000)}), id="checkpoint"),
 ]
@@ -66,10 +75,16 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path, write):
     assert left == []
 
 
+def open_study():
+    """A study whose tasks this process performs, and two of its rows."""
+    study = dietz.PAPER.open("dietz_t1", profile="smoke")
+    vars(study)["execution"] = Execution(study.store)
+    return study, [study.row(ORIGINAL), study.row("Noise, IPC=1, undistilled", noise, ipc=1)]
+
+
 def go_on() -> tuple[int, list[str]]:
     """The same study in this process, on the same store: networks computed, and warnings of damaged entries."""
-    study = Study("dietz_t1", profile="smoke")
-    rows = [study.row(ORIGINAL), study.row("Noise, IPC=1, undistilled", noise, ipc=1)]
+    study, rows = open_study()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         results = study.run(rows, ["SRCNN"])
@@ -77,24 +92,28 @@ def go_on() -> tuple[int, list[str]]:
     return results.computed, [str(warning.message) for warning in caught if "damaged" in str(warning.message)]
 
 
-def test_a_full_disk_while_cells_are_stored(repository, capsys):
+def test_a_full_disk_stops_the_whole_run(repository, capsys):
     repository.write("01_one", STUDY, FULL, SAVE)
-    assert main(SMOKE) == 1
-    assert "FAILED 01_one: " in capsys.readouterr().out
+    repository.write("02_two", STUDY, SAVE)
+    # One worker, so one notebook after the other.
+    assert main([*SMOKE, "--workers", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "FAILED 01_one: DiskError: [Errno" in out
+    assert "no room to write" in out
+    assert "FAILED 02_two: not run: DiskError" in out
     assert repository.made() == {"runs/01_one.failed.ipynb"}
-    assert go_on() == (1, [])
+    assert go_on()[1] == []
 
 
-def test_a_full_disk_is_named_when_a_student_is_stored(monkeypatch, tmp_path):
-    # Without this, bars go to the file that pytest captures them in, and that file may not grow either.
-    monkeypatch.setenv("SRDISTILL_PROGRESS_FILE", str(tmp_path / "progress"))
-    study = Study("dietz_t1", profile="smoke")
+def test_a_full_disk_is_named_when_a_student_is_stored():
+    study, rows = open_study()
     study.bicubic()
-    with full_disk(), pytest.raises(DiskError, match="no room to write"):
-        study.trained(study.row(ORIGINAL), "SRCNN", 0)
+    # What else would be written there are progress bars, into the file that pytest captures them in.
+    with reported(lambda message: None), full_disk(), pytest.raises(DiskError, match="no room to write"):
+        study.trained(rows[0], "SRCNN", 0)
 
 
-def test_a_full_disk_while_tables_are_moved(repository, monkeypatch, capsys):
+def test_a_full_disk_while_tables_are_moved(repository, shared, monkeypatch, capsys):
     def full(*_):
         raise DiskError(28, "no room to write")
 
@@ -104,7 +123,7 @@ def test_a_full_disk_while_tables_are_moved(repository, monkeypatch, capsys):
     assert "no room to write" in capsys.readouterr().out
 
 
-def test_a_damaged_store_is_reported_in_the_notebook_and_computed_again(repository):
+def test_a_damaged_store_is_reported_in_the_notebook_and_computed_again(repository, shared):
     assert go_on() == (2, [])
     for path in Path(os.environ["SRDISTILL_STORE"], "networks").glob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:-20])
@@ -114,4 +133,16 @@ def test_a_damaged_store_is_reported_in_the_notebook_and_computed_again(reposito
     warned = "".join(output.text for output in outputs if output.get("name") == "stderr")
     assert warned.count("is damaged") == 2
     assert "computing it again" in warned
+    assert go_on() == (0, [])
+
+
+@pytest.mark.parametrize("seconds", [None, -5, "many"])
+def test_an_entry_without_proper_seconds_is_computed_again(repository, shared, seconds):
+    go_on()
+    for path in Path(os.environ["SRDISTILL_STORE"], "networks").glob("*.json"):
+        body = json.loads(path.read_text())
+        body.pop("seconds") if seconds is None else body.update(seconds=seconds)
+        path.write_text(json.dumps(body))
+    repository.write("01_one", STUDY, SAVE)
+    assert main(SMOKE) == 0
     assert go_on() == (0, [])

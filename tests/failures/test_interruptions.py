@@ -3,6 +3,7 @@
 import os
 import signal
 
+import psutil
 import pytest
 from tiny_repository import PLAIN, SAVE, STUDY, WAIT, Command, Repository
 
@@ -51,7 +52,7 @@ def test_ctrl_c_and_again(study_notebook, uninterrupted):
         os.killpg(process.pid, signal.SIGINT)
         _, error = process.communicate(timeout=30)
         assert process.returncode == 130
-        assert "interrupted: finished cells are kept, the same command goes on from there" in error
+        assert "interrupted: finished tasks are kept, the same command goes on from there" in error
     goes_on(study_notebook, uninterrupted)
 
 
@@ -73,24 +74,31 @@ def test_two_runs_at_once(study_notebook, uninterrupted):
     )
 
 
-@pytest.fixture
-def terminated(command):
-    """What a run says that got SIGTERM, its exit status, and its kernel."""
+def alive(processes) -> list:
+    """Those that have not ended within five seconds."""
+    _, left = psutil.wait_procs(processes, timeout=5)
+    return [process for process in left if process.is_running() and process.status() != "zombie"]
+
+
+@pytest.fixture(params=["SIGTERM", "SIGINT", "SIGKILL"])
+def ended(command, request):
+    """What a run with four workers says that got a signal, its exit status, and which of its processes are left."""
     command.repository.write("01_one", PLAIN.format(table="01_one"), WAIT)
-    with command.waiting(*SMOKE) as (process, children):
-        process.terminate()
+    with command.waiting(*SMOKE, "--workers", "4") as (process, children):
+        assert sum("spawn_main" in " ".join(child.cmdline()) for child in children) >= 4
+        if request.param == "SIGINT":
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(getattr(signal, request.param))
         _, error = process.communicate(timeout=30)
-        alive = [child for child in children if child.is_running() and child.status() != "zombie"]
-        yield process.returncode, error, alive
+        yield request.param, process.returncode, error, alive(children)
     assert command.repository.made() == set()
 
 
-def test_terminated_is_interrupted_and_leaves_no_kernel(terminated):
-    status, error, alive = terminated
-    assert status == 130
-    assert "interrupted: finished cells are kept" in error
-    assert not alive
-
-
-def test_terminated_says_nothing_more(terminated):
-    assert "Traceback" not in terminated[1]
+def test_no_process_is_left_behind(ended):
+    name, status, error, left = ended
+    assert not left
+    if name != "SIGKILL":
+        assert status == 130
+        assert "interrupted: finished tasks are kept" in error
+        assert "Traceback" not in error

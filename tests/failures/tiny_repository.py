@@ -37,12 +37,12 @@ staging = Path(os.environ["SRDISTILL_STAGING"])
 """
 # A real study: half of the rows, a place to be interrupted, all of the rows.
 STUDY = """\
+from srdistill.papers import dietz
 from srdistill.sets.noise import noise
-from srdistill.study.save import save_table
-from srdistill.study.study import ORIGINAL, Study
-from srdistill.study.tables import long_table
+from srdistill.study.presentation import Presentation
+from srdistill.study.rows import ORIGINAL, by_label
 
-study = Study("dietz_t1", profile=profile, seeds=seeds, data=data)
+study = dietz.PAPER.open("dietz_t1", profile=profile, seeds=seeds, data=data)
 rows = [study.row(ORIGINAL), study.row("Noise, IPC=1, undistilled", noise, ipc=1)]
 study.run(rows[:1], ["SRCNN"])
 """
@@ -59,7 +59,7 @@ if "TEST_MARKER" in os.environ:
 SAVE = """\
 results = study.run(rows, ["SRCNN"])
 print(results.computed, "computed")
-save_table(study, results, long_table(study, results), "Title")
+Presentation(study, by_label(rows), results).save()
 """
 
 
@@ -133,7 +133,7 @@ class Command:
         """A run that has got to the place where it waits to be interrupted."""
         marker = self.repository.root / "marker"
         process = self.start(*arguments, TEST_MARKER=marker)
-        end = monotonic() + 60
+        end = monotonic() + 120
         while not marker.exists() and process.poll() is None and monotonic() < end:
             sleep(0.05)
         assert marker.exists(), process.communicate()

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from srdistill.images.torchvision_import import import_torchvision
+from srdistill.needs import Need
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
 
 
@@ -39,3 +40,24 @@ def find_torchvision_weights(user: str, place: str, weights_name: str, download:
             f"{cached.name} into {cached.parent}, or call with download=True where there is a network (from {weights.url})"
         )
     return cached
+
+
+# File and bytes (about) of torchvision's weights by name: importing it takes seconds.
+FILES = {
+    "AlexNet_Weights.IMAGENET1K_V1": ("alexnet-owt-7be5be79.pth", 244_408_911),
+    "VGG16_Weights.IMAGENET1K_V1": ("vgg16-397923af.pth", 553_433_881),
+    "VGG19_Weights.IMAGENET1K_V1": ("vgg19-dcbb9e9d.pth", 574_673_361),
+    "SqueezeNet1_1_Weights.IMAGENET1K_V1": ("squeezenet1_1-b8a52dc0.pth", 4_966_400),
+    "MobileNet_V2_Weights.IMAGENET1K_V2": ("mobilenet_v2-7ebf99e0.pth", 14_212_972),
+}
+
+
+def torchvision_need(user: str, place: str, weights_name: str, download: bool) -> Need:
+    """What ``find_torchvision_weights`` would find, without fetching it."""
+    root, (file, size) = weights_folder(), FILES[weights_name]
+    cached = Path(torch.hub.get_dir(), "checkpoints", file)
+    places = [path for path in (root and root / place, cached) if path and path.is_file()]
+    return Need(
+        user, tuple(places[:1]), f"https://download.pytorch.org/models/{file}", size, download,
+        remedy=f"put it at {root or '$' + VARIABLE}/{place}",
+    )  # fmt: skip

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from srdistill.files import write_text
 from srdistill.study.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
+from srdistill.study.paper import tables
 from srdistill.study.paths import TABLES
 
 # The order in which profiles are shown: what is most worth quoting first.
@@ -38,10 +39,11 @@ def board_lines(root: Path, profile: str) -> list[str]:
 def count_lines(root: Path, profile: str) -> list[str]:
     """How many claims of each paper ended how, its own sentences and our questions apart, as a Markdown table."""
     lines = ["| paper | whose | claims | " + " | ".join(VERDICTS) + " |", "| --- | --- | --- |" + " --- |" * len(VERDICTS)]
-    claims = read_claims(root, profile)
-    for paper in dict.fromkeys(claim["table"].partition("_")[0] for claim in claims):
+    claims, known = read_claims(root, profile), tables()
+    for paper in dict.fromkeys(known[claim["table"]][0].name for claim in claims):
         for whose, own in (("the paper's sentences", True), ("our questions", False)):
-            found = [c["verdict"] for c in claims if c["table"].startswith(f"{paper}_") and bool(c["sentence"]) == own]
+            of_paper = [claim for claim in claims if known[claim["table"]][0].name == paper]
+            found = [claim["verdict"] for claim in of_paper if bool(claim["sentence"]) == own]
             counts = " | ".join(str(found.count(verdict)) for verdict in VERDICTS)
             lines.append(f"| {paper} | {whose} | {len(found)} | {counts} |")
     return lines
@@ -49,8 +51,8 @@ def count_lines(root: Path, profile: str) -> list[str]:
 
 def table_title(name: str) -> str:
     """``dietz table 1`` for ``dietz_t1``."""
-    paper, number = name.split("_t")
-    return f"{paper} table {number}"
+    paper, found, number = name.partition("_t")
+    return f"{paper} table {number}" if found else name
 
 
 def write_board(root: Path = TABLES) -> Path:

@@ -66,6 +66,11 @@ class Paper:
         return self.kind(self, self.table(table), profile, seeds, data)
 
 
+def tables() -> dict[str, tuple[Paper, Table]]:
+    """All tables by name, each with its paper."""
+    return {table.name: (paper, table) for paper in papers() for table in paper.tables}
+
+
 def papers() -> list[Paper]:
     """The papers of all wings, found by looking into the package of wings: a new one needs no mention anywhere else."""
     package = import_module("srdistill.papers")

@@ -13,7 +13,7 @@ import torch
 
 from srdistill.study.paths import ROOT
 
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-image", "lpips", "papermill")
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-image", "lpips", "papermill", "distributed")
 
 
 def provenance() -> dict:

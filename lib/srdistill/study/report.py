@@ -14,6 +14,7 @@ from nbconvert import HTMLExporter
 from srdistill.files import write_text
 from srdistill.study.board import profiles_with_tables, read_claims
 from srdistill.study.pairs import notebook_names
+from srdistill.study.paper import tables
 from srdistill.study.paths import BUILD, NOTEBOOKS, TABLES
 from srdistill.study.tables import read_table, wide_table
 
@@ -23,7 +24,8 @@ _TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 def _table(profile: str, name: str) -> dict:
     """What the template needs of one table."""
-    wide = wide_table(read_table(TABLES / profile / f"{name}.csv"), name)
+    _, table = tables()[name]
+    wide = wide_table(read_table(TABLES / profile / f"{name}.csv"), table.shown)
     text = (TABLES / profile / f"{name}.md").read_text().splitlines()
     figures = []
     for path in sorted((TABLES / profile / "figures").glob(f"{name}_*.png")):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.figure
 import pandas as pd
@@ -10,6 +11,7 @@ from srdistill.files import atomic_path, write_text
 from srdistill.study.claims import Claim
 from srdistill.study.describe import shares, sizes_frame
 from srdistill.study.export import record_sets
+from srdistill.study.paths import TABLES
 from srdistill.study.provenance import provenance
 from srdistill.study.rows import CellsFailed, Results
 from srdistill.study.study import Study
@@ -24,10 +26,28 @@ def saved(study: Study, figure: matplotlib.figure.Figure, name: str) -> matplotl
 
 
 def save_frame(study: Study, frame: pd.DataFrame, name: str, title: str) -> list[str]:
-    """Write a plain table of facts as CSV and Markdown; return the file names."""
+    """Write a plain table of facts as CSV and Markdown; return the file names.
+
+    Columns that the table of an earlier run has and this one lacks, as its data set is not at hand, stay as they were, line by
+    line of what stands in words; it is said which.
+    """
+    frame = _with_kept_columns(frame, TABLES / study.label / f"{name}.csv")
     write_text(study.output / f"{name}.csv", frame.to_csv(index=False))
     write_text(study.output / f"{name}.md", f"### {title}\n\n{frame.to_markdown(index=False)}\n")
     return [f"{name}.csv", f"{name}.md"]
+
+
+def _with_kept_columns(frame: pd.DataFrame, earlier: Path) -> pd.DataFrame:
+    if not earlier.exists():
+        return frame
+    old = pd.read_csv(earlier)
+    words = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    kept = [name for name in old if name not in frame]
+    if not kept or not words or not set(words) <= set(old):
+        return frame
+    print(f"not measured in this run, and kept as they were: {', '.join(kept)}")
+    joined = frame.merge(old[words + kept].drop_duplicates(words), on=words, how="left")
+    return joined[[name for name in old if name in joined] + [name for name in joined if name not in old]]
 
 
 def save_table(study: Study, results: Results, long: pd.DataFrame, claims: Sequence[Claim] = ()) -> list[str]:
