@@ -76,12 +76,11 @@ def _words(value: object) -> str:
     if isinstance(value, Row | Task):
         return f"“{value.label}”"
     if isinstance(value, FromCell):
-        return f"of the {value.name}" if value.name != "teacher" else "of the cell"
+        return f"“{value.name}”" if value.name != "teacher" else "of the cell"
     if is_dataclass(value):
-        changed = [f"{f.name} {getattr(value, f.name)}" for f in fields(value) if getattr(value, f.name) != f.default]
+        changed = [f"{f.name} {_words(v) or v}" for f in fields(value) if (v := getattr(value, f.name)) != f.default]
         return f"({', '.join(changed)})"
-    if isinstance(value, Mapping):
-        return f"({', '.join(f'{name} {entry}' for name, entry in value.items())})"
+    # Not mappings: they are records of what was done before.
     return str(value) if isinstance(value, str | int | float | tuple) else ""
 
 

@@ -1,6 +1,6 @@
-"""What can be said of sets before any student is trained on them, as notebooks show it."""
+"""What can be said of sets, and of the models that make them, before any student is trained on them, as notebooks show it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 import torch
@@ -32,10 +32,21 @@ def pixel_range(images: Iterable[Tensor]) -> dict[str, float]:
     return {"min pixel": values.min().item(), "mean pixel": values.mean().item(), "max pixel": values.max().item()}
 
 
-def detail_table(sets: Mapping[str, DistilledSet]) -> pd.DataFrame:
-    """How much of each set survives halving and doubling: the higher, the less there is for x2 super-resolution to learn."""
-    found = {label: recovered_psnr(to_float(made.images).double(), 2).mean().item() for label, made in sets.items()}
+def detail_table(sets: Mapping[str, DistilledSet | Tensor], scale: int = 2) -> pd.DataFrame:
+    """How much of each set, or of images ``uint8`` (N, 3, H, W), survives scaling down and up: the higher, the less there is
+    for super-resolution to learn."""
+    images = {label: made.images if isinstance(made, DistilledSet) else made for label, made in sets.items()}
+    found = {label: recovered_psnr(to_float(those).double(), scale).mean().item() for label, those in images.items()}
     return pd.DataFrame({"PSNR(y, U D y), dB": found}).round(2)
+
+
+def losses_table(curves: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """Loss curves in two numbers each: means over the first and the last tenth."""
+    ends = {}
+    for name, curve in curves.items():
+        values, tenth = pd.Series(curve), -(-len(curve) // 10)
+        ends[name] = {"first tenth": values.head(tenth).mean(), "last tenth": values.tail(tenth).mean()}
+    return pd.DataFrame(ends).round(3)
 
 
 def octave_table(real: Tensor, copies: Mapping[str, Tensor]) -> pd.DataFrame:

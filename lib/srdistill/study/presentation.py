@@ -5,7 +5,6 @@ What else every notebook shows can be imported from here as well.
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
@@ -70,12 +69,3 @@ class Presentation:
     def save(self) -> list[str]:
         """Write the table, its claims and its provenance; return the file names. Raises CellsFailed if cells failed."""
         return save_table(self.study, self.results, self.long, self.claims)
-
-    def losses(self, histories: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-        """Loss curves in two numbers each: means over the first and the last tenth."""
-        tenth = {name: -(-len(curve) // 10) for name, curve in histories.items()}
-        return pd.DataFrame({
-            name: {"first tenth": pd.Series(curve).head(tenth[name]).mean(),
-                   "last tenth": pd.Series(curve).tail(tenth[name]).mean()}
-            for name, curve in histories.items()
-        }).round(3)  # fmt: skip
