@@ -24,12 +24,13 @@ VERDICTS = {True: (REPRODUCED, NOT_REPRODUCED, UNDECIDED, NO_POWER), False: (YES
 
 @dataclass
 class Claim:
-    """``sentence``: the paper's, empty for a question of ours. ``statement``: what is checked: the difference of the two rows in
+    """``sentence``: the paper's, empty for a question of ours. ``statement``: what is checked: the difference of the two rows
+    in
     ``compared`` (and their metric) is more than ``line``, and less than ``upper`` if there is one, in ``unit``.
 
     ``values``: the difference for each seed, a mean over the ``pictures``. ``interval``, ``p``: see ``intervals``; None and NaN
-    for fewer than two seeds. ``no_power``: why the numbers cannot decide. ``printed``: the same difference in the paper's table,
-    None if it cannot be formed; ``void`` says why a printed difference means nothing.
+    for fewer than two seeds. ``no_power``: why the numbers cannot decide. ``printed``: the same difference in the paper's
+    table, None if it cannot be formed; ``void`` says why a printed difference means nothing.
     """
 
     name: str

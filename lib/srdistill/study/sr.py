@@ -11,8 +11,8 @@ from srdistill.images.convention import low_resolution
 from srdistill.images.perceptual import WeightsMissing
 from srdistill.images.pictures import Pictures
 from srdistill.sets.distilled_set import Sizes, sizes_of
-from srdistill.study.pictures import lpips_model, pictures
 from srdistill.study.gates import Headroom
+from srdistill.study.pictures import lpips_model, pictures
 from srdistill.study.rows import BICUBIC, ORIGINAL, Cell, Results, Row
 from srdistill.study.settings import named_settings
 from srdistill.study.steps.networks import NETWORK
