@@ -179,22 +179,22 @@ students.add_suffix(", dB").assign(**{"moved by, 8-bit levels": moved}).round(2)
 questions = [
     Question(
         "drop-{network}", "{network}: full data minus distilled noise, IPC=1, is more than 15 dB",
-        first="Baseline (original)", second="Syn. IPC=1", line=15.0,
+        first="Baseline (original)", second="Syn. IPC=1", line=15.0, about="loser",
         sentence="with IPC=1, the performance degrades severely, with PSNR dropping by more than 15 dB",
     ),
     Question(
-        "marginal-{network}", "{network}: IPC=10 gains less than 1 dB over IPC=1",
-        first="Syn. IPC=1", second="Syn. IPC=10", line=-1.0,
+        "marginal-{network}", "{network}: IPC=10 gains something, but less than 1 dB, over IPC=1",
+        first="Syn. IPC=10", second="Syn. IPC=1", upper=1.0, about="loser",
         sentence="Even with IPC=10, the improvement remains marginal",
     ),
     Question(
         "insufficient-{network}", "{network}: real crops of equal pixels beat distilled noise",
-        first="Random real crops, IPC=1", second="Syn. IPC=1",
+        first="Random real crops, IPC=1", second="Syn. IPC=1", about="loser",
         sentence="naive random initialization is insufficient for learning effective SR training images",
     ),
     Question(
         "noise-{network}", "{network}: undistilled noise beats the distilled noise",
-        first="Noise, IPC=1, undistilled", second="Syn. IPC=1",
+        first="Noise, IPC=1, undistilled", second="Syn. IPC=1", about="loser",
     ),
 ]  # fmt: skip
 shown.check(questions, ["SRCNN", "EDSR"])

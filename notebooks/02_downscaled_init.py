@@ -149,7 +149,7 @@ questions = [
     ),
     Question(
         "not-outperform-{network}", "{network}: downscaled pictures beat their distilled counterparts",
-        first="Baseline (downscaled)", second="Syn. IPC=1",
+        first="Baseline (downscaled)", second="Syn. IPC=1", about="loser",
         sentence="their distilled counterparts do not outperform this baseline",
     ),
     Question(

@@ -200,17 +200,18 @@ questions = [
     Question(
         "beats-inversion-{network}", "{network}: latent distillation beats the inversion it starts from", latent, inverted,
         sentence="models trained on latent-distilled synthetic datasets outperform those trained on direct GAN inversions",
+        stand_in="generator",
     ),
     Question(
         "beats-pixel-space-{network}", "{network}: latent distillation beats pixel-space distillation",
         latent, f"Syn. IPC=1 (pre-trained), {small} px", printed_second=("dietz_t3", "Syn. IPC=1 (pre-trained)"),
-        sentence="outperform those trained on previous synthetic datasets",
+        sentence="outperform those trained on previous synthetic datasets", stand_in="generator",
     ),
 ]  # fmt: skip
 outperforms = Question(
     "beats-downscaled-{network}", "{network}: latent distillation beats downscaled pictures",
     latent, f"Downscaled, {small} px", printed_second=("dietz_t2", "Baseline (downscaled)"),
-    sentence="outperforming the downscaled baseline for SRCNN and VDSR",
+    sentence="outperforming the downscaled baseline for SRCNN and VDSR", stand_in="generator",
 )  # fmt: skip
 ours = [
     Question("equal-pixels-{network}", "{network}: at equal pixels, latent beats downscaled pictures",

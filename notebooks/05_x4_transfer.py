@@ -112,7 +112,7 @@ latent, small, side = "Syn. IPC=1 (latent)", study.plan.size, study.plan.latent_
 surpasses = "The performance of latent distillation surpasses all baselines"
 outperforms = "generally outperforms all other distillation methods"
 questions = [
-    Question(name, f"×4: {statement}", first, second, sentence)
+    Question(name, f"×4: {statement}", first, second, sentence, stand_in="generator")
     for name, first, second, sentence, statement in (
         ("downscaled", latent, "Baseline (downscaled)", surpasses, "latent beats downscaled pictures"),
         ("inversion", latent, "Baseline (GAN inversion)", surpasses, "latent beats the inversion it starts from"),

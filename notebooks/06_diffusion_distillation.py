@@ -202,14 +202,15 @@ for count in study.plan.counts:
     ours, theirs = f"{DISTILLED}, {count}", f"GSDD, {count}"
     questions += [
         Question(f"superior-ssim-{{network}}-{count}", f"{{network}}, {count} images: beats GSDD in SSIM", ours, theirs,
-                 superior, **ssim),
+                 superior, stand_in="diffusion", **ssim),
         Question(f"superior-lpips-{{network}}-{count}", f"{{network}}, {count} images: beats GSDD in LPIPS", theirs, ours,
-                 superior, lpips, "LPIPS", printed_metric="lpips"),
+                 superior, lpips, "LPIPS", printed_metric="lpips", stand_in="diffusion"),
     ]  # fmt: skip
 for small, large in zip(study.plan.counts, study.plan.counts[1:], strict=False):
     statement = f"{{network}}: {large} distilled images beat {small} in SSIM"
     questions += [
-        Question(f"size-{{network}}-{large}", statement, f"{DISTILLED}, {large}", f"{DISTILLED}, {small}", positive, **ssim)
+        Question(f"size-{{network}}-{large}", statement, f"{DISTILLED}, {large}", f"{DISTILLED}, {small}", positive,
+                 stand_in="diffusion", **ssim)
     ]
 controls = (("random", RANDOM, "random patches"), ("samples", UNTUNED, "samples without fine-tuning"))
 questions += [

@@ -144,15 +144,15 @@ strong = "our method maintains strong performance across these architectures"
 positive = "the SR quality positively correlates with the number of distilled samples in the training set"
 questions = [
     Question("drop-{network}", f"{{network}}: {largest} distilled images cost less than 0.3 dB", f"{DISTILLED}, {largest}",
-             ORIGINAL, drop, line=-0.35, printed_first=("labelfree_t2", f"{DISTILLED}, 70")),
+             ORIGINAL, drop, line=-0.35, stand_in="diffusion", printed_first=("labelfree_t2", f"{DISTILLED}, 70")),
     Question("random-{network}", f"{{network}}: {last} distilled images beat as many random patches",
-             f"{DISTILLED}, {last}", f"{RANDOM}, {last}", strong),
+             f"{DISTILLED}, {last}", f"{RANDOM}, {last}", strong, stand_in="diffusion"),
     Question("samples-{network}", f"{{network}}: {last} distilled images beat samples without fine-tuning",
              f"{DISTILLED}, {last}", f"{UNTUNED}, {last}"),
 ]  # fmt: skip
 questions += [
     Question(f"size-{{network}}-{large}", f"{{network}}: {large} distilled images beat {small}", f"{DISTILLED}, {large}",
-             f"{DISTILLED}, {small}", positive)
+             f"{DISTILLED}, {small}", positive, stand_in="diffusion")
     for small, large in zip(study.plan.counts, study.plan.counts[1:], strict=False)
 ]  # fmt: skip
 shown.check(questions, students)

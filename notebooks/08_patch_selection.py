@@ -161,6 +161,7 @@ pairs = (
 )
 questions = [
     Question(f"{name}-{count}", f"{count} images: {words}", f"{ours}, {count}", f"{theirs}, {count}", sentence, "ssim", "SSIM",
+             stand_in="diffusion" if ours == DISTILLED else "",
              printed_first=("labelfree_t3", f"{ours}, {max(count, 140)}"),
              printed_second=("labelfree_t3", f"{theirs}, {max(count, 140)}"))
     for count in study.plan.selection_counts for name, ours, theirs, sentence, words in pairs

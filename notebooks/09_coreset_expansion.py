@@ -193,7 +193,7 @@ def questions(one, student: str) -> list[Question]:
     where = f"{{network}}, {one.dataset.name} at {one.dataset.train.size} px"
     return [
         Question(f"{name}-{ipc}", f"{where}, IPC {ipc}: ours beats {words}", f"{OURS}, IPC {ipc}", f"{other}, IPC {ipc}",
-                 sentence, "accuracy", "points", printed_network=student)
+                 sentence, "accuracy", "points", stand_in="engine", printed_network=student)
         for ipc in one.plan.ipcs[one.name] for name, other, words, sentence in against
     ]  # fmt: skip
 

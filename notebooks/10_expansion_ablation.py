@@ -161,9 +161,9 @@ shared = {"metric": "accuracy", "unit": "points", "printed_network": "ResNet-18"
 text, superres, aug, mixup = coreset.PRINTED_PARTS.values()
 questions = [
     Question("text", "pictures from the class alone are better than RDED", text, RDED, **shared),
-    Question("superres", "super-resolution is better than RDED", superres, RDED, best, **shared),
-    Question("augmentation", "augmentation adds to super-resolution", aug, superres, best, **shared),
-    Question("mixup", "mixup adds to augmentation", mixup, aug, best, **shared),
+    Question("superres", "super-resolution is better than RDED", superres, RDED, best, stand_in="engine", **shared),
+    Question("augmentation", "augmentation adds to super-resolution", aug, superres, best, stand_in="engine", **shared),
+    Question("mixup", "mixup adds to augmentation", mixup, aug, best, stand_in="engine", **shared),
     Question("anchor", "all parts are better than the class alone", mixup, text, **shared),
     Question("diffusion", "all parts are better than the same patches enlarged", mixup, selected, **shared),
     Question("selection", "selected patches are better than random ones, with all parts", mixup, f"{RANDOM}, {mixup}",
@@ -175,10 +175,12 @@ shown.check(questions, study.networks[:1])
 consistent = "we consistently outperform RDED at all values of r"
 improves = "our performance continues to improve as the patch count increases"
 finer_questions = [
-    Question(f"rded-r{r}", f"r = {r}: ours beats RDED", f"r = {r}", f"RDED, r = {r}", consistent, **shared) for r in factors
+    Question(f"rded-r{r}", f"r = {r}: ours beats RDED", f"r = {r}", f"RDED, r = {r}", consistent, stand_in="engine", **shared)
+    for r in factors
 ]
 finer_questions += [
-    Question(f"finer-r{fine}", f"r = {fine} is better than r = {coarse}", f"r = {fine}", f"r = {coarse}", improves, **shared)
+    Question(f"finer-r{fine}", f"r = {fine} is better than r = {coarse}", f"r = {fine}", f"r = {coarse}", improves,
+             stand_in="engine", **shared)
     for coarse, fine in zip(factors, factors[1:], strict=False)
 ]
 finer_shown.check(finer_questions, sizes.networks[:1])

@@ -1,16 +1,21 @@
-"""papers_tables/README.md: the board of claims and every table beside the printed one, made from the stored files."""
+"""The front page of ``papers_tables`` and the pages behind it, made from the stored files.
+
+``README.md`` has one screen for each profile: how much was run, what room the students had, how many claims ended how.
+``<profile>/CLAIMS.md`` has the claims one by one, ``<profile>/TABLES.md`` every table beside the printed one.
+"""
 
 import json
+import math
 from pathlib import Path
 
 from srdistill.files import write_text
-from srdistill.study.claims import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
+from srdistill.study.claims import NO_POWER, VERDICTS
+from srdistill.study.intervals import holm
 from srdistill.study.paper import tables
 from srdistill.study.paths import TABLES
 
 # The order in which profiles are shown: what is most worth quoting first.
 ORDER = ("paper", "gpu", "laptop")
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE)
 
 
 def profiles_with_tables(root: Path = TABLES) -> list[str]:
@@ -24,29 +29,9 @@ def read_claims(root: Path, profile: str) -> list[dict]:
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
-def board_lines(root: Path, profile: str) -> list[str]:
-    """The board of one profile as a Markdown table."""
-    lines = ["| table | claim | in the paper's own table | here | verdict |", "| --- | --- | --- | --- | --- |"]
-    for claim in read_claims(root, profile):
-        statement, sentence = (claim[name].replace("|", "\\|") for name in ("statement", "sentence"))
-        lines.append(
-            f"| {table_title(claim['table'])} | {f'“{sentence}”' if sentence else 'Our question.'} {statement} | "
-            f"{claim['in_print']} | {claim['measured']} | **{claim['verdict']}** |"
-        )
-    return lines
-
-
-def count_lines(root: Path, profile: str) -> list[str]:
-    """How many claims of each paper ended how, its own sentences and our questions apart, as a Markdown table."""
-    lines = ["| paper | whose | claims | " + " | ".join(VERDICTS) + " |", "| --- | --- | --- |" + " --- |" * len(VERDICTS)]
-    claims, known = read_claims(root, profile), tables()
-    for paper in dict.fromkeys(known[claim["table"]][0].name for claim in claims):
-        for whose, own in (("the paper's sentences", True), ("our questions", False)):
-            of_paper = [claim for claim in claims if known[claim["table"]][0].name == paper]
-            found = [claim["verdict"] for claim in of_paper if bool(claim["sentence"]) == own]
-            counts = " | ".join(str(found.count(verdict)) for verdict in VERDICTS)
-            lines.append(f"| {paper} | {whose} | {len(found)} | {counts} |")
-    return lines
+def once(claims: list[dict]) -> list[dict]:
+    """Each comparison once, where two tables share it."""
+    return list({claim["identity"]: claim for claim in reversed(claims)}.values())[::-1]
 
 
 def table_title(name: str) -> str:
@@ -55,29 +40,100 @@ def table_title(name: str) -> str:
     return f"{paper} table {number}" if found else name
 
 
-def write_board(root: Path = TABLES) -> Path:
-    """Write ``papers_tables/README.md`` anew."""
-    text = [
-        "# Tables",
-        "",
-        "Made by `make tables`; every number beside the printed one. Verdicts come from seeds (95 % interval of Student's t "
-        "over the differences): an interval that crosses the line, or a single seed, is *inconclusive*. The column "
-        "*in the paper's own table* asks the same question of the printed numbers.",
+def count_lines(claims: list[dict]) -> list[str]:
+    """How many claims of each paper ended how, its own sentences and our questions apart, as Markdown tables."""
+    lines = []
+    for own, whose in ((True, "the paper's sentences"), (False, "our own questions")):
+        words = VERDICTS[own]
+        lines += [f"| {whose} | claims | " + " | ".join(words) + " |", "| --- | --- |" + " --- |" * len(words)]
+        known = tables()
+        of = {claim["table"]: known[claim["table"]][0].name for claim in claims}
+        for paper in dict.fromkeys(of.values()):
+            found = [c["verdict"] for c in claims if of[c["table"]] == paper and bool(c["sentence"]) == own]
+            counts = " | ".join(str(found.count(verdict)) for verdict in words)
+            lines.append(f"| {paper} | {len(found)} | {counts} |")
+        lines.append("")
+    return lines
+
+
+def changed_by_holm(claims: list[dict]) -> int:
+    """How many decided verdicts would be open if all claims of the profile were judged together (Holm's correction)."""
+    decided = [c for c in claims if c["verdict"] in {word for words in VERDICTS.values() for word in words[:2]}]
+    kept = holm([math.nan if c["p"] is None else c["p"] for c in decided])
+    return sum(not stays for stays in kept)
+
+
+def head_lines(root: Path, profile: str) -> list[str]:
+    """Seeds, test pictures, and every student's headroom, from the provenance of the tables."""
+    files = sorted((root / profile).glob("*_t[0-9].provenance.json"))
+    origins = [json.loads(file.read_text()) for file in files]
+    if not origins:
+        return []
+    seeds = sorted({len(origin["seeds"]) for origin in origins})
+    tests = {name: count for origin in origins for name, count in origin.get("tested_on", {}).items()}
+    rooms = {}
+    for origin in origins:
+        scale = origin["table"].partition("_")[0]
+        rooms |= {f"{name} ({scale})": text for name, text in origin.get("headroom", {}).items()}
+    return [
+        f"Seeds: {', '.join(map(str, seeds))}. Test pictures: {', '.join(f'{n} {c}' for n, c in tests.items())}. "
+        f"Full data above bicubic (or chance): {'; '.join(f'{name} {text}' for name, text in rooms.items())}.",
         "",
     ]
+
+
+def claim_lines(claims: list[dict]) -> list[str]:
+    """The claims as a Markdown table."""
+    lines = ["| table | claim | in the paper's own table | here | verdict |", "| --- | --- | --- | --- | --- |"]
+    for claim in claims:
+        statement, sentence = (claim[name].replace("|", "\\|") for name in ("statement", "sentence"))
+        why = f" ({claim['no_power']})" if claim["verdict"] == NO_POWER else ""
+        lines.append(
+            f"| {table_title(claim['table'])} | {f'“{sentence}”' if sentence else 'Our question.'} {statement} | "
+            f"{claim['in_print']} | {claim['measured']} | **{claim['verdict']}**{why} |"
+        )
+    return lines
+
+
+_INTRODUCTION = """\
+# Tables
+
+Made by `make tables`; every number beside the printed one. Intervals (95 %) count seeds and test pictures. A sentence of a
+paper is *reproduced*, *not reproduced* or *undecided*; a question of our own is answered *yes*, *no* or *open*. Either has *no
+power* where the student has no headroom over bicubic, where bicubic in the winner's place would pass too, or where the sentence
+is about a component that a small one trained here stands in for. A comparison that several tables share counts once.
+"""
+
+
+def write_board(root: Path = TABLES) -> Path:
+    """Write the front page and the pages of every profile anew; return the front page."""
+    text = [_INTRODUCTION]
     for profile in profiles_with_tables(root):
-        title = f"## Board of claims, `{profile}` profile"
-        text += [title, "", *count_lines(root, profile), "", *board_lines(root, profile), ""]
-    for profile in profiles_with_tables(root):
-        text += [f"## Tables, `{profile}` profile", ""]
-        for file in sorted((root / profile).glob("*.md")):
-            text += [file.read_text().rstrip(), "", f"Files: {_links(root, profile, file.stem)}", ""]
+        everything = read_claims(root, profile)
+        claims = once(everything)
+        text += [f"## `{profile}`", "", *head_lines(root, profile), *count_lines(claims)]
+        text += [
+            f"Under Holm's correction over all of them {changed_by_holm(claims)} of the decided verdicts would be open. "
+            f"[The claims one by one]({profile}/CLAIMS.md) · [the tables]({profile}/TABLES.md)",
+            "",
+        ]
+        page = [f"# Claims, `{profile}` profile", "", "[Front page](../README.md)", "", *claim_lines(everything), ""]
+        write_text(root / profile / "CLAIMS.md", "\n".join(page))
+        write_text(root / profile / "TABLES.md", "\n".join(_table_lines(root, profile)))
     path = root / "README.md"
     write_text(path, "\n".join(text))
     return path
 
 
+def _table_lines(root: Path, profile: str) -> list[str]:
+    lines = [f"# Tables, `{profile}` profile", "", "[Front page](../README.md)", ""]
+    pages = ("CLAIMS.md", "TABLES.md")
+    for file in sorted(path for path in (root / profile).glob("*.md") if path.name not in pages):
+        lines += [file.read_text().rstrip(), "", f"Files: {_links(root, profile, file.stem)}", ""]
+    return lines
+
+
 def _links(root: Path, profile: str, table: str) -> str:
     files = [f"{table}.csv", f"{table}.sizes.csv", f"{table}.tex", f"{table}.provenance.json"]
     files += [f"figures/{path.name}" for path in sorted((root / profile / "figures").glob(f"{table}_*.png"))]
-    return ", ".join(f"[{Path(file).name}]({profile}/{file})" for file in files if (root / profile / file).exists())
+    return ", ".join(f"[{Path(file).name}]({file})" for file in files if (root / profile / file).exists())

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import pandas as pd
+
 from srdistill.images.labelled import LabelledPictures
 from srdistill.seeds import derive_seed
 from srdistill.sets.distilled_set import Sizes, sizes_of
+from srdistill.study.gates import Headroom
 from srdistill.study.pictures import labelled
 from srdistill.study.rows import Cell, ClassRow, Results, Row
 from srdistill.study.settings import named_settings
@@ -17,6 +20,8 @@ from srdistill.training.classification import train_classifier, train_student
 from srdistill.training.teacher import check_teacher
 
 ALL_PICTURES = "All pictures, own labels"
+# Points of a teacher over chance below which students have no room to differ in.
+_LEAST_HEADROOM = 10.0
 
 
 @dataclass(frozen=True)
@@ -140,9 +145,39 @@ class ClassificationStudy(Study):
             {
                 "row": cell.row.label, "network": cell.network, "seed": cell.seed, "testset": cell.dataset,
                 "collapsed": False, "accuracy": history["accuracy"][-1], "best_accuracy": max(history["accuracy"]),
+                "correct": answer["correct"],
             }
             | seconds
         ]  # fmt: skip
+
+    # --- what verdicts need -------------------------------------------------------------------------------------------
+
+    above, doing_nothing = "above chance", "chance"
+
+    def per_picture(self, results: Results) -> pd.DataFrame:
+        """Accuracy picture by picture: 100 where the student is right, 0 where it is not."""
+        lines = [
+            (line.row, line.network, line.seed, line.testset, image, "accuracy", 100.0 * (right == "1"))
+            for line in results.scores.itertuples()
+            for image, right in enumerate(line.correct)
+        ]
+        return pd.DataFrame(lines, columns=["row", "network", "seed", "testset", "image", "metric", "value"])
+
+    def nothing(self, pictures: pd.DataFrame, metric: str) -> float | None:
+        """Always naming the largest class."""
+        if metric != "accuracy":
+            return None
+        shares = [100.0 * d.test.labels.bincount().max().item() / len(d.test) for d in self.datasets.values()]
+        return sum(shares) / len(shares)
+
+    def headroom(self, pictures: pd.DataFrame) -> dict[str, Headroom]:
+        """The teachers' accuracy over chance: what students of all pictures reach."""
+        found = {}
+        for network in self.networks:
+            reached = [self.entry(self.teacher(name, network)).value["accuracy"] for name in self.datasets]
+            gain = sum(reached) / len(reached) - self.nothing(pictures, "accuracy")
+            found[network] = Headroom(gain, 0.0, _LEAST_HEADROOM, "points")
+        return found
 
     # --- what is said of the run --------------------------------------------------------------------------------------
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """``title``: in tables. ``axis``: in plots. ``decimals``: of a number of it."""
+    """``title``: in tables. ``axis``: in plots. ``decimals``: of a number of it. ``lower_is_better``: of two."""
 
     name: str
     title: str
     axis: str
     decimals: int = 4
+    lower_is_better: bool = False
 
 
 # The share of the way from bicubic to full data.
@@ -24,14 +25,14 @@ METRICS = {
         Metric("ssim_y", "SSIM-Y", "SSIM of luma"),
         # Ours carry their backbone in the name; the printed LPIPS does not say its own (most likely VGG), so the two never
         # meet.
-        Metric("lpips", "LPIPS", "LPIPS (lower is better)"),
-        Metric("lpips_alex", "LPIPS-alex", "LPIPS (lower is better)"),
-        Metric("lpips_vgg", "LPIPS-vgg", "LPIPS (lower is better)"),
-        Metric("lpips_squeeze", "LPIPS-squeeze", "LPIPS (lower is better)"),
+        Metric("lpips", "LPIPS", "LPIPS (lower is better)", lower_is_better=True),
+        Metric("lpips_alex", "LPIPS-alex", "LPIPS (lower is better)", lower_is_better=True),
+        Metric("lpips_vgg", "LPIPS-vgg", "LPIPS (lower is better)", lower_is_better=True),
+        Metric("lpips_squeeze", "LPIPS-squeeze", "LPIPS (lower is better)", lower_is_better=True),
         Metric(GAIN, "gain %", "recovered gain, %", 0),
         Metric("accuracy", "top-1 %", "top-1 accuracy, %", 1),
         Metric("best_accuracy", "best top-1 %", "best top-1 accuracy, %", 1),
-        Metric("seconds_per_epoch", "s per epoch", "seconds per epoch", 2),
+        Metric("seconds_per_epoch", "s per epoch", "seconds per epoch", 2, True),
     )
 }
 

@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from srdistill.images.convention import mod_crop
-from srdistill.study.claims import Claim, Question, check, claims_table
+from srdistill.study.claims import Claim, claims_table
 from srdistill.study.describe import describe, rows_table, sizes_table
 from srdistill.study.figures import Zoom, score_plot, zoom_figure
 from srdistill.study.metrics import METRICS
+from srdistill.study.questions import Question, check
 from srdistill.study.rows import Results, Row
 from srdistill.study.save import save_table, saved
 from srdistill.study.study import Study
@@ -31,7 +32,7 @@ class Presentation:
 
     @property
     def testset(self) -> str:
-        """The first test set, which plots and claims are about."""
+        """The first test set, which plots are about."""
         return next(iter(self.study.tests))
 
     def table(self) -> Styler:
@@ -60,7 +61,7 @@ class Presentation:
 
     def check(self, questions: Sequence[Question], networks: Sequence[str]) -> Styler:
         """The questions, answered for each of the students; kept for ``save``, beside those of other calls."""
-        found = check(self.study, self.scores, questions, networks)
+        found = check(self.study, self.results, questions, networks)
         names = {claim.name for claim in found}  # a cell may be run twice
         self.claims = [claim for claim in self.claims if claim.name not in names] + found
         return claims_table(self.claims)

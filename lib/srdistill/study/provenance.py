@@ -13,6 +13,8 @@ import torch
 
 from srdistill.study.paths import ROOT
 
+# What limits the instruction sets of torch and of oneDNN, which torch's convolutions run on.
+INSTRUCTION_SETS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-image", "lpips", "papermill", "distributed")
 
 
@@ -58,6 +60,9 @@ def _machine() -> dict:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        # Kernels of different instruction sets round differently: the last bits of a result are those of one kind of machine.
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "pinned": {name: os.environ[name] for name in INSTRUCTION_SETS if name in os.environ},
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "system": platform.system(),
     }

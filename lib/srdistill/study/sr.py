@@ -4,14 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import pandas as pd
 from torch import Tensor, nn
 
 from srdistill.images.convention import low_resolution
 from srdistill.images.perceptual import WeightsMissing
 from srdistill.images.pictures import Pictures
 from srdistill.sets.distilled_set import Sizes, sizes_of
+from srdistill.study.gates import Headroom
 from srdistill.study.pictures import lpips_model, pictures
-from srdistill.study.rows import BICUBIC, Cell, Results, Row
+from srdistill.study.rows import BICUBIC, ORIGINAL, Cell, Results, Row
 from srdistill.study.settings import named_settings
 from srdistill.study.steps.networks import NETWORK
 from srdistill.study.steps.scores import SCORES
@@ -21,6 +23,9 @@ from srdistill.training.adversarial import train_adversarial
 from srdistill.training.adversarial_recipe import AdversarialRecipe
 from srdistill.training.evaluate import collapsed, evaluate, super_resolve
 from srdistill.training.sr import train
+
+# dB of full data over bicubic below which training sets have no room to differ in.
+_LEAST_HEADROOM = 0.5
 
 
 class SRStudy(Study):
@@ -153,6 +158,30 @@ class SRStudy(Study):
             for line in found
         ]
 
+    # --- what verdicts need -------------------------------------------------------------------------------------------
+
+    above, doing_nothing = "above bicubic", "bicubic"
+
+    def per_picture(self, results: Results) -> pd.DataFrame:
+        """A line for each picture and metric."""
+        keys = ["row", "network", "seed", "testset", "image"]
+        measured = [name for name in self.metrics if name in results.scores]
+        return results.scores[[*keys, *measured]].melt(keys, var_name="metric").dropna(subset="value")
+
+    def nothing(self, pictures: pd.DataFrame, metric: str) -> float | None:
+        """Bicubic's mean."""
+        found = pictures[(pictures.row == BICUBIC) & (pictures.metric == metric)]["value"]
+        return float(found.mean()) if len(found) else None
+
+    def headroom(self, pictures: pd.DataFrame) -> dict[str, Headroom]:
+        """PSNR of full data over bicubic."""
+        psnr, bicubic = pictures[pictures.metric == "psnr"], self.nothing(pictures, "psnr")
+        full = psnr[psnr.row == ORIGINAL].groupby(["network", "seed"])["value"].mean()
+        return {
+            str(network): Headroom(float(found.mean()) - bicubic, _spread(found), _LEAST_HEADROOM, "dB")
+            for network, found in full.groupby("network")
+        }
+
     # --- what is said of the run --------------------------------------------------------------------------------------
 
     def set_tasks(self, row: Row) -> list[tuple[str, int, Task]]:
@@ -194,6 +223,11 @@ class SRStudy(Study):
     def digests(self) -> dict[str, str]:
         """Hashes of the training pictures and of every test set."""
         return {"train": self.real().digest} | {name: found.digest for name, found in self.test_sets.items()}
+
+
+def _spread(values: pd.Series) -> float:
+    """Standard deviation over seeds; 0 for one."""
+    return float(values.std()) if len(values) > 1 else 0.0
 
 
 def _mean_psnr(scores: Iterable[dict]) -> float:

@@ -20,6 +20,7 @@ from srdistill.study.tasks import Resource, Task, graph
 from srdistill.study.work import Work, device_kind, settle
 
 if TYPE_CHECKING:
+    from srdistill.study.gates import Headroom
     from srdistill.study.paper import Paper, Table
 
 
@@ -195,6 +196,23 @@ class Study:
             lost = [o.label for o in everything if o.key != key and any(need.key == key for need in graph([o]))]
             lines.append(reasons[key] + (f"; not run therefore: {'; '.join(lost)}" if lost else ""))
         return lines
+
+    # --- what verdicts need -------------------------------------------------------------------------------------------
+
+    # In words: what full data is measured against, and who does nothing.
+    above, doing_nothing = "", ""
+
+    def per_picture(self, results: Results) -> pd.DataFrame:
+        """``row, network, seed, testset, image, metric, value``: what the table's means are made of."""
+        raise NotImplementedError
+
+    def nothing(self, pictures: pd.DataFrame, metric: str) -> float | None:
+        """The mean that is had without any training: bicubic's, or chance; None where the metric has no such value."""
+        raise NotImplementedError
+
+    def headroom(self, pictures: pd.DataFrame) -> "dict[str, Headroom]":
+        """By student: how far full data lies above that; empty where the table has no full data."""
+        raise NotImplementedError
 
     # --- what is said of the run; the kinds of study fill it in -------------------------------------------------------
 

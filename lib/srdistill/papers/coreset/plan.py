@@ -47,6 +47,11 @@ class CoresetPlan:
     engine: dict = field(metadata={"about": "expansion"})
     sre2l: Recovery = field(metadata={"about": "SRe2L", "tables": ("coreset_t1", "coreset_t2")})
 
+    @property
+    def stand_ins(self) -> dict[str, str]:
+        """Components of the paper that something small, trained here, stands in for."""
+        return {"engine": "a small diffusion model trained here, for SDXL-Turbo"} if self.pretraining else {}
+
     def of_table(self, table: str) -> "CoresetPlan":
         """The same plan with the data sets and networks of one table only."""
         names = self.networks[table]

@@ -40,6 +40,11 @@ class DietzPlan:
         """The smallest side that a training picture may have."""
         return self.matching.crop
 
+    @property
+    def stand_ins(self) -> dict[str, str]:
+        """Components of the paper that something small, trained here, stands in for."""
+        return {"generator": "an autoencoder trained here, for StyleGAN-XL"} if self.prior_recipe else {}
+
     def of_table(self, table: str) -> "DietzPlan":
         """The plan is the same for all tables."""
         return self

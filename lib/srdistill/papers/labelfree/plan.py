@@ -51,6 +51,11 @@ class LabelFreePlan:
         """The smallest side that a training picture may have."""
         return self.size
 
+    @property
+    def stand_ins(self) -> dict[str, str]:
+        """Components of the paper that something small, trained here, stands in for."""
+        return {"diffusion": "a small transformer trained here, for DiT-XL/2"} if self.pretraining else {}
+
     def of_table(self, table: str) -> "LabelFreePlan":
         """The same plan with the students of one table only."""
         chosen = {name: getattr(self, name) for name in ("networks", "recipes_x4")}

@@ -10,6 +10,7 @@ from srdistill.seeds import derive_seed, generator_for
 from srdistill.study.store import Entry
 from srdistill.study.tasks import Step, Task
 from srdistill.study.work import Work
+from srdistill.training.accuracy import correct
 from srdistill.training.made_ahead import MadeAhead
 from srdistill.training.teacher import load_teacher
 
@@ -39,7 +40,8 @@ def train_on_all(task: Task, work: Work):
         model, train, task.settings["recipe"], generator=generator_for(task.seed, "training"), test=test,
         device=work.device, checkpoint=work.checkpoint, label=task.label,
     )  # fmt: skip
-    return {"history": history}, lambda path: model.cpu().save(Path(path))
+    right = correct(model, test, device=work.device)
+    return {"history": history, "correct": right}, lambda path: model.cpu().save(Path(path))
 
 
 def _read_classifier(entry: Entry, task: Task, work: Work) -> Classifier:
@@ -70,7 +72,7 @@ def train_student(task: Task, work: Work):
             model, pictures, recipe, generator=generator_for(task.seed, "training"), test=test, device=work.device,
             checkpoint=work.checkpoint, label=task.label,
         )  # fmt: skip
-    return {"history": history}, None
+    return {"history": history, "correct": correct(model, test, device=work.device)}, None
 
 
 def _read_history(entry: Entry, task: Task, work: Work) -> dict[str, list[float]]:
