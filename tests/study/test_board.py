@@ -1,9 +1,11 @@
 import json
 
+import numpy as np
 import pytest
 
 from srdistill.study.board import profiles_with_tables, write_board
 from srdistill.study.claims import Claim
+from srdistill.study.intervals import crossed_interval
 
 
 @pytest.fixture
@@ -17,8 +19,14 @@ def tables(tmp_path):
             table = f"dietz_t{number}"
             (folder / f"{table}.csv").write_text("row\n")
             (folder / f"{table}.md").write_text(f"### Table {number}, {profile}\n\n| row |\n| --- |\n")
-            claim = Claim("drop", table, "drops by more", f"A minus B in {profile}", values, 15.0, printed=16.0)
+            interval = crossed_interval(np.array(values)[:, None], 15.0)
+            claim = Claim(
+                "drop", table, "drops by more", f"A minus B in {profile}", "EDSR", ("A", f"B{number}", "psnr"), values, 1,
+                None if len(values) < 2 else (interval.low, interval.high), interval.p, 15.0, printed=16.0,
+            )  # fmt: skip
             (folder / f"{table}.claims.jsonl").write_text(claim.to_json() + "\n")
+            origin = {"table": table, "seeds": [0, 1, 2], "tested_on": {"photos": 4}, "headroom": {"EDSR": "+0.60 ± 0.01 dB"}}
+            (folder / f"{table}.provenance.json").write_text(json.dumps(origin))
         (folder / "figures" / "dietz_t1_psnr.png").write_bytes(b"png")
     return root
 
@@ -28,26 +36,55 @@ def board(tables) -> str:
     return write_board(tables).read_text()
 
 
+@pytest.fixture
+def claims(tables, board) -> str:
+    return (tables / "laptop" / "CLAIMS.md").read_text()
+
+
 def test_only_the_studys_own_profiles_are_shown_the_most_worth_quoting_first(tables, board):
     assert profiles_with_tables(tables) == ["gpu", "laptop"]
-    assert board.index("`gpu` profile") < board.index("`laptop` profile")
+    assert board.index("## `gpu`") < board.index("## `laptop`")
     assert "smoke" not in board
     assert "holidays" not in board
 
 
-def test_it_opens_with_the_claims(board):
-    assert board.index("## Board of claims, `laptop`") < board.index("## Tables, `gpu`")
+def test_the_front_page_is_one_screen_a_profile(board):
+    screens = board.split("\n## ")[1:]
+    assert len(screens) == 2
+    assert all(len(screen.splitlines()) < 30 for screen in screens)
+
+
+def test_it_says_seeds_pictures_and_headroom(board):
+    assert "Seeds: 3. Test pictures: photos 4. Full data above bicubic (or chance): EDSR (dietz) +0.60 ± 0.01 dB." in board
 
 
 def test_claims_are_counted_by_paper_and_verdict(board):
-    counts = board[board.index("## Board of claims, `laptop`") :]
-    assert "| paper | whose | claims | reproduced | not reproduced | inconclusive |" in counts
-    assert "| dietz | the paper's sentences | 2 | 1 | 0 | 1 |" in counts
-    assert "| dietz | our questions | 0 | 0 | 0 | 0 |" in counts
+    counts = board[board.index("## `laptop`") :]
+    assert "| the paper's sentences | claims | reproduced | not reproduced | undecided | no power |" in counts
+    assert "| dietz | 2 | 1 | 0 | 1 | 0 |" in counts
+    assert "| our own questions | claims | yes | no | open | no power |" in counts
+    assert "| dietz | 0 | 0 | 0 | 0 | 0 |" in counts
 
 
-def test_a_claim_has_its_sentence_and_both_verdicts(board):
-    line = next(line for line in board.splitlines() if "A minus B in laptop" in line and "table 1" in line)
+def test_a_comparison_that_two_tables_share_counts_once(tables):
+    first = (tables / "laptop" / "dietz_t1.claims.jsonl").read_text()
+    (tables / "laptop" / "dietz_t2.claims.jsonl").write_text(first.replace("dietz_t1", "dietz_t2"))
+    board = write_board(tables).read_text()
+    assert "| dietz | 1 | 1 | 0 | 0 | 0 |" in board[board.index("## `laptop`") :]
+
+
+def test_it_says_what_holms_correction_would_change(tables, board):
+    assert "Under Holm's correction over all of them 0 of the decided verdicts would be open." in board
+    path = tables / "laptop" / "dietz_t1.claims.jsonl"
+    claim = json.loads(path.read_text())
+    lines = [claim | {"p": 0.04, "identity": str(number)} for number in range(3)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    board = write_board(tables).read_text()
+    assert "3 of the decided verdicts would be open" in board[board.index("## `laptop`") :]
+
+
+def test_a_claim_has_its_sentence_and_both_verdicts(claims):
+    line = next(line for line in claims.splitlines() if "A minus B in laptop" in line and "table 1" in line)
     assert "dietz table 1" in line
     assert "“drops by more”" in line
     assert "holds (+16.00 dB)" in line
@@ -55,16 +92,25 @@ def test_a_claim_has_its_sentence_and_both_verdicts(board):
     assert line.endswith("**reproduced** |")
 
 
-def test_an_inconclusive_claim_stays(board):
-    assert "**inconclusive**" in board
+def test_an_undecided_claim_stays(claims):
+    assert "**undecided**" in claims
 
 
-def test_every_table_is_on_the_page_with_links_that_lead_somewhere(tables, board):
+def test_why_a_claim_has_no_power_is_said(tables):
+    path = tables / "laptop" / "dietz_t1.claims.jsonl"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"verdict": "no power", "no_power": "no headroom"}) + "\n")
+    write_board(tables)
+    assert "**no power** (no headroom) |" in (tables / "laptop" / "CLAIMS.md").read_text()
+
+
+def test_every_table_is_on_its_page_with_links_that_lead_somewhere(tables, board):
     for profile in ("gpu", "laptop"):
-        assert f"### Table 1, {profile}" in board
-        assert f"({profile}/dietz_t1.csv)" in board
-        assert f"({profile}/figures/dietz_t1_psnr.png)" in board
-    assert "dietz_t1.tex" not in board
+        page = (tables / profile / "TABLES.md").read_text()
+        assert f"### Table 1, {profile}" in page
+        assert "(dietz_t1.csv)" in page
+        assert "(figures/dietz_t1_psnr.png)" in page
+        assert "dietz_t1.tex" not in page
+        assert f"({profile}/TABLES.md)" in board and f"({profile}/CLAIMS.md)" in board
 
 
 @pytest.mark.parametrize(
@@ -77,9 +123,11 @@ def test_every_table_is_on_the_page_with_links_that_lead_somewhere(tables, board
 def test_a_bar_in_a_claim_does_not_break_the_table(tables, field):
     path = tables / "laptop" / "dietz_t1.claims.jsonl"
     path.write_text(json.dumps(json.loads(path.read_text()) | {field: "P(a | b) rises"}) + "\n")
-    line = next(line for line in write_board(tables).read_text().splitlines() if "rises" in line)
+    write_board(tables)
+    line = next(line for line in (tables / "laptop" / "CLAIMS.md").read_text().splitlines() if "rises" in line)
     assert r"P(a \| b) rises" in line
 
 
-def test_writing_again_gives_the_same_page(tables, board):
+def test_writing_again_gives_the_same_pages(tables, board, claims):
     assert write_board(tables).read_text() == board
+    assert (tables / "laptop" / "CLAIMS.md").read_text() == claims

@@ -4,19 +4,28 @@ import json
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from srdistill.papers import dietz, labelfree
-from srdistill.study.claims import Claim, Question, check, claims_table
+from srdistill.study.claims import Claim, claims_table
+from srdistill.study.intervals import crossed_interval
 from srdistill.study.presentation import Presentation
+from srdistill.study.questions import Question, check
 from srdistill.study.rows import BICUBIC, ORIGINAL
+from srdistill.study.sr import SRStudy
 
 NOISE = "Syn. IPC=1"
 
 
-def claim(values=(), line=0.0, printed=None) -> Claim:
-    return Claim("name", "dietz_t1", "a sentence", "a statement", list(values), line, printed=printed)
+def claim(values=(), line=0.0, printed=None, sentence="a sentence", **options) -> Claim:
+    found = crossed_interval(np.array(values, dtype=float)[:, None], line) if values else None
+    interval = (found.low, found.high) if found and math.isfinite(found.low) else None
+    return Claim(
+        "name", "dietz_t1", sentence, "a statement", values=list(values), interval=interval, p=found.p if found else math.nan,
+        line=line, printed=printed, **options,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -25,13 +34,13 @@ def claim(values=(), line=0.0, printed=None) -> Claim:
         ([1.0, 1.1, 1.2], 0.0, "reproduced"),
         ([1.0, 1.1, 1.2], 2.0, "not reproduced"),
         ([-1.0, -1.1, -1.2], 0.0, "not reproduced"),
-        ([-1.0, 0.5, 1.0], 0.0, "inconclusive"),
-        ([1.0, 1.1, 1.2], 1.1, "inconclusive"),
-        ([0.9, 0.1], 0.0, "inconclusive"),
-        ([5.0], 0.0, "inconclusive"),
-        ([], 0.0, "inconclusive"),
-        ([1.0, math.nan, 1.2], 0.0, "inconclusive"),
-        ([1.0, math.inf], 0.0, "inconclusive"),
+        ([-1.0, 0.5, 1.0], 0.0, "undecided"),
+        ([1.0, 1.1, 1.2], 1.1, "undecided"),
+        ([0.9, 0.1], 0.0, "undecided"),
+        ([5.0], 0.0, "undecided"),
+        ([], 0.0, "undecided"),
+        ([1.0, math.nan, 1.2], 0.0, "undecided"),
+        ([1.0, math.inf], 0.0, "undecided"),
         ([1.0, 1.0], 0.0, "reproduced"),
         ([0.0, 0.0], 0.0, "not reproduced"),
     ],
@@ -40,7 +49,19 @@ def test_verdict(values, line, verdict):
     assert claim(values, line).verdict == verdict
 
 
-def test_interval_is_students():
+@pytest.mark.parametrize(("values", "word"), [([1.0, 1.1], "yes"), ([-1.0, -1.1], "no"), ([1.0, -1.0], "open")])
+def test_a_question_of_our_own_is_answered(values, word):
+    assert claim(values, sentence="").verdict == word
+
+
+@pytest.mark.parametrize("sentence", ["a sentence", ""])
+def test_without_power_no_interval_decides(sentence):
+    made = claim([1.0, 1.1, 1.2], sentence=sentence, no_power="no headroom")
+    assert made.verdict == "no power"
+    assert json.loads(made.to_json())["no_power"] == "no headroom"
+
+
+def test_interval_is_students_over_seeds_alone():
     low, high = claim([1.0, 2.0, 3.0]).interval
     # t(0.975, 2) = 4.3027, standard error 1 / sqrt(3)
     assert (low, high) == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
@@ -80,19 +101,30 @@ def test_json_holds_the_values_and_the_derived_verdicts():
 
 def test_the_notebooks_table_has_a_line_per_claim():
     shown = claims_table([claim([1.0, 1.1, 1.2]), claim()]).data
-    assert shown.verdict.tolist() == ["reproduced", "inconclusive"]
+    assert shown.verdict.tolist() == ["reproduced", "undecided"]
     assert shown["in the paper's own table"].tolist() == ["not printed", "not printed"]
+
+
+class FakeStudy(SRStudy):
+    """A name and a paper; its pictures are the values themselves."""
+
+    def __init__(self, name="dietz_t1", paper=dietz.PAPER):
+        self.paper, self.table = paper, SimpleNamespace(name=name)
+        self.plan = SimpleNamespace(stand_ins={})
+
+    def per_picture(self, results):
+        return results
 
 
 @pytest.fixture
 def study():
-    return SimpleNamespace(name="dietz_t1", paper=dietz.PAPER, tests={"photos": None, "other": None})
+    return FakeStudy()
 
 
-def seed_values(rows: dict[str, list[float]], network="EDSR", testset="photos", metric="psnr") -> pd.DataFrame:
+def seed_values(rows: dict[str, list[float]], network="EDSR", testset="photos", metric="psnr", image="one") -> pd.DataFrame:
     lines = [
         {"row": row, "network": "bicubic" if row == BICUBIC else network, "seed": None if row == BICUBIC else seed,
-         "testset": testset, "metric": metric, "value": value}
+         "testset": testset, "image": image, "metric": metric, "value": value}
         for row, values in rows.items()
         for seed, value in enumerate(values)
     ]  # fmt: skip
@@ -109,14 +141,20 @@ def test_differences_are_taken_seed_by_seed(study):
     assert difference(study, values, line=10.0).values == [14.0, 15.0]
 
 
-def test_only_the_first_test_set_the_metric_and_the_student_count(study):
+def test_every_test_picture_counts_and_of_the_rest_only_metric_and_student(study):
     values = pd.concat([
         seed_values({ORIGINAL: [34.0, 36.0], NOISE: [20.0, 21.0]}),
-        seed_values({ORIGINAL: [1.0, 1.0], NOISE: [0.0, 0.0]}, testset="other"),
+        seed_values({ORIGINAL: [34.0, 36.0], NOISE: [30.0, 31.0]}, image="two"),
+        seed_values({ORIGINAL: [34.0, 36.0], NOISE: [33.0, 33.0]}, testset="other"),
         seed_values({ORIGINAL: [1.0, 1.0], NOISE: [0.0, 0.0]}, network="SRCNN"),
         seed_values({ORIGINAL: [1.0, 1.0], NOISE: [0.0, 0.0]}, metric="ssim"),
     ])  # fmt: skip
-    assert difference(study, values).values == [14.0, 15.0]
+    made = difference(study, values)
+    assert made.values == pytest.approx([(14 + 4 + 1) / 3, (15 + 5 + 3) / 3])
+    assert made.pictures == 3 and "3 pictures" in made.measured
+    low, high = made.interval
+    gaps = np.array([[14.0, 4.0, 1.0], [15.0, 5.0, 3.0]])
+    assert (low, high) == pytest.approx((crossed_interval(gaps).low, crossed_interval(gaps).high))
 
 
 def test_the_printed_difference_is_formed_on_set5(study):
@@ -157,7 +195,7 @@ def test_a_row_of_which_every_cell_failed_is_not_run(study):
     made = difference(study, seed_values({ORIGINAL: [34.0, 36.0]}))
     assert made.values == []
     assert made.measured == "not run"
-    assert made.verdict == "inconclusive"
+    assert made.verdict == "undecided"
 
 
 def test_a_claim_against_bicubic_counts_every_seed(study):
@@ -178,7 +216,7 @@ def test_every_question_is_asked_of_every_student_in_its_name(study):
 
 
 def test_other_metrics_and_units(study):
-    values = seed_values({ORIGINAL: [0.1, 0.2], NOISE: [0.3, 0.3]}, metric="lpips_alex")
+    values = seed_values({ORIGINAL: [0.1, 0.2], NOISE: [0.3, 0.3]}, metric="lpips")
     found = difference(study, values, NOISE, ORIGINAL, metric="lpips_alex", unit="LPIPS", printed_metric="lpips")
     assert found.values == pytest.approx([0.2, 0.1]) and found.unit == "LPIPS"
     assert found.printed == pytest.approx(0.7126 - 0.0886, abs=0.5) and found.void == ""
@@ -192,7 +230,7 @@ def test_a_student_that_is_smaller_here_is_compared_with_the_printed_one(study):
 
 
 def test_another_papers_numbers_decide_on_its_own_test_set():
-    study = SimpleNamespace(name="labelfree_t1", paper=labelfree.PAPER, tests={"photos": None})
+    study = FakeStudy("labelfree_t1", labelfree.PAPER)
     values = seed_values({"Distilled, 140": [25.0], "GSDD, 140": [24.0]}, network="RealSR", metric="ssim")
     found = difference(study, values, "Distilled, 140", "GSDD, 140", "RealSR", metric="ssim")
     printed = labelfree.printed("labelfree_t1")
@@ -205,7 +243,7 @@ def test_claims_of_a_table_are_shown_and_saved(finished):
     shown = Presentation(study, rows, study.run(rows))
     questions = [Question("drop-{network}", "full data minus noise, {network}, is more than 1 dB", ORIGINAL, NOISE, line=1.0)]
     table = shown.check(questions, ["EDSR"])
-    assert len(table.data) == 1 and table.data.verdict.tolist() == ["inconclusive"]
+    assert len(table.data) == 1 and table.data.verdict.tolist()[0].startswith("no power (no headroom")
     shown.check(questions, ["SRCNN"])
     shown.save()
     lines = (study.output / "dietz_t1.claims.jsonl").read_text().splitlines()

@@ -176,6 +176,8 @@ class SRStudy(Study):
     def headroom(self, pictures: pd.DataFrame) -> dict[str, Headroom]:
         """PSNR of full data over bicubic."""
         psnr, bicubic = pictures[pictures.metric == "psnr"], self.nothing(pictures, "psnr")
+        if bicubic is None:
+            return {}
         full = psnr[psnr.row == ORIGINAL].groupby(["network", "seed"])["value"].mean()
         return {
             str(network): Headroom(float(found.mean()) - bicubic, _spread(found), _LEAST_HEADROOM, "dB")
