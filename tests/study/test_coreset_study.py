@@ -1,175 +1,160 @@
 """The coreset paper's tables in a study: data sets, teachers behind a gate, coresets, expansion, students."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
 from PIL import Image
-from srdistill.diffusion.strength import denoising_steps
-from srdistill.study.cells import CellsFailed
-from srdistill.study.coreset_study import ALL_PICTURES, CoresetRow, CoresetStudy, OfCell
 
-from srdistill.images.labelled_collections import NAMES
 from srdistill.images.pictures import PictureError
-from srdistill.networks.classifiers import build_classifier
-from srdistill.papers.coreset.collages import collages
-from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
-from srdistill.papers.coreset.expansion import ABLATION, Expansion
-from srdistill.papers.coreset.figures import factor_figure, storage_table
-from srdistill.papers.coreset.plan import CORESET, TABLES
-from srdistill.papers.coreset.sre2l import sre2l
-from srdistill.study.describe import describe, sizes_frame
+from srdistill.papers import coreset
+from srdistill.papers.coreset import (
+    ABLATION, coreset_patches, coreset_row, engine, factor_figure, random_coreset, selected, storage_table,
+)  # fmt: skip
+from srdistill.papers.coreset.tables import soft_label_bytes
+from srdistill.sets.distilled_set import DistilledSet
+from srdistill.study.classification import ALL_PICTURES
+from srdistill.study.describe import describe, rows_table, sizes_frame
 from srdistill.study.export import export_table
-from srdistill.study.profiles import PROFILES
+from srdistill.study.presentation import Presentation
+from srdistill.study.rows import CellsFailed, ClassRow, Row
 from srdistill.study.save import save_table
 from srdistill.study.tables import long_table, notes, per_seed, wide_table
-from srdistill.training.teacher import TeacherError
-from srdistill.weights import WeightsMissing
-
-every_plan = pytest.mark.parametrize(("name", "plan"), CORESET.items(), ids=CORESET)
 
 
-def smoke(table="coreset_t1", **parameters) -> CoresetStudy:
-    return CoresetStudy(table, profile="smoke", **parameters)
+@pytest.fixture
+def smoke(smoke_study):
+    def make(table="coreset_t1", **parameters):
+        return smoke_study(table, **parameters)
+
+    return make
 
 
-def ours(study, **expansion) -> CoresetRow:
-    plan = replace(ABLATION["superres+aug+mixup"], **expansion)
-    return study.coreset_row(1, "Ours, IPC 1", coreset_patches, expansion=plan, **study.selected(1))
+def ours(study, **expansion) -> ClassRow:
+    changed = replace(ABLATION["superres+aug+mixup"], **expansion)
+    return coreset_row(study, 1, "Ours, IPC 1", coreset_patches, expansion=changed, **selected(study, 1))
 
 
-def control(study, label="Random patches, IPC 1") -> CoresetRow:
-    return study.coreset_row(1, label, random_coreset, ipc=1, factor=2)
+def control(study, label="Random patches, IPC 1") -> ClassRow:
+    return coreset_row(study, 1, label, random_coreset, ipc=1, factor=2)
 
 
-def test_every_profile_has_a_plan():
-    assert list(CORESET) == list(PROFILES)
-
-
-@every_plan
-def test_plans_fit_together(name, plan):
-    assert all("about" in item.metadata for item in fields(plan))
-    for table in TABLES:
-        of_table = plan.of_table(table)
-        for task in of_table.tasks[table]:
-            assert task.collection in NAMES
-        for network in of_table.networks[table]:
-            settings = of_table.classifiers[network]
-            with torch.device("meta"):
-                build_classifier(classes=("a", "b"), size=of_table.tasks[table][0].size, seed=0, **settings)
-        for ipc in of_table.ipcs.get(table, (1,)):
-            assert plan.student(ipc).epochs >= 1
-    for expansion in ABLATION.values():
-        assert denoising_steps(plan.engine["steps"], expansion.rho) >= 1
-    with pytest.raises(ValueError, match="no recipe for 7 pictures per class; there are: 1"):
-        plan.student(7)
-
-
-def test_only_the_paper_departs_in_nothing():
-    assert all(CORESET["paper"].of_table(table).deviations(table) == [] for table in TABLES)
-    lines = CORESET["laptop"].of_table("coreset_t1").deviations("coreset_t1")
-    wanted = "data sets: coreset_t1 photos at 32 px, 100 a class to train, 50 a class to test"
-    assert any(line.startswith(wanted) for line in lines)
-    assert not any("values of r" in line for line in lines)
-
-
-def test_students_are_trained_scored_and_found_again():
-    study = smoke()
-    r, size = study.plan.factor, OfCell(lambda task, network: task.train.size)
-    selected = study.coreset_row(1, "Selected patches, IPC 1", coreset_patches, **study.selected(1))
-    rows = [
-        CoresetRow(ALL_PICTURES),
-        study.coreset_row(1, "RDED, IPC 1", collages, patches=selected, size=size,
-                          training={"collage": r, "crop_scale": (1 / r, 1.0)}),
-        ours(study), selected, control(study),
-        study.coreset_row(1, "SRe2L, IPC 1", sre2l, **study.recovered(1)),
-    ]  # fmt: skip
+def test_a_whole_table_is_trained_shown_and_exported(finished):
+    study, rows = finished("coreset_t1")
     results = study.run(rows)
-    assert results.failures == [] and results.computed == 6
+    assert results.failures == [] and results.computed == 0 and len(results.scores) == len(rows) == 9
     assert results.scores.accuracy.between(0, 100).all() and (results.scores.best_accuracy >= results.scores.accuracy).all()
-    assert smoke().run(rows).computed == 0
-    assert [len(study.make_set(row, 0)) for row in rows[1:]] == [11, 44, 44, 44, 11]
+    counts = {label: len(study.make_set(row, 0)) for label, row in rows.items() if row.method}
+    assert counts == {
+        "SRe2L, IPC 1": 11, "RDED, IPC 1": 11, "Ours, IPC 1": 44, "RDED, as many pictures, IPC 1": 11,
+        "Selected patches, IPC 1": 44, "Random patches, IPC 1": 44, "Random patches, expanded, IPC 1": 44,
+        "Whole pictures, IPC 1": 11,
+    }  # fmt: skip
     long = long_table(study, results)
-    wide = wide_table(long, study.table)
+    wide = wide_table(long)
     assert wide.loc[("RDED, IPC 1", "ResNet-18"), ("ImageNette", "top-1 %", "printed")] == "35.8"
     assert wide.loc[("RDED, IPC 1", "ConvNet"), ("photographs", "top-1 %", "here")]
     assert any("Top-1 accuracy in percent after the last epoch" in line for line in notes(study, results, long))
     assert "ConvNet architecture ConvNet" in describe(study).to_html()
-    assert save_table(study, results, long, "Coreset, table 1")
-    folder = export_table(study.table, "smoke")
+    assert "of the cell" in rows_table(rows).data.loc["Ours, IPC 1", "settings"]
+    assert Presentation(study, rows, results).save()
+    folder = export_table(study.name, "smoke")
     assert len(list(folder.glob("ours-ipc-1*/seed0/*.png"))) == 44
     text = (folder / "README.md").read_text()
     assert "Training pictures of a classifier" in text and "super-resolution" not in text
 
 
-def test_another_rho_or_recipe_is_another_cell_and_the_label_is_not():
+def test_another_rho_or_recipe_is_another_cell_and_the_label_is_not(smoke):
     study = smoke()
     assert study.run([ours(study)]).computed == 1
     assert study.run([replace(ours(study), label="by another name")]).computed == 0
+    assert smoke().run([replace(ours(study), label="by another name")]).computed == 0
     assert study.run([ours(study, rho=0.4)]).computed == 1
-    assert study.run([ours(study, rho=0.4, mix="slerp")]).computed == 1
-    assert study.run([replace(ours(study), training={"epochs": 1})]).computed == 1
+    shorter = replace(ours(study), recipe=replace(ours(study).recipe, epochs=1))
+    assert study.run([shorter]).computed == 1
+    assert len(list((study.store.root / "sets").glob("*.json"))) == 1
 
 
-def test_teacher_below_the_gate_stops_its_students_only(monkeypatch):
+def test_teacher_below_the_gate_stops_its_students_only(smoke):
     study = smoke()
     study.plan = replace(study.plan, gate=99.0)
-    results = study.run([CoresetRow(ALL_PICTURES), ours(study), control(study)])
-    assert list(results.scores.row) == [ALL_PICTURES] and len(results.failures) == 2
-    assert "TeacherError: the teacher (ConvNet) has an accuracy of" in results.failures[0]
-    with pytest.raises(TeacherError, match="99 % are needed"):
-        study.teacher(study.tasks[0], "ConvNet")
-    with pytest.raises(CellsFailed, match="2 part"):
-        save_table(study, results, long_table(study, results), "x")
+    results = study.run([Row(ALL_PICTURES), ours(study), control(study)])
+    assert list(results.scores.row) == [ALL_PICTURES]
+    (failure,) = results.failures
+    assert failure.startswith("teacher ConvNet on photos: TeacherError: the teacher (ConvNet) has an accuracy of")
+    assert "not run therefore: " in failure and "ConvNet on Random patches, IPC 1, photos, seed 0" in failure
+    with pytest.raises(RuntimeError, match="99 % are needed"):
+        study.open(study.teacher("photos", "ConvNet"))
+    with pytest.raises(CellsFailed, match="1 part"):
+        save_table(study, results, long_table(study, results))
 
 
-def test_too_large_a_coreset_is_named_and_nothing_else_is_lost():
+def test_too_large_a_coreset_is_named_and_nothing_else_is_lost(smoke):
     study = smoke()
     study.plan = replace(study.plan, students=study.plan.students | {5: study.plan.students[1]})
-    results = study.run([study.coreset_row(5, "IPC 5", coreset_patches, **study.selected(5)), control(study)])
+    results = study.run([coreset_row(study, 5, "IPC 5", coreset_patches, **selected(study, 5)), control(study)])
     assert len(results.scores) == 1
     assert "ipc times factor squared is 20 patches" in results.failures[0] and "only 16 pictures" in results.failures[0]
 
 
-def test_source_gives_augmented_pictures_with_the_teachers_labels():
+def test_an_ipc_without_a_recipe_is_refused(smoke):
     study = smoke()
-    source = study.source(ours(study), 0)
+    with pytest.raises(ValueError, match="no recipe for 7 pictures per class; there are: 1"):
+        coreset_row(study, 7, "IPC 7", coreset_patches, **selected(study, 7))
+
+
+def test_source_gives_augmented_pictures_with_the_teachers_labels(finished):
+    study, rows = finished("coreset_t1")
+    source = study.open(study.source(rows["Ours, IPC 1"], 0))
     (pictures, logits), (again, _) = source(1), source(1)
     assert pictures.shape == (44, 3, 32, 32) and logits.shape == (44, 11) and logits.dtype == torch.float16
     assert torch.equal(pictures, again) and not torch.equal(pictures, source(0)[0])
-    assert not torch.equal(pictures, study.source(ours(study), 1)(1)[0])
+    assert not torch.equal(pictures, study.open(study.source(rows["Ours, IPC 1"], 1))(1)[0])
     assert source.views == study.plan.student(1)
 
 
-def test_soft_labels_and_the_diffusion_model_count():
-    study = smoke()
-    rows = [ours(study), control(study)]
-    assert study.soft_label_bytes(rows[0]) == 2 * 44 * 11 * 2  # epochs, patches, classes, bytes
-    assert study.soft_label_bytes(CoresetRow(ALL_PICTURES)) == 0
-    sizes = sizes_frame(study, [CoresetRow(ALL_PICTURES), *rows])
-    total = sizes["bytes with labels and decoder"]
-    labels = 44 * 4 + study.soft_label_bytes(rows[0])
-    assert total["Random patches, IPC 1"] == sizes["bytes as PNG"]["Random patches, IPC 1"] + labels
-    assert total["Ours, IPC 1"] - sizes["bytes as PNG"]["Ours, IPC 1"] == labels + study.engine(study.tasks[0]).bytes
-    results = study.run(rows)
-    html = storage_table(study, rows, per_seed(study, results)).to_html()
-    assert f"{study.soft_label_bytes(rows[0]):,}" in html and "top-1 accuracy" in html
+def test_soft_labels_and_the_diffusion_model_count(finished):
+    study, rows = finished("coreset_t1")
+    chosen = [rows[label] for label in (ALL_PICTURES, "Ours, IPC 1", "Random patches, IPC 1")]
+    labels = soft_label_bytes(study, chosen[1])
+    assert labels == 2 * 44 * 11 * 2  # epochs, patches, classes, bytes
+    assert soft_label_bytes(study, chosen[0]) == 0
+    sizes = sizes_frame(study, chosen)
+    extra = (sizes["bytes with labels and decoder"] - sizes["bytes as PNG"]).drop("training pictures")
+    assert extra["Random patches, IPC 1"] == 44 * 4 + labels
+    assert extra["Ours, IPC 1"] - extra["Random patches, IPC 1"] == study.open(engine(study, "photos")).bytes > 0
+    html = storage_table(study, chosen[1:], per_seed(study, study.run(chosen))).to_html()
+    assert f"{labels:,}" in html and "top-1 accuracy" in html
 
 
-def test_finer_patches_are_more_pictures():
-    study = smoke("coreset_t3")
-    rows = [
-        study.coreset_row(1, f"r = {r}", coreset_patches, expansion=Expansion(0.8), **study.selected(1, r))
-        for r in study.plan.factors
-    ]
+def test_finer_patches_are_more_pictures_and_students_are_timed_alone(finished):
+    study, rows = finished("coreset_t3")
+    assert [len(study.make_set(rows[f"r = {r}"], 0)) for r in study.plan.factors] == [44, 99]
     results = study.run(rows)
-    assert results.failures == [] and [len(study.make_set(row, 0)) for row in rows] == [44, 99]
+    assert (results.scores.seconds_per_epoch > 0).all()
+    assert all(cell.student.alone for cell in study.cells(list(rows.values())))
+    assert not any(need.alone for cell in study.cells(list(rows.values())) for need in cell.task.needs)
+    assert study.teacher("photos", "ConvNet").key == study.paper.open("coreset_t1", "smoke").teacher("photos", "ConvNet").key
     figure = factor_figure(per_seed(study, results), study.plan.factors, {"ours": "r = {}"}, "ConvNet", 32)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["2\n(16 px)", "3\n(10 px)"]
-    assert (results.scores.seconds_per_epoch > 0).all()
 
 
-def test_own_pictures(tmp_path, train_photos):
+def corners(real, *, ipc, generator):
+    """A method of one's own."""
+    of_class = [(real.labels == k).nonzero()[:ipc, 0] for k in range(len(real.classes))]
+    chosen = torch.cat(of_class)
+    return DistilledSet(real.images[chosen][..., :16, :16].contiguous(), real.labels[chosen], real.classes, "corners")
+
+
+def test_a_method_of_ones_own_is_a_row(smoke):
+    study = smoke()
+    row = coreset_row(study, 1, "Corners", corners, ipc=1)
+    results = study.run([row])
+    assert results.failures == [] and results.scores.row.tolist() == ["Corners"]
+    assert study.make_set(row).images.shape == (11, 3, 16, 16)
+
+
+def test_own_pictures(tmp_path, train_photos, smoke):
     for split in ("train", "val"):
         for name, picture in zip(("cats", "cups"), train_photos.images[:2], strict=True):
             folder = tmp_path / "mine" / split / name
@@ -179,35 +164,38 @@ def test_own_pictures(tmp_path, train_photos):
                 Image.fromarray(part.permute(1, 2, 0).numpy()).save(folder / f"{k}.png")
     study = smoke(data=str(tmp_path / "mine"))
     study.plan = replace(study.plan, gate=51.0)
-    assert study.label == "own-mine" and study.tasks[0].train.classes == ("cats", "cups")
-    results = study.run([CoresetRow(ALL_PICTURES)])
+    assert study.label == "own-mine" and study.dataset.train.classes == ("cats", "cups")
+    results = study.run([Row(ALL_PICTURES)])
     assert results.failures == [] and list(results.scores.testset) == ["own"]
 
 
-def test_own_pictures_without_classes_are_told_apart_by_their_crops(tmp_path, train_photos):
+def test_own_pictures_without_classes_are_told_apart_by_their_crops(tmp_path, train_photos, smoke):
     folder = tmp_path / "garden"
     folder.mkdir()
     for name, picture in zip(("one", "two", "three"), train_photos.images, strict=False):
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(folder / f"{name}.png")
-    task = smoke(data=str(folder)).tasks[0]
-    assert set(task.train.classes) == {"one", "two", "three"} and len(task.train) == 300 and len(task.test) == 150
+    dataset = smoke(data=str(folder)).dataset
+    assert set(dataset.train.classes) == {"one", "two", "three"} and len(dataset.train) == 300 and len(dataset.test) == 150
     (tmp_path / "empty").mkdir()
     with pytest.raises(PictureError, match="empty: holds no pictures"):
-        smoke(data=str(tmp_path / "empty"))
+        _ = smoke(data=str(tmp_path / "empty")).dataset.train
 
 
-def test_low_resolution_pictures_are_expanded_by_a_model_of_larger_ones():
+def test_low_resolution_pictures_are_expanded_by_a_model_of_larger_ones(smoke):
     study = smoke("coreset_t2")
-    task = study.tasks[0]
-    assert task.train.size == 16 and study.engine(task).working_size == 32
-    assert study.source(ours(study), 0)(0)[0].shape[-1] == 16
+    assert study.dataset.train.size == 16
+    assert study.open(engine(study, "photos")).working_size == 32
+    assert study.open(study.source(ours(study), 0))(0)[0].shape[-1] == 16
 
 
-def test_missing_model_and_no_network_is_named(monkeypatch):
+def test_missing_model_and_no_network_is_named(monkeypatch, smoke):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     study = smoke()
-    study.plan = replace(study.plan, pretraining={}, engine={"steps": 5})
+    study.plan = replace(study.plan, pretraining=None, engine={"steps": 5})
     results = study.run([ours(study), control(study)])
     assert len(results.scores) == 1 and "WeightsMissing" in results.failures[0]
-    with pytest.raises(WeightsMissing, match="stabilityai/sdxl-turbo"):
-        study.engine(study.tasks[0]).encode(torch.zeros(1, 3, 16, 16, dtype=torch.uint8))
+    assert "stabilityai/sdxl-turbo" in results.failures[0]
+
+
+def test_the_face_of_the_wing_is_what_notebooks_import():
+    assert all(hasattr(coreset, name) for name in coreset.__all__)

@@ -427,5 +427,3 @@ def test_a_whole_table_is_presented(finished):
     assert shown.save() == [f"dietz_t1{s}" for s in (".csv", ".sizes.csv", ".md", ".tex", ".claims.jsonl", ".provenance.json")]
     names = sorted(path.stem for path in (study.output / "figures").iterdir())
     assert names == ["dietz_t1_gain", "dietz_t1_outputs", "dietz_t1_psnr"]
-    losses = shown.losses({"one": [4.0, 2.0, 1.0], "two": list(range(20))})
-    assert losses.loc["first tenth", "one"] == 4.0 and losses.loc["last tenth", "two"] == 18.5
