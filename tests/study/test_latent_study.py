@@ -115,7 +115,8 @@ def test_stylegan_needs_its_hash_as_a_sign_of_trust(smoke_study, monkeypatch):
     monkeypatch.delenv(TRUSTED_PICKLE, raising=False)
     study = with_prior(smoke_study("dietz_t4"), "stylegan_xl")
     assert len(study.rows()) > 1  # declaring it opens no file
-    with pytest.raises(RuntimeError, match=f"PriorError: .*runs any code .* set {TRUSTED_PICKLE} to its SHA-256, and {STYLEGAN_CODE}"):
+    wanted = f"PriorError: .*runs any code .* set {TRUSTED_PICKLE} to its SHA-256, and {STYLEGAN_CODE}"
+    with pytest.raises(RuntimeError, match=wanted):
         study.make_set(latent_rows(study)[0])
 
 

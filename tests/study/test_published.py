@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from srdistill.study.paths import NOTEBOOKS, PUBLISHED
 from srdistill.study.paper import papers
+from srdistill.study.paths import NOTEBOOKS, PUBLISHED
 from srdistill.study.published import printed_table, published
 
 COUNTS = {

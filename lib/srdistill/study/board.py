@@ -48,9 +48,9 @@ def count_lines(root: Path, profile: str) -> list[str]:
 
 
 def table_title(name: str) -> str:
-    """``dietz table 1`` for ``dietz_t1``."""
-    paper, number = name.split("_t")
-    return f"{paper} table {number}"
+    """``dietz table 1`` for ``dietz_t1``; another name stays as it is."""
+    paper, _, number = name.rpartition("_t")
+    return f"{paper} table {number}" if number.isdigit() else name
 
 
 def write_board(root: Path = TABLES) -> Path:

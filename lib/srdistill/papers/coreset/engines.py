@@ -65,7 +65,7 @@ ENGINE_SIZE = Step("engines", measure_engine, _read_bytes)
 
 def engine_size(study: ClassificationStudy, dataset: str) -> Task:
     """The bytes of the engine of a data set."""
-    return Task(ENGINE_SIZE, None, {"engine": engine(study, dataset)}, 0, study.device, label=f"size of the engine of {dataset}")
+    return Task(ENGINE_SIZE, None, {"engine": engine(study, dataset)}, 0, study.device, label=f"size of {dataset}'s engine")
 
 
 def expanded(
