@@ -9,7 +9,14 @@ from PIL import Image
 from srdistill.images.pictures import PictureError
 from srdistill.papers import coreset
 from srdistill.papers.coreset import (
-    ABLATION, coreset_patches, coreset_row, engine, factor_figure, random_coreset, selected, storage_table,
+    ABLATION,
+    coreset_patches,
+    coreset_row,
+    engine,
+    factor_figure,
+    random_coreset,
+    selected,
+    storage_table,
 )  # fmt: skip
 from srdistill.papers.coreset.tables import soft_label_bytes
 from srdistill.sets.distilled_set import DistilledSet

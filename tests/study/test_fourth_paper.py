@@ -12,13 +12,13 @@ from srdistill.networks import build_network
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.random_crops import random_crops
+from srdistill.study import settings
 from srdistill.study.claims import Question
 from srdistill.study.export import export_table
 from srdistill.study.metrics import GAIN
 from srdistill.study.paper import Paper, Table
 from srdistill.study.presentation import Presentation
 from srdistill.study.rows import BICUBIC, ORIGINAL, Cell, FromCell, Row
-from srdistill.study.settings import TestSet, departures
 from srdistill.study.sr import SRStudy
 from srdistill.study.tasks import Step, Task
 from srdistill.study.work import Work
@@ -34,7 +34,7 @@ class Plan:
     train: str = field(default="photos", metadata={"about": "training pictures"})
     train_side: int = field(default=96, metadata={"about": "central crop, px"})
     train_min_side: int = field(default=0, metadata={"about": "least side, px"})
-    tests: tuple[TestSet, ...] = field(default=(TestSet("photos", "photos", side=60),), metadata={"about": "test sets"})
+    tests: tuple = field(default=(settings.TestSet("photos", "photos", side=60),), metadata={"about": "test sets"})
     networks: dict = field(default_factory=lambda: {"Tiny": {"architecture": "SRCNN", "widths": (8, 4)}},
                            metadata={"about": "students"})  # fmt: skip
     size: int = field(default=32, metadata={"about": "side, px"})
@@ -51,7 +51,7 @@ class Plan:
 
     def deviations(self, table: str = "") -> list[str]:
         """From the paper's."""
-        return departures(self, PLANS["paper"], table)
+        return settings.departures(self, PLANS["paper"], table)
 
 
 PLANS = {"smoke": Plan(), "paper": Plan(iterations=1000)}
@@ -149,11 +149,6 @@ def test_it_is_saved_and_exported(shown, tmp_path):
     folder = export_table("darkest_t1", "smoke", to=tmp_path / "out")
     assert len(list(folder.glob("darkest-2/seed1/*.png"))) == 14
     assert "Method: darkest" in (folder / "darkest-2" / "seed0" / "README.md").read_text()
-
-
-def test_a_profile_without_a_plan_is_named():
-    with pytest.raises(KeyError, match="laptop"):
-        PAPER.open("darkest_t1", profile="laptop")
 
 
 def test_its_network_may_be_named_by_rows_of_its_own(shown):

@@ -109,7 +109,8 @@ def test_threshold_that_selects_nothing_is_named(smoke_study):
     study.plan = replace(study.plan, selection=replace(study.plan.selection, threshold=1.0, quantile=None))
     results = study.run([study.row("x", dit_samples, **sampled(study, 7, tuned=True)), study.row(ORIGINAL)])
     (failure,) = results.failures
-    assert failure.startswith("patches and pseudo-labels: SelectionError: none of") and "windows of 32 px scores below 1" in failure
+    assert failure.startswith("patches and pseudo-labels: SelectionError: none of")
+    assert "windows of 32 px scores below 1" in failure
     lost = failure.partition("not run therefore: ")[2].split("; ")
     assert lost == ["the diffusion model", "fine-tuning, seed 0", "x, seed 0", f"{STUDENT} on x, seed 0",
                     f"scores of {STUDENT} on x, seed 0"]  # fmt: skip

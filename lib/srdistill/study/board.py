@@ -35,9 +35,9 @@ def once(claims: list[dict]) -> list[dict]:
 
 
 def table_title(name: str) -> str:
-    """``dietz table 1`` for ``dietz_t1``."""
-    paper, found, number = name.partition("_t")
-    return f"{paper} table {number}" if found else name
+    """``dietz table 1`` for ``dietz_t1``; another name stays as it is."""
+    paper, _, number = name.rpartition("_t")
+    return f"{paper} table {number}" if number.isdigit() else name
 
 
 def count_lines(claims: list[dict]) -> list[str]:
