@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ from srdistill.diffusion.latent_engine import LatentDiffusionEngine
 from srdistill.diffusion.schedule import StrengthError
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError, to_float, to_uint8
-from srdistill.networks.classifiers import build_classifier
+from srdistill.networks.classifiers import Classifier, build_classifier
+from srdistill.papers.coreset import expanded_source
 from srdistill.papers.coreset.coreset_patches import coreset_patches
 from srdistill.papers.coreset.expanded_source import ExpandedSource, PlainSource
 from srdistill.papers.coreset.expansion import ABLATION, Expansion
@@ -123,6 +125,86 @@ def test_settings_that_mean_nothing_are_refused(engine, teacher, patches):
             source(engine, teacher, **({"patches": patches} | settings))
 
 
+class Flat:
+    """An engine whose pictures have their class as their colour."""
+
+    name, bytes, steps = "flat", 0, 5
+
+    def encode(self, patches):
+        return to_float(patches)
+
+    def denoise(self, latents, labels, seeds, *, rho, size):
+        return flat(labels, size)
+
+
+def flat(labels, size=SIZE):
+    return labels.to(torch.uint8).view(-1, 1, 1, 1).repeat(1, 3, size, size)
+
+
+def flat_source(kind, classes, count, **settings):
+    """A source of ``count`` pictures of one colour for each class, class after class."""
+    labels, teacher = torch.arange(classes).repeat_interleave(count), TinyTeacher(classes).eval()
+    settings = {"classes": classes, "size": SIZE, "seed": 5} | settings
+    if kind == "expanded":
+        return ExpandedSource(Flat(), teacher, flat(labels), labels, expansion=Expansion(rho=0.8), **settings)
+    return PlainSource(teacher, flat(labels), labels, **settings)
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "count", "batch", "collage"),
+    [
+        ("expanded", 11, 40, 44, 1),  # 10 pictures a class at r = 2
+        ("plain", 11, 40, 44, 1),
+        ("plain", 11, 10, 44, 2),  # RDED's collages of them
+        ("expanded", 10, 64, 10, 1),  # one picture a class at r = 8
+    ],
+)
+def test_cutmix_takes_partners_of_all_classes(monkeypatch, kind, classes, count, batch, collage):
+    """Of the pictures that CutMix mixes with another one, as many are mixed with another class as there are of these."""
+    found = []
+
+    def seen(images, recipe, draws):
+        made = augment(images, recipe, draws)
+        colours, other = images[:, 0, 0, 0], made.partner != torch.arange(len(images))
+        found.append((colours != colours[made.partner])[other])
+        return made
+
+    monkeypatch.setattr(expanded_source, "augment", seen)
+    views = ClassificationRecipe(1, batch=batch, crop_scale=(1.0, 1.0), collage=collage)
+    made = flat_source(kind, classes, count, views=views)
+    for epoch in range(8):
+        made(epoch)
+    share, chance = torch.cat(found).double().mean().item(), (classes - 1) * count / (classes * count - 1)
+    assert share == pytest.approx(chance, abs=0.025) and share > 0.85
+
+
+def test_a_student_sees_the_batches_of_its_source():
+    """Pictures of a training batch share the box of CutMix: the student keeps the source's order and division."""
+    views = ClassificationRecipe(3, batch=7, crop_scale=(1.0, 1.0), flip=False)
+    made, seen = flat_source("plain", 5, 4, views=views), []
+
+    class Student(Classifier):
+        def forward(self, images):
+            if self.training:
+                seen.append((images * 255).round().to(torch.uint8))
+            return super().forward(images)
+
+    names = tuple("abcde")
+    student = build_classifier("ConvNet", classes=names, size=SIZE, seed=0, depth=1, width=4)
+    student.__class__ = Student
+    recipe = replace(views, cutmix=False, shuffle=False)
+    train_student(student, made, recipe, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.cat(seen), torch.cat([made(epoch)[0] for epoch in range(3)]))
+    assert [len(part) for part in seen] == [len(part) for epoch in range(3) for part in made.batches(epoch)]
+
+
+def test_views_do_not_depend_on_how_many_pictures_are_made_at_a_time(engine, teacher, patches):
+    views = ClassificationRecipe(1, batch=5, cutmix=False)
+    first, again = (source(engine, teacher, patches, views=views, batch=batch)(2) for batch in (2, 16))
+    assert (first[0].int() - again[0].int()).abs().max() <= 1
+    assert torch.allclose(first[1].float(), again[1].float(), atol=2e-2)
+
+
 class Lost:
     """An engine that makes NaN in its second epoch."""
 
@@ -164,7 +246,9 @@ def test_collages_are_shuffled_cropped_and_labelled(teacher, train_photos):
     views = ClassificationRecipe(1, collage=2, crop_scale=(0.5, 1.0))
     plain = PlainSource(teacher, images, labels, classes=3, size=32, seed=0, views=views)
     made, logits = plain(1)
-    expected = augment(to_float(images), views, generator_for(0, "plain views", 1, 0)).images
+    (order,) = plain.batches(1)
+    assert sorted(order.tolist()) == list(range(6)) and order.tolist() != plain.batches(0)[0].tolist()
+    expected = augment(to_float(images[order]), views, generator_for(0, "views", 1, 0)).images
     assert torch.equal(made, to_uint8(expected))
     assert torch.equal(made, plain(1)[0]) and not torch.equal(made, plain(0)[0])
     assert torch.allclose(logits.float(), teacher(to_float(made)), atol=2e-3)

@@ -132,9 +132,10 @@ class _Student:
         soft = targets is None or labels.is_floating_point()
         self.network.train()
         set_rate(self.optimizer, recipe.learning_rate(epoch))
-        order = torch.randperm(len(images), generator=generator_for(self.seed, "order", epoch))
+        draws = generator_for(self.seed, "order", epoch)
+        order = torch.randperm(len(images), generator=draws) if recipe.shuffle else torch.arange(len(images))
         losses = []
-        for number, index in enumerate(order.tensor_split(math.ceil(len(images) / recipe.batch))):
+        for number, index in enumerate(recipe.batches(order)):
             draws = generator_for(self.seed, "augmentation", epoch, number)
             loss = self._loss(images, targets, index, soft, draws)
             self.optimizer.zero_grad(set_to_none=True)

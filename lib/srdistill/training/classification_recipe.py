@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from torch import Tensor
+
 SCHEDULES = {"half cosine": 2.0, "full cosine": 1.0}
 
 
@@ -10,7 +12,8 @@ SCHEDULES = {"half cosine": 2.0, "full cosine": 1.0}
 class ClassificationRecipe:
     """AdamW over ``epochs``; the defaults are what RDED trains its students with.
 
-    ``batch``: the largest one; an epoch is divided into batches that differ by one picture at most. ``lr``, ``betas``,
+    ``batch``: the largest one; an epoch is divided into batches that differ by one picture at most. ``shuffle``: in an order
+    of its own; False: as the source gives the pictures, for sources that shuffle and augment by batches. ``lr``, ``betas``,
     ``weight_decay``: of AdamW; the decay is left off one-dimensional weights (biases, norms). ``schedule``: of the rate, per
     epoch e of E; ``half cosine`` 0.5 (1 + cos(pi e / 2E)), which ends at half the rate, as in RDED's code, or
     ``full cosine`` 0.5 (1 + cos(pi e / E)), which ends at zero. ``temperature``: T of the soft labels.
@@ -24,6 +27,7 @@ class ClassificationRecipe:
 
     epochs: int
     batch: int = 100
+    shuffle: bool = True
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.01
@@ -57,3 +61,7 @@ class ClassificationRecipe:
     def learning_rate(self, epoch: int) -> float:
         """The rate of ``epoch`` (from 0); a function of the epoch alone, so that resuming needs no scheduler state."""
         return self.lr * 0.5 * (1 + math.cos(math.pi * epoch / (SCHEDULES[self.schedule] * self.epochs)))
+
+    def batches(self, order: Tensor) -> tuple[Tensor, ...]:
+        """The pictures of an epoch, given as their positions (N,), divided into batches."""
+        return order.tensor_split(math.ceil(len(order) / self.batch))

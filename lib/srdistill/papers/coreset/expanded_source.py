@@ -1,8 +1,11 @@
 """Pictures and soft labels of every epoch, made on the fly: stage 3 of the coreset paper (sections 3 and 3.4).
 
 A source is called with an epoch and returns that epoch's pictures and the teacher's logits; the same epoch always gives the
-same. Nothing is kept from one epoch to the next.
+same. Nothing is kept from one epoch to the next. Pictures that are augmented come in the epoch's own order and batches, as RDED
+trains on them: CutMix then mixes any two classes as often as chance has it, and each batch shares one box.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -18,17 +21,58 @@ from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.soft_labels import soft_labels
 
 
-class ExpandedSource:
+class _Source:
+    """What sources share: an epoch is shuffled, made, augmented by batches as it is trained on, and labelled.
+
+    Args:
+        teacher: from float images in [0, 1] to logits (N, classes), normalising inside.
+        labels: classes of the pictures (N,). size: side of the pictures. seed: one number for everything that is drawn.
+        views: whose augmentation is done before labelling, so that labels are of what a student sees; it is then trained with
+            the same ``batch`` but without augmentation and shuffling. None: labels are of the pictures as they are made, in
+            their own order, which is what the paper describes. batch: pictures that are made at a time.
+    """
+
+    def __init__(
+        self, teacher: nn.Module, labels: Tensor, *, classes: int, size: int, seed: int, views: ClassificationRecipe | None,
+        batch: int, device: torch.device | str,
+    ):  # fmt: skip
+        self.teacher, self.labels, self.classes, self.size, self.seed = teacher, labels, classes, size, seed
+        self.views, self.batch, self.device = views, batch, torch.device(device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, epoch: int) -> tuple[Tensor, ...]:
+        """Positions of the pictures of ``epoch``, by batches: CutMix and shared draws stay within one."""
+        if self.views is None:
+            return torch.arange(len(self)).split(self.batch)
+        return self.views.batches(torch.randperm(len(self), generator=generator_for(self.seed, "order", epoch)))
+
+    @torch.no_grad()
+    def __call__(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """Pictures ``uint8`` (N, 3, size, size) and logits float16 (N, classes), both on the CPU, in the order of
+        ``batches``."""
+        make, batches = self._maker(epoch), self.batches(epoch)
+        pictures = torch.cat([make(part) for part in torch.cat(batches).split(self.batch)])
+        if self.views is not None:
+            for number, part in enumerate(pictures.split(list(map(len, batches)))):
+                draws = generator_for(self.seed, "views", epoch, number)
+                part.copy_(to_uint8(augment(to_float(part), self.views, draws).images))
+        return pictures, soft_labels(self.teacher, pictures, self.classes, self.device)
+
+    def _maker(self, epoch: int) -> Callable[[Tensor], Tensor]:
+        """From positions to the pictures of ``epoch`` there, ``uint8``."""
+        raise NotImplementedError
+
+
+class ExpandedSource(_Source):
     """``source(epoch)``: every patch expanded once and labelled in the same pass, (N, 3, size, size) and (N, classes).
 
     Args:
-        engine: makes the pictures. teacher: from float images in [0, 1] to logits (N, classes), normalising inside.
-        patches, labels: ``uint8`` (N, 3, h, h) and their classes (N,).
-        size: side of the pictures. seed: one number for all seeds of all patches and epochs.
+        engine: makes the pictures. patches, labels: ``uint8`` (N, 3, h, h) and their classes (N,).
         expansion: what is done to a patch, e.g. ``ABLATION["superres+aug"]``.
-        views: whose augmentation is done before labelling, so that labels are of what a student sees; it is then trained
-            without one. None: labels are of the pictures as they are made, which is what the paper describes.
-        batch: pictures at a time; they do not depend on it but for rounding. Views do.
+        batch: pictures at a time in the engine; they do not depend on it but for rounding.
+        The others as in ``_Source``.
 
     Raises:
         PictureError: no patches, or of the wrong kind. StrengthError: rho leaves the engine no step. When called, what the
@@ -52,45 +96,33 @@ class ExpandedSource:
     ):
         _check_source(patches, labels, classes, size, batch)
         denoising_steps(engine.steps, expansion.rho)
-        self.engine, self.teacher, self.patches, self.labels = engine, teacher, patches, labels
-        self.classes, self.size, self.seed, self.expansion = classes, size, seed, expansion
-        self.views, self.batch, self.device = views, batch, torch.device(device)
-
-    def __len__(self) -> int:
-        return len(self.patches)
+        super().__init__(teacher, labels, classes=classes, size=size, seed=seed, views=views, batch=batch, device=device)
+        self.engine, self.patches, self.expansion = engine, patches, expansion
 
     def seeds(self, epoch: int) -> list[int]:
         """The seed of every patch in ``epoch``: together with the patches all that a student is sent."""
         which = epoch if self.expansion.fresh else 0
         return [derive_seed(self.seed, "expansion", which, patch) for patch in range(len(self))]
 
-    @torch.no_grad()
-    def __call__(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """Pictures ``uint8`` (N, 3, size, size) and logits float16 (N, classes), both on the CPU."""
-        seeds, plan = self.seeds(epoch), self.expansion
-        mixed = None
+    def _maker(self, epoch: int) -> Callable[[Tensor], Tensor]:
+        seeds, plan, mixed = self.seeds(epoch), self.expansion, None
         if plan.mixup is not None:
-            which = epoch if plan.fresh else 0
-            mixed = draw_partners(self.labels, which, self.seed, gamma=plan.mixup)
-        pictures, logits = [], []
-        for first in range(0, len(self), self.batch):
-            part = slice(first, first + self.batch)
-            latents = None
+            mixed = draw_partners(self.labels, epoch if plan.fresh else 0, self.seed, gamma=plan.mixup)
+
+        def make(index: Tensor) -> Tensor:
+            latents, labels = None, self.labels[index]
             if plan.anchored:
-                latents = self.engine.encode(self.patches[part])
+                latents = self.engine.encode(self.patches[index])
                 if mixed is not None:
-                    others = self.engine.encode(self.patches[mixed[0][part]])
-                    latents = mix_latents(latents, others, mixed[1][part])
-            labels = self.labels[part]
-            made = self.engine.denoise(latents, labels, seeds[part], rho=plan.rho, size=self.size)
-            made = checked(self.engine, made, labels, self.size)
-            made = _viewed(made, self.views, generator_for(self.seed, "expanded views", epoch, first))
-            pictures.append(made)
-            logits.append(soft_labels(self.teacher, made, self.classes, self.device))
-        return torch.cat(pictures), torch.cat(logits)
+                    partners, shares = (drawn[index] for drawn in mixed)
+                    latents = mix_latents(latents, self.engine.encode(self.patches[partners]), shares)
+            made = self.engine.denoise(latents, labels, [seeds[k] for k in index.tolist()], rho=plan.rho, size=self.size)
+            return checked(self.engine, made, labels, self.size)
+
+        return make
 
 
-class PlainSource:
+class PlainSource(_Source):
     """The same without diffusion: pictures as they are, or interpolated patches, which show what diffusion adds.
 
     RDED's collages are trained on with ``views``: a recipe with ``collage`` cells in a row, ``crop_scale`` (1 / collage, 1) and
@@ -98,7 +130,7 @@ class PlainSource:
 
     Args:
         images, labels: ``uint8`` (N, 3, h, h), enlarged or shrunk to ``size`` where they have another, and classes (N,).
-        The others as in ``ExpandedSource``.
+        The others as in ``_Source``.
     """
 
     def __init__(
@@ -115,26 +147,11 @@ class PlainSource:
         device: torch.device | str = "cpu",
     ):
         _check_source(images, labels, classes, size, batch)
-        self.teacher, self.labels, self.classes, self.size, self.seed = teacher, labels, classes, size, seed
-        self.views, self.batch, self.device = views, batch, torch.device(device)
+        super().__init__(teacher, labels, classes=classes, size=size, seed=seed, views=views, batch=batch, device=device)
         self.images = images if images.shape[-1] == size else to_uint8(interpolated(images, size))
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @torch.no_grad()
-    def __call__(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """Pictures ``uint8`` (N, 3, size, size) and logits float16 (N, classes), both on the CPU."""
-        parts = [
-            _viewed(part, self.views, generator_for(self.seed, "plain views", epoch, number))
-            for number, part in enumerate(self.images.split(self.batch))
-        ]
-        pictures = torch.cat(parts)
-        return pictures, soft_labels(self.teacher, pictures, self.classes, self.device, self.batch)
-
-
-def _viewed(pictures: Tensor, recipe: ClassificationRecipe | None, draws: torch.Generator) -> Tensor:
-    return pictures if recipe is None else to_uint8(augment(to_float(pictures), recipe, draws).images)
+    def _maker(self, epoch: int) -> Callable[[Tensor], Tensor]:
+        return self.images.__getitem__
 
 
 def _check_source(patches: Tensor, labels: Tensor, classes: int, size: int, batch: int) -> None:
