@@ -13,10 +13,12 @@ from srdistill.images.pictures import PictureError, to_float
 from srdistill.images.sharpen import sharpen
 from srdistill.networks import build_network
 from srdistill.networks.discriminators import build_discriminator
+from srdistill.papers import labelfree
 from srdistill.seeds import generator_for
+from srdistill.study.profiles import PROFILES
 from srdistill.training import resumable
 from srdistill.training.adversarial import train_adversarial
-from srdistill.training.adversarial_recipe import REAL_ESRGAN, REAL_SR, AdversarialRecipe
+from srdistill.training.adversarial_recipe import REAL_ESRGAN, REAL_SR, AdversarialRecipe, judged_by_its_own_loss
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged, LossMeter
 from srdistill.training.perceptual_loss import PerceptualLoss
@@ -263,3 +265,19 @@ def test_presets_are_the_references():
     assert rates == pytest.approx([1e-4, 1e-4, 5e-5, 2.5e-5, 1.25e-5, 6.25e-6, 6.25e-6])
     assert realsr.learning_rate(realsr.warm_up - 1) == 2e-4
     assert esrgan.learning_rate(esrgan.steps - 1) == 1e-4
+
+
+def test_a_perceptual_loss_of_the_judges_family_is_named():
+    recipes = {"A": ESRGAN, "B": replace(ESRGAN, perceptual="vgg19"), "C": Recipe(1, 1, 4)}
+    recipes["D"] = replace(ESRGAN, perceptual_weight=0.0)
+    alex, vgg = (judged_by_its_own_loss(recipes, lpips) for lpips in ("alex", "vgg"))
+    assert alex.startswith("LPIPS-alex flatters A (alex): ") and vgg.startswith("LPIPS-vgg flatters B (vgg19): ")
+    assert judged_by_its_own_loss(recipes, "squeeze") == ""
+
+
+def test_only_the_papers_own_protocol_is_judged_by_what_it_was_trained_on():
+    said = {
+        name: judged_by_its_own_loss(plan.recipes_x4, PROFILES[name].lpips) for name, plan in labelfree.PAPER.plans.items()
+    }
+    assert [name for name, words in said.items() if words] == ["paper"]
+    assert "Real-ESRGAN (vgg19) and RealSR (vgg19-conv5_4)" in said["paper"]

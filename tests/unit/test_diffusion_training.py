@@ -11,7 +11,7 @@ import torch
 from tiny_dit import encoded, tiny_dit
 from tiny_prior import Smooth, TinyPrior
 
-from srdistill.diffusion import training as module
+from srdistill.diffusion import step_losses as module
 from srdistill.diffusion.diffit import diffit_parameters
 from srdistill.diffusion.dit import DiTError
 from srdistill.diffusion.recipe import DiffusionRecipe
@@ -325,6 +325,7 @@ def test_terms_draw_after_the_step_and_in_their_order(data):
         ({"detail": 0.1, "prior": TinyPrior(channels=5)}, "codes of tiny for pictures of 16 px are"),
         ({"representative": 0.1, "memory": 0}, "a memory holds 1 latent per class or more, got 0"),
         ({"crop": -1}, "crop must not be negative or NaN, got -1"),
+        ({"detail_term": "sharp"}, "unknown detail_term 'sharp'; there are: decoded, published"),
     ],
     ids=str,
 )

@@ -277,7 +277,7 @@ def test_weights_of_another_model_are_refused(published):
 def test_missing_weights_say_where_and_how(tmp_path, monkeypatch):
     monkeypatch.setenv("SRDISTILL_WEIGHTS", str(tmp_path))
     # Nobody has this one among their downloads.
-    monkeypatch.setattr(dit, "DIT_XL", replace(dit.DIT_XL, repository="nobody/nothing"))
+    monkeypatch.setitem(dit.DIT_XL, 256, replace(dit.DIT_XL[256], repository="nobody/nothing"))
     with pytest.raises(WeightsMissing) as error:
         pretrained_dit()
     for part in ("nobody/nothing", "eab87f77", str(tmp_path / "DiT-XL-2-256"), "download=True"):
@@ -286,7 +286,11 @@ def test_missing_weights_say_where_and_how(tmp_path, monkeypatch):
         pretrained_dit(tmp_path / "mine")
 
 
-def test_downloads_are_pinned_and_their_failure_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("size", "revision"),
+    [(256, "eab87f77abd5aef071a632f08807fbaab0b704d0"), (512, "101a3d462b22d64c4afdd4d0c8c59a2c0b961b99")],
+)
+def test_downloads_are_pinned_and_their_failure_is_named(tmp_path, monkeypatch, size, revision):
     import_torchvision()
     from diffusers import DiTTransformer2DModel
 
@@ -299,6 +303,11 @@ def test_downloads_are_pinned_and_their_failure_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("SRDISTILL_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(DiTTransformer2DModel, "from_pretrained", refuse)
     with pytest.raises(WeightsMissing, match="nobody there.*put the repository's files at"):
-        pretrained_dit(download=True)
-    assert asked["pretrained_model_name_or_path"] == "facebook/DiT-XL-2-256" and asked["local_files_only"] is False
-    assert asked["revision"] == "eab87f77abd5aef071a632f08807fbaab0b704d0" and asked["subfolder"] == "transformer"
+        pretrained_dit(size=size, download=True)
+    assert asked["pretrained_model_name_or_path"] == f"facebook/DiT-XL-2-{size}" and asked["local_files_only"] is False
+    assert asked["revision"] == revision and asked["subfolder"] == "transformer"
+
+
+def test_a_size_without_published_weights_is_named():
+    with pytest.raises(DiTError, match="no published DiT-XL/2 for 128 px, only for 256 and 512 px"):
+        pretrained_dit(size=128)

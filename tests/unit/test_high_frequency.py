@@ -1,15 +1,19 @@
-"""The high-frequency loss: against a plain loop, gradients, and what it does to real and blurred patches."""
+"""The high-frequency losses: plain loops, gradients, what ours does to patches, and that the published one does nothing."""
 
 import math
 
 import pytest
 import torch
-from tiny_dit import real_patches
+from tiny_dit import encoded, real_patches, tiny_dit
+from tiny_prior import Smooth
 
+from srdistill.diffusion.recipe import DiffusionRecipe
+from srdistill.diffusion.step_losses import StepLosses
 from srdistill.images.detail import recovered_psnr
 from srdistill.images.pictures import to_float
 from srdistill.images.resize import bicubic_matrix, downscale, upscale
-from srdistill.papers.labelfree.high_frequency import high_frequency_loss
+from srdistill.papers.labelfree.fine_tuning import FineTuning, fine_tune, loss_terms
+from srdistill.papers.labelfree.high_frequency import HighFrequencyAsPublished, high_frequency_loss
 
 
 def plain_lost(image):
@@ -66,3 +70,73 @@ def test_a_flat_prediction_has_a_finite_loss_and_gradient(patches):
     flat = torch.full_like(patches[:1], 0.25).requires_grad_()
     (gradient,) = torch.autograd.grad(high_frequency_loss(flat, patches[:1]).sum(), flat)
     assert float(recovered_psnr(flat.detach(), 4)) <= 80 and gradient.isfinite().all()
+
+
+# --- As published.
+
+
+def enlarged_and_shrunk(image):
+    """One channel (n, n), four times as large by bicubic with corners aligned, and back, with the weights written out."""
+
+    def along_rows(values, count):
+        size, found = len(values), []
+        for place in range(count):
+            at = place * (size - 1) / (count - 1)
+            near, total = math.floor(at), torch.zeros_like(values[0])
+            for tap in range(near - 1, near + 3):
+                x, a = abs(at - tap), -0.75
+                inner, outer = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * (x**3 - 5 * x**2 + 8 * x - 4)
+                total = total + (inner if x <= 1 else outer) * values[min(max(tap, 0), size - 1)]
+            found.append(total)
+        return torch.stack(found)
+
+    large = along_rows(along_rows(image, 4 * len(image)).T, 4 * len(image))
+    return along_rows(along_rows(large, len(image)).T, len(image))
+
+
+@pytest.fixture(scope="module")
+def data(pictures):
+    return encoded(pictures, Smooth())
+
+
+def published(data, **tuning):
+    """The model, the losses of a first batch, and the weights that are trained, all asking for gradients."""
+    model = tiny_dit(learn_variance=True)
+    model.normalise_for(data.codes)
+    weights = list(model.requires_grad_(True).parameters())
+    terms = loss_terms(model, data, FineTuning(DiffusionRecipe(1, batch=4), **tuning).as_published)
+    losses, view = StepLosses(model, data, DiffusionRecipe(1, batch=4), 0, terms, torch.device("cpu"))(0)
+    return losses, view, weights
+
+
+def test_as_published_it_is_the_loop_over_real_latents(data):
+    losses, view, _ = published(data)
+    lost = [image - enlarged_and_shrunk(image) for image in view.clean.double().flatten(0, 1)]
+    assert 0 > float(losses["detail"]) == pytest.approx(-float(torch.stack(lost).square().mean()), rel=1e-3)
+
+
+def test_as_published_it_has_a_value_but_no_gradient_for_any_weight(data):
+    losses, _, weights = published(data)
+    assert float(losses["detail"]) != 0 and not losses["detail"].requires_grad
+    with_it = torch.autograd.grad(losses["noise"] + losses["detail"], weights, retain_graph=True, allow_unused=True)
+    without = torch.autograd.grad(losses["noise"], weights, allow_unused=True)
+    assert any(one is not None for one in without)
+    assert all(a is b or torch.equal(a, b) for a, b in zip(with_it, without, strict=True))
+
+
+def test_as_published_fine_tuning_is_fine_tuning_without_it(data):
+    tuning = FineTuning(DiffusionRecipe(4, batch=4, ema=0.5), memory=4)
+    start = tiny_dit()
+    draws = torch.Generator().manual_seed(0)
+    (plain, losses), (inert, more) = (
+        fine_tune(start, data, generator=draws, tuning=one) for one in (tuning, tuning.as_published)
+    )
+    weights = inert.weights()
+    assert all(torch.equal(weight, weights[name]) for name, weight in plain.weights().items())
+    assert losses["noise"] == more["noise"] and more["detail"][0] < 0
+
+
+def test_as_published_it_needs_no_prior_and_keeps_the_weight_of_the_code():
+    tuning = FineTuning(DiffusionRecipe(1), detail=0.005)
+    assert tuning.decodes and not tuning.as_published.decodes
+    assert tuning.as_published.detail == HighFrequencyAsPublished().weight == 1.0

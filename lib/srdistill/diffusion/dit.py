@@ -21,14 +21,16 @@ from srdistill.priors.pinned_model import PublishedModel
 from srdistill.priors.prior import Prior
 from srdistill.seeds import derive_seed
 
-DIT_XL = PublishedModel(
-    "DiT-XL-2-256",
-    "DiTTransformer2DModel",
-    "facebook/DiT-XL-2-256",
-    "eab87f77abd5aef071a632f08807fbaab0b704d0",
-    "transformer",
-    2_700_000_000,
-)
+# By the side of their pictures in px. The revisions are the heads of their main branches since 2023.
+DIT_XL = {
+    size: PublishedModel(
+        f"DiT-XL-2-{size}", "DiTTransformer2DModel", f"facebook/DiT-XL-2-{size}", revision, "transformer", 2_700_000_000
+    )
+    for size, revision in {
+        256: "eab87f77abd5aef071a632f08807fbaab0b704d0",
+        512: "101a3d462b22d64c4afdd4d0c8c59a2c0b961b99",
+    }.items()
+}
 # What the label rows of pseudo-classes start from.
 ROWS = ("null", "mean", "keep")
 
@@ -231,16 +233,22 @@ def _initialise(transformer: nn.Module) -> None:
         nn.init.zeros_(linear.weight)
 
 
-def pretrained_dit(path: str | Path | None = None, *, download: bool = False) -> LatentDiT:
-    """DiT-XL/2 for 256 px (675 M weights, 1000 ImageNet classes), which works on codes of Stable Diffusion's autoencoder.
+def pretrained_dit(path: str | Path | None = None, *, size: int = 256, download: bool = False) -> LatentDiT:
+    """DiT-XL/2 for pictures of ``size`` px, 256 or 512 (675 M weights, 1000 ImageNet classes), which works on codes of Stable
+    Diffusion's autoencoder.
 
-    ``path``: a folder with another DiT in diffusers' layout; by default ``$SRDISTILL_WEIGHTS/DiT-XL-2-256``, then
+    ``path``: a folder with another DiT in diffusers' layout; by default ``$SRDISTILL_WEIGHTS/DiT-XL-2-<size>``, then
     Hugging Face's cache. ``download``: fetch the pinned revision if it is nowhere.
 
     Raises:
-        WeightsMissing: not at hand. PriorError: weights of another model. DiTError: a model that is no DiT with a null label.
+        WeightsMissing: not at hand. PriorError: weights of another model. DiTError: a model that is no DiT with a null label,
+        or a size that none was published for.
     """
-    return LatentDiT(DIT_XL.load(path, download), Path(path).name if path else DIT_XL.name).eval()
+    if size not in DIT_XL:
+        sizes = " and ".join(map(str, DIT_XL))
+        raise DiTError(f"there is no published DiT-XL/2 for {size} px, only for {sizes} px; select patches of such a size")
+    known = DIT_XL[size]
+    return LatentDiT(known.load(path, download), Path(path).name if path else known.name).eval()
 
 
 def load_dit(path: str | Path) -> LatentDiT:
@@ -265,9 +273,9 @@ def load_dit(path: str | Path) -> LatentDiT:
 def use_label_rows(model: LatentDiT, classes: int, rows: str = "null") -> None:
     """Prepare the label table for pseudo-classes 0 .. classes - 1 before fine-tuning (protocol notes, section 5.3).
 
-    The paper does not say which rows its clusters use. ``null``: all start as the null label, so nothing is taken over from
-    classes that they have nothing to do with. ``mean``: as the mean of the classes in use so far. ``keep``: the rows that stand
-    there, e.g. those of ImageNet's first classes, or of a model trained on these very pseudo-classes.
+    ``keep``: the rows that stand there: of a model trained on these very pseudo-classes, or, as in the authors' code, those of
+    ImageNet's first classes, which are fishes. ``null``: all start as the null label, so nothing is taken over from classes
+    that they have nothing to do with. ``mean``: as the mean of the classes in use so far.
 
     Raises:
         DiTError: more classes than the table has, or an unknown start.

@@ -6,17 +6,16 @@ Step ``k`` draws from generators of its own, so a run that is resumed from a che
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from srdistill.diffusion.diffit import add_scales, diffit_parameters, has_scales
-from srdistill.diffusion.dit import DiTError, LatentDiT
+from srdistill.diffusion.dit import LatentDiT
 from srdistill.diffusion.encoded_patches import EncodedPatches
 from srdistill.diffusion.loss_record import LossRecord
 from srdistill.diffusion.recipe import DiffusionRecipe
-from srdistill.diffusion.schedule import STEPS, NoiseSchedule
-from srdistill.diffusion.terms import StepView, Term
-from srdistill.seeds import generator_for
+from srdistill.diffusion.step_losses import StepLosses
+from srdistill.diffusion.terms import Term
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.loop import Diverged, set_rate
 from srdistill.training.resumable import resumable
@@ -56,7 +55,6 @@ def train_dit(
     """
     if trained not in TRAINED:
         raise ValueError(f"unknown trained {trained!r}; there are: {', '.join(TRAINED)}")
-    _check_data(model, data)
     run = _Training(model, data, recipe, generator.initial_seed(), trained, terms, torch.device(device), label)
     for step in resumable(recipe.iterations, label, checkpoint, run.state, run.restore):
         run.step(step)
@@ -78,22 +76,18 @@ class _Training:
         device: torch.device,
         label: str,
     ):
-        self.recipe, self.seed, self.terms, self.device, self.label = recipe, seed, terms, device, label
-        self.model = model.to(device).train()
+        self.recipe, self.terms, self.device, self.label = recipe, terms, device, label
+        self.losses = StepLosses(model.to(device), data, recipe, seed, terms, device)
+        self.record = LossRecord(label, self.losses.shares, {term.name for term in terms}, recipe.lr)
+        self.model = model.train()
         self.weights = _choose(model, trained)
         self.optimizer = torch.optim.AdamW(self.weights, lr=recipe.lr, weight_decay=recipe.weight_decay)
         self.average = [weight.detach().clone() for weight in self.weights] if recipe.ema else []
         self.follow = get_ema_multi_avg_fn(recipe.ema)
-        self.latents, self.labels = model.to_latents(data.codes.to(device)), data.labels.to(device)
-        self.order, self.noises = _Order(len(data), seed), NoiseSchedule(device)
-        shares = {"noise": 1.0} | ({"variational": 1.0} if model.learns_variance else {})
-        shares |= {term.name: term.weight for term in terms}
-        self.record = LossRecord(label, shares, {term.name for term in terms}, recipe.lr)
 
     def step(self, step: int) -> None:
-        losses, view = self._forward(step)
-        losses |= {term.name: term(view) for term in self.terms}
-        total = sum(self.record.shares[name] * value for name, value in losses.items())
+        losses, view = self.losses(step)
+        total = self.losses.total(losses)
         set_rate(self.optimizer, self.recipe.learning_rate(step))
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -103,28 +97,6 @@ class _Training:
         for term in self.terms:
             term.after(view)
         self.record.add(total, losses, step, step + 1 == self.recipe.iterations)
-
-    def _forward(self, step: int) -> tuple[dict[str, Tensor], StepView]:
-        """The model's own losses of one batch, and what the terms are shown of it."""
-        model, batch, device = self.model, self.recipe.batch, self.device
-        draws = generator_for(self.seed, "diffusion step", step)
-        index = self.order.batch(step, batch).to(device)
-        mirrored = torch.randint(self.latents.shape[1], (batch,), generator=draws).to(device)
-        times = torch.randint(STEPS, (batch,), generator=draws).to(device)
-        noise = torch.randn(batch, *self.latents.shape[2:], generator=draws).to(device)
-        dropped = (torch.rand(batch, generator=draws) < self.recipe.label_dropout).to(device)
-        clean, classes = self.latents[index, mirrored], self.labels[index]
-        noisy = self.noises.add_noise(clean, noise, times)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            output = model(noisy, times, torch.where(dropped, model.null_label, classes))
-        output = output.float()
-        epsilon = output[:, : model.channels]
-        losses = {"noise": (epsilon - noise).square().mean()}
-        if model.learns_variance:
-            losses["variational"] = self.noises.variational(output, clean, noisy, times).mean()
-        guess = self.noises.predicted_clean(noisy, epsilon, times)
-        abar = self.noises.abar(times)
-        return losses, StepView(step, guess, clean, classes, times, abar, index, mirrored.bool(), draws)
 
     def finish(self) -> None:
         """Leave the averaged weights in the model, frozen."""
@@ -155,16 +127,6 @@ class _Training:
         self.record.restore(state["losses"], self.device)
 
 
-def _check_data(model: LatentDiT, data: EncodedPatches) -> None:
-    model.check_labels(data.labels)
-    needed, shape = (model.channels, model.side, model.side), tuple(data.codes.shape[2:])
-    if shape != needed:
-        raise DiTError(
-            f"{model.name} works on latents {needed}, but the codes of these patches are {shape}; encode patches of the "
-            "model's size with the prior that it was made for"
-        )
-
-
 def _choose(model: LatentDiT, trained: str) -> list[nn.Parameter]:
     model.requires_grad_(False)
     if trained == "all":
@@ -176,20 +138,3 @@ def _choose(model: LatentDiT, trained: str) -> list[nn.Parameter]:
     for weight in weights:
         weight.requires_grad_(True)
     return weights
-
-
-class _Order:
-    """Which patches a step sees: one permutation of all after another, read on without a break."""
-
-    def __init__(self, count: int, seed: int):
-        self.count, self.seed = count, seed
-        self._kept: tuple[int, Tensor] = (-1, torch.empty(0))
-
-    def _permutation(self, epoch: int) -> Tensor:
-        if self._kept[0] != epoch:
-            self._kept = epoch, torch.randperm(self.count, generator=generator_for(self.seed, "diffusion epoch", epoch))
-        return self._kept[1]
-
-    def batch(self, step: int, size: int) -> Tensor:
-        places = [divmod(place, self.count) for place in range(step * size, (step + 1) * size)]
-        return torch.stack([self._permutation(epoch)[place] for epoch, place in places])

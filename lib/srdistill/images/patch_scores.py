@@ -6,7 +6,7 @@ paper cites (there x2, bilinear), windows are summed with an integral image, so 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -41,10 +41,13 @@ def window_scores(image: Tensor, size: int, tops: Sequence[int], lefts: Sequence
     return 10 * torch.log10(3 * size**2 * 255.0**2 / total)
 
 
-def score_windows(pictures: Pictures, size: int, stride: int, scale: int = 4) -> tuple[SubImages, Tensor]:
+def score_windows(
+    pictures: Pictures, size: int, stride: int, scale: int = 4, measure: Callable[..., Tensor] = window_scores
+) -> tuple[SubImages, Tensor]:
     """All windows of ``size`` px every ``stride`` px (the last flush with the border), and their scores (N,) in dB.
 
-    Windows lie in the part of a picture that ``mod_crop`` to ``scale`` leaves.
+    ``measure``: scores the windows of one picture, with the arguments and the answer of ``window_scores``. Windows lie in the
+    part of a picture that ``mod_crop`` to ``scale`` leaves.
 
     Scaling a patch cut out by itself mirrors the patch at its borders instead of seeing its neighbours. With ``stride`` a
     multiple of ``scale``, only pixels within 4 * ``scale`` px of the patch's border can differ. On the 200 training pictures
@@ -61,5 +64,5 @@ def score_windows(pictures: Pictures, size: int, stride: int, scale: int = 4) ->
     scores = []
     for image in bar(parts, "scoring windows"):
         tops, lefts = (window_starts(side, size, stride) for side in image.shape[1:])
-        scores.append(window_scores(image, size, tops, lefts, scale).flatten())
+        scores.append(measure(image, size, tops, lefts, scale).flatten())
     return replace(windows, pictures=pictures), torch.cat(scores)

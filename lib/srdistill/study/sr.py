@@ -20,7 +20,7 @@ from srdistill.study.steps.scores import SCORES
 from srdistill.study.study import Study
 from srdistill.study.tasks import Resource, Task
 from srdistill.training.adversarial import train_adversarial
-from srdistill.training.adversarial_recipe import AdversarialRecipe
+from srdistill.training.adversarial_recipe import AdversarialRecipe, judged_by_its_own_loss
 from srdistill.training.evaluate import collapsed, evaluate, super_resolve
 from srdistill.training.sr import train
 
@@ -207,6 +207,8 @@ class SRStudy(Study):
     def footnotes(self, results: Results) -> list[str]:
         """What has to stand under a table of this study."""
         sizes = ", ".join(f"{name} ({len(p)})" for name, p in self.tests.items())
+        recipes = {name: self.plan.recipe(name, results.scale) for name in results.networks}
+        flattered = judged_by_its_own_loss(recipes, self.profile.lpips) if self.lpips else ""
         return [
             f"Profile {self.profile.name}: trained on {self.train.origin} ({len(self.train)} pictures), tested on {sizes}, "
             f"x{results.scale}, {len(self.seeds)} seed(s). PSNR in dB and SSIM in RGB, {results.scale} px shaved, 8-bit "
@@ -214,6 +216,7 @@ class SRStudy(Study):
             "gain %: (PSNR - bicubic) / (full data - bicubic); empty where full data is not above bicubic.",
             # Only the first half of the message: the rest names folders of this machine.
             self.lpips_note if self.lpips else f"LPIPS is empty: {self.lpips_note.split(';')[0]}",
+            *([flattered] if flattered else []),
         ]
 
     @property

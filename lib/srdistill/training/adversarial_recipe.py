@@ -1,9 +1,10 @@
 """How a generator is trained against a discriminator: everything that the result depends on besides data, networks and seed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from srdistill.networks.discriminators import DISCRIMINATORS
-from srdistill.training.perceptual_loss import BACKBONES
+from srdistill.training.perceptual_loss import BACKBONES, same_family
 from srdistill.training.recipe import decayed
 
 
@@ -70,6 +71,20 @@ class AdversarialRecipe:
         if step < self.warm_up:
             return self.warm_up_lr
         return decayed(self.lr, self.decay, self.milestones, step - self.warm_up)
+
+
+def judged_by_its_own_loss(recipes: Mapping[str, object], lpips: str) -> str:
+    """What to say under a table whose LPIPS has the backbone ``lpips``, if students (``recipes`` by name) were trained on such
+    features; empty if none was. Recipes of another kind have no perceptual loss."""
+    found = {
+        name: recipe.perceptual
+        for name, recipe in recipes.items()
+        if isinstance(recipe, AdversarialRecipe) and recipe.perceptual_weight and same_family(recipe.perceptual, lpips)
+    }
+    if not found:
+        return ""
+    names = " and ".join(f"{name} ({loss})" for name, loss in found.items())
+    return f"LPIPS-{lpips} flatters {names}: trained on features of the network that judges, or of one of its family."
 
 
 # Real-ESRGAN: options/train_realesrgan_x4plus.yml, with train_realesrnet_x4plus.yml as its warm-up and plain bicubic

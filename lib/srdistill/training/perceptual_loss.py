@@ -1,8 +1,8 @@
 """The perceptual loss of ESRGAN and its followers: distances between features of an ImageNet network.
 
 ``vgg19`` is Real-ESRGAN's (five layers), ``vgg19-conv5_4`` that of ESRGAN and RealSR. ``alex`` and ``squeeze`` are small
-stand-ins for machines without VGG's 548 MB. The name belongs beside every result. LPIPS-alex of a network that was trained
-with ``alex`` is measured with the same features that it was trained on.
+stand-ins for machines without VGG's 548 MB. The name belongs beside every result: LPIPS-alex of a network that was trained
+with ``alex`` is measured with the very features that it was trained on (``same_family``).
 """
 
 import hashlib
@@ -52,6 +52,12 @@ BACKBONES = {
         {0: 0.1, 4: 0.1, 7: 1.0, 10: 1.0, 12: 1.0}, smallest=17,
     ),
 }  # fmt: skip
+
+
+def same_family(name: str, lpips: str) -> bool:
+    """Whether LPIPS with the backbone ``lpips`` (alex, vgg or squeeze) looks at the network of the loss ``name``, or at one of
+    its family, as VGG16 is of VGG19's."""
+    return BACKBONES[name].model.startswith(lpips)
 
 
 class PerceptualLoss(nn.Module):

@@ -12,10 +12,12 @@ them
 ``gsdd``                        the baseline of table 1, as we read its description
 ``steps``, ``plan``, ``tables``, ``printed``   the models as tasks, how large a run is, what is run for each table, what is
 printed
+``published_scores``, ``authors_code``   stage 1 as the authors' code has it, and where else it and the printed text differ
 
 The transformer, its training and sampling lie on the shelf ``diffusion``.
 """
 
+from srdistill.papers.labelfree.authors_code import authors_code
 from srdistill.papers.labelfree.dit_samples import dit_samples
 from srdistill.papers.labelfree.fine_tuning import FineTuning, fine_tune
 from srdistill.papers.labelfree.gsdd import FeatureMatching, gsdd
@@ -25,15 +27,15 @@ from srdistill.papers.labelfree.printed import DISTILLED, RANDOM, SELECTED, prin
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
 from srdistill.papers.labelfree.selected_patches import selected_patches
 from srdistill.papers.labelfree.selection import Selection
-from srdistill.papers.labelfree.steps import diffusion, fine_tuned, patches, prior
-from srdistill.papers.labelfree.tables import PARTS, TABLES, UNTUNED, sampled
+from srdistill.papers.labelfree.steps import diffusion, fine_tuned, fixed_losses, patches, prior
+from srdistill.papers.labelfree.tables import AS_PUBLISHED, PARTS, TABLES, UNTUNED, sampled
 from srdistill.study.paper import Paper
 from srdistill.study.sr import SRStudy
 
 __all__ = [
-    "DISTILLED", "PAPER", "RANDOM", "SELECTED", "UNTUNED", "FeatureMatching", "FineTuning", "PatchPool", "Selection",
-    "diffusion", "dit_samples", "fine_tune", "fine_tuned", "gsdd", "patches", "printed", "prior", "pseudo_labelled_patches",
-    "sampled", "selected_patches",
+    "AS_PUBLISHED", "DISTILLED", "PAPER", "RANDOM", "SELECTED", "UNTUNED", "FeatureMatching", "FineTuning", "PatchPool",
+    "Selection", "authors_code", "diffusion", "dit_samples", "fine_tune", "fine_tuned", "fixed_losses", "gsdd", "patches",
+    "printed", "prior", "pseudo_labelled_patches", "sampled", "selected_patches",
 ]  # fmt: skip
 
 PAPER = Paper(

@@ -1,12 +1,17 @@
 """A loss that asks for detail: the third term of the label-free paper, whose equation 5 did not survive in its text.
 
 What is known is that it compares the predicted picture with "the bicubic up-sampled low-resolution image" and
-"encourages high-frequency components". HF(y) = y - U4 D4 y is what bicubic shrinking by four and enlarging again loses
-of y. Of three readings (protocol notes, section 5.4) this is the one that noise cannot earn and that asks for as much
-detail as a real patch has, not for the same.
+"encourages high-frequency components". ``HighFrequency`` is our reading: HF(y) = y - U4 D4 y is what bicubic shrinking by
+four and enlarging again loses of y. Of three readings (protocol notes, section 5.4) this is the one that noise cannot earn and
+that asks for as much detail as a real patch has, not for the same.
+
+``HighFrequencyAsPublished`` is what the authors' code computes (sunwoocho/SRDD, src/train_diff.py): the real latent against
+itself, enlarged and shrunk again. The model has no part in it, so it changes no weight: as published, stage 2 is Minimax
+Diffusion. (Its value is next to nothing as well: what is enlarged first comes back.)
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from srdistill.diffusion.dit import LatentDiT
@@ -69,3 +74,18 @@ class HighFrequency(Term):
         pixels = (..., *(slice(at * factor, (at + self.crop) * factor) for at in (top, left)))
         losses = high_frequency_loss(self.prior.decode(codes), real[pixels])
         return (view.abar * losses).sum() / len(losses)
+
+
+class HighFrequencyAsPublished(Term):
+    """Minus the mean squared difference between the real latents and the same, enlarged four times and shrunk back by bicubic
+    (a = -0.75, corners aligned, not antialiased). It has no gradient; the authors' weight is 1."""
+
+    name = "detail"
+
+    def __init__(self, *, weight: float = 1.0):
+        self.weight = weight
+
+    def __call__(self, view: StepView) -> Tensor:
+        large = F.interpolate(view.clean, scale_factor=SCALE, mode="bicubic", align_corners=True)
+        back = F.interpolate(large, view.clean.shape[-2:], mode="bicubic", align_corners=True)
+        return -F.mse_loss(view.clean, back)

@@ -5,16 +5,17 @@ Stage 1 of "Dataset Distillation for Super-Resolution without Class Labels and P
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from srdistill.files import UNREADABLE, read_tensors, write_tensors
-from srdistill.images.patch_scores import score_windows
+from srdistill.images.patch_scores import score_windows, window_scores
 from srdistill.images.pictures import Pictures
 from srdistill.papers.labelfree.candidates import candidates
+from srdistill.papers.labelfree.published_scores import published_scores
 from srdistill.papers.labelfree.selection import Selection
 from srdistill.sets.distilled_set import SelectionError
 
@@ -24,6 +25,7 @@ _COLUMNS = {
     "score": torch.float64, "label": torch.int64, "distance": torch.float64,
 }  # fmt: skip
 _KIND = "patch_pool"
+_SCORES = {"antialiased": window_scores, "published": published_scores}
 
 
 @dataclass(frozen=True)
@@ -122,18 +124,22 @@ class PatchPool:
 def candidate_patches(real: Pictures, *, size: int, selection: Selection = Selection()) -> PatchPool:
     """The informative windows of ``size`` px of all pictures, without pseudo-labels.
 
-    The paper names neither the patch size (256 px would fit its diffusion model) nor where it looks for patches: section II-A
-    sounds like every place, section III-D like random ones. Here they lie on a grid.
+    The paper names neither the patch size nor where it looks for patches: section II-A sounds like every place, section III-D
+    like random ones. In the authors' code it is 512 px, on a grid of 256 px.
 
     Raises:
         SelectionError: nothing is below the threshold. PictureError: a picture is smaller than ``size``.
         ScaleError: 4 does not divide ``size``.
     """
-    windows, scores = score_windows(real, size, selection.stride)
+    windows, scores = score_windows(real, size, selection.stride, measure=_SCORES[selection.measure])
+    if not selection.border:
+        on_grid = (windows.top % selection.stride == 0) & (windows.left % selection.stride == 0)
+        columns = {name: getattr(windows, name)[on_grid] for name in ("labels", "top", "left")}
+        windows, scores = replace(windows, **columns), scores[on_grid]
     chosen, limit = candidates(windows, scores, selection)
     settings = {
         "limit": round(limit, 4) if limit < math.inf else None, "quantile": selection.quantile, "stride": selection.stride,
-        "overlap": selection.overlap, "windows": len(scores),
+        "border": selection.border, "measure": selection.measure, "overlap": selection.overlap, "windows": len(scores),
     }  # fmt: skip
     return PatchPool(
         real, size, windows.labels[chosen], windows.top[chosen], windows.left[chosen], scores[chosen],

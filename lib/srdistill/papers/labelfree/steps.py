@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from srdistill.diffusion.dit import DIT_XL, LatentDiT, pretrained_dit
+from srdistill.diffusion.encoded_patches import encode_patches
 from srdistill.diffusion.pretraining import pretrain
 from srdistill.needs import needing
-from srdistill.papers.labelfree.fine_tuning import fine_tune
+from srdistill.papers.labelfree.fine_tuning import fine_tune, tuning_losses
 from srdistill.papers.labelfree.patch_pool import PatchPool
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
 from srdistill.seeds import generator_for
@@ -38,10 +39,28 @@ def _code(task: Task) -> Sequence[Callable]:
 PATCHES = Step("patches", make_patches, _read_patches, _code)
 
 
-@needing(lambda: [DIT_XL.need(download=True)])
-def dit_xl() -> LatentDiT:
-    """DiT-XL/2, fetched if need be."""
-    return pretrained_dit(download=True)
+def measure_losses(task: Task, work: Work):
+    """``task.function`` (``tuning_losses``) of each of the models."""
+    given = {name: work.opened(value) for name, value in task.settings.items() if name != "models"}
+    data = encode_patches(given["prior"], *given.pop("patches").labelled(), device=work.device)
+    draws = generator_for(task.seed, "losses")
+    found = {}
+    for name, model in task.settings["models"].items():
+        found[name] = task.function(work.opened(model), data, generator=draws, device=work.device, **given)
+    return {"losses": found}, None
+
+
+def _read_losses(entry: Entry, task: Task, work: Work) -> dict[str, dict[str, float]]:
+    return entry.value["losses"]
+
+
+LOSSES = Step("losses", measure_losses, _read_losses)
+
+
+@needing(lambda size: [DIT_XL[size].need(download=True)])
+def dit_xl(size: int) -> LatentDiT:
+    """DiT-XL/2 for pictures of ``size`` px, fetched if need be."""
+    return pretrained_dit(size=size, download=True)
 
 
 def patches(study: SRStudy) -> Task:
@@ -59,17 +78,29 @@ def diffusion(study: SRStudy) -> Task | Resource:
     """The diffusion model before fine-tuning, the same for all seeds: trained on the patches, or DiT-XL/2."""
     plan = study.plan
     if plan.pretraining is None:
-        return Resource(dit_xl)
+        return Resource(dit_xl, {"size": plan.size})
     settings = {
         "patches": patches(study), "prior": prior(study), "recipe": plan.pretraining, "architecture": plan.transformer,
     }  # fmt: skip
     return Task(DIFFUSION, pretrain, settings, 0, study.device, label="the diffusion model")
 
 
-def fine_tuned(study: SRStudy, seed: int) -> Task:
-    """The diffusion model fine-tuned with this seed."""
+def fine_tuned(study: SRStudy, seed: int, as_published: bool = False) -> Task:
+    """The diffusion model fine-tuned with this seed; ``as_published``: with the high-frequency term of the authors' code."""
+    tuning, label = study.plan.fine_tuning, f"fine-tuning, seed {seed}"
+    if as_published:
+        tuning, label = tuning.as_published, f"fine-tuning as in the authors' code, seed {seed}"
     settings = {
-        "patches": patches(study), "prior": prior(study), "model": diffusion(study), "tuning": study.plan.fine_tuning,
-        "with_prior": study.plan.fine_tuning.detail > 0,
+        "patches": patches(study), "prior": prior(study), "model": diffusion(study), "tuning": tuning,
+        "with_prior": tuning.decodes,
     }  # fmt: skip
-    return Task(DIFFUSION, fine_tune, settings, seed, study.device, label=f"fine-tuning, seed {seed}")
+    return Task(DIFFUSION, fine_tune, settings, seed, study.device, label=label)
+
+
+def fixed_losses(study: SRStudy, seed: int = 0) -> Task:
+    """The losses of the plan's fine-tuning on draws that are the same for all: of the model before it, and after it with this
+    seed, with both high-frequency terms. It opens to a dictionary of dictionaries of numbers."""
+    tuned, published = (fine_tuned(study, seed, as_published=flag) for flag in (False, True))
+    models = {"not fine-tuned": diffusion(study), "fine-tuned": tuned, "loss as in the authors' code": published}
+    settings = {name: tuned.settings[name] for name in ("patches", "prior", "tuning")} | {"models": models}
+    return Task(LOSSES, tuning_losses, settings, 0, study.device, label=f"losses on fixed draws, seed {seed}")
