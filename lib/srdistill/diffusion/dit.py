@@ -27,6 +27,7 @@ DIT_XL = PublishedModel(
     "facebook/DiT-XL-2-256",
     "eab87f77abd5aef071a632f08807fbaab0b704d0",
     "transformer",
+    2_700_000_000,
 )
 # What the label rows of pseudo-classes start from.
 ROWS = ("null", "mean", "keep")

@@ -11,6 +11,8 @@ from srdistill.diffusion.sampling import Decoder, SamplingError, named_memory
 from srdistill.diffusion.schedule import StrengthError, denoising_steps
 from srdistill.files import brief
 from srdistill.images.torchvision_import import import_torchvision
+from srdistill.needs import Need
+from srdistill.priors.pinned_model import repository_need
 from srdistill.priors.stable_diffusion import autoencoder_kl
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
 
@@ -20,6 +22,11 @@ PROMPT = "A photo of {name}"
 _INDEX = "model_index.json"
 # Turbo is distilled to work without classifier-free guidance; the paper does not say what it uses.
 _GUIDANCE = 0.0
+
+
+def turbo_need(download: bool) -> Need:
+    """SDXL-Turbo's weights, without loading or fetching them."""
+    return repository_need(NAME, REPOSITORY, REVISION, _INDEX, 7_000_000_000, download)
 
 
 class SDXLTurboEngine:

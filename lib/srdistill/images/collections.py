@@ -13,6 +13,7 @@ import pooch
 
 from srdistill.images.photos import photos
 from srdistill.images.pictures import PictureError, Pictures, read_folder
+from srdistill.needs import Need
 
 
 class CollectionError(FileNotFoundError):
@@ -21,11 +22,12 @@ class CollectionError(FileNotFoundError):
 
 @dataclass(frozen=True)
 class Archive:
-    """A downloadable archive: its address, its hash as pooch writes them, and who states that hash."""
+    """A downloadable archive: its address, its hash as pooch writes them, who states that hash, and its bytes, about."""
 
     url: str
     known_hash: str
     stated_by: str
+    size: int
 
 
 # The addresses and hashes as others publish them; every download is checked against the hash.
@@ -34,21 +36,25 @@ ARCHIVES = {
         "https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip",
         "sha256:9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335",
         "tensorflow/datasets, div2k/checksums.tsv",
+        3_530_603_713,
     ),
     "DIV2K_valid_HR.zip": Archive(
         "https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_valid_HR.zip",
         "sha256:20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc",
         "tensorflow/datasets, div2k/checksums.tsv",
+        448_993_893,
     ),
     "benchmark.tar": Archive(
         "https://cv.snu.ac.kr/research/EDSR/benchmark.tar",
         "md5:4ace41d33c2384b97e6b320cd0afd6ba",
         "Coloquinte/torchSR, datasets/benchmarks.py",
+        250_000_000,
     ),
     "BSR_bsds500.tgz": Archive(
         "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/BSR_bsds500.tgz",
         "sha256:97e49d31764f3912f0c4122707d53062ac9e783ba0f095e447a4d53c1a41af8e",
         "several public loaders of BSDS500",
+        70_763_455,
     ),
 }
 
@@ -64,6 +70,10 @@ CATALOGUE: dict[str, tuple[str, str] | None] = {
     "t91": None,
     "ost": None,
     "ost300": None,
+}
+# Where pictures without an archive can be had one by one.
+_ONE_BY_ONE = {
+    "t91": ("github.com/jiny2001/dcscn-super-resolution, commit d382bc30, 91 files in data/yang91", 9_800_000),
 }
 UNIONS = {"sr291": ("t91", "bsds200")}
 
@@ -101,6 +111,31 @@ def _local_folders(name: str) -> list[Path]:
     return places + ([Path(root, name)] if root else [])
 
 
+def collection_needs(name: str) -> list[Need]:
+    """What ``load_collection`` reads for a name; empty for the embedded photographs, which are always there."""
+    if name == "photos":
+        return []
+    if name in UNIONS:
+        return [need for part in UNIONS[name] for need in collection_needs(part)]
+    found = next((folder for folder in _local_folders(name) if folder.is_dir()), None)
+    if found:
+        return [Need(name, (found,))]
+    where = _downloads()
+    remedy = f"put its HR pictures into {where / name} and set SRDISTILL_DATA={where}"
+    entry = CATALOGUE.get(name)
+    if entry is None:
+        source, size = _ONE_BY_ONE.get(name, ("no public download is known", 0))
+        return [Need(name, source=source, size=size, remedy=remedy)]
+    file, member = entry
+    places = (where / file.split(".")[0] / member, where / file)
+    archive = ARCHIVES[file]
+    return [Need(name, tuple(p for p in places if p.exists())[:1], archive.url, archive.size, fetched=True, remedy=remedy)]
+
+
+def _downloads() -> Path:
+    return Path(os.environ.get("SRDISTILL_DATA") or pooch.os_cache("srdistill")).expanduser()
+
+
 def _union(name: str, parts: Sequence[Pictures]) -> Pictures:
     images = tuple(image for part in parts for image in part.images)
     names = tuple(f"{part.origin}/{n}" for part in parts for n in part.names)
@@ -109,7 +144,7 @@ def _union(name: str, parts: Sequence[Pictures]) -> Pictures:
 
 def _download(name: str, allowed: bool) -> Path:
     entry = CATALOGUE[name]
-    where = Path(os.environ.get("SRDISTILL_DATA") or pooch.os_cache("srdistill"))
+    where = _downloads()
     remedy = f"put its HR pictures into the folder {where / name} and set SRDISTILL_DATA={where}"
     if entry is None:
         raise CollectionError(f"{name}: no download with a published checksum exists; {remedy}")

@@ -20,6 +20,7 @@ from srdistill.images.labelled import LabelError, LabelledPictures, choose, squa
 from srdistill.images.photo_classes import photo_classes
 from srdistill.images.pictures import SUFFIXES, read_picture
 from srdistill.images.torchvision_import import import_torchvision
+from srdistill.needs import Need
 from srdistill.progress import bar
 from srdistill.seeds import generator_for
 
@@ -57,6 +58,16 @@ FOLDERS = {
     "imagenet": ("imagenet", "imagenet-1k", "ILSVRC2012"),
 }
 CIFAR = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
+# Where they would come from: address, bytes of the archive (about), whether it is fetched by itself.
+_SOURCES = {
+    "imagenette": ("https://s3.amazonaws.com/fast-ai-imageclas/imagenette2.tgz", 1_557_161_267, True),
+    "imagewoof": ("https://s3.amazonaws.com/fast-ai-imageclas/imagewoof2.tgz", 1_343_000_000, False),
+    "tiny-imagenet": ("http://cs231n.stanford.edu/tiny-imagenet-200.zip", 248_100_043, False),
+    "imagenet": ("https://image-net.org, ILSVRC2012, after registration", 154_642_401_280, False),
+    "cifar10": ("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", 170_498_071, True),
+    "cifar100": ("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", 169_001_437, True),
+}
+_CIFAR_FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 NAMES = ("photos", *FOLDERS, *CIFAR)
 _SPLITS = {"train": ("train",), "test": ("val", "test")}
 
@@ -195,6 +206,21 @@ def _folder(name: str, download: bool) -> Path:
     except (OSError, RuntimeError) as error:
         raise CollectionError(f"{name}: could not download it ({error}); {remedy}") from error
     return root / "imagenette2"
+
+
+def labelled_needs(name: str, split: str) -> list[Need]:
+    """What ``load_labelled`` reads, without loading it; empty for the embedded photographs, which are always there."""
+    if name == "photos":
+        return []
+    root = _root()
+    if name in CIFAR:
+        places = [root / _CIFAR_FOLDERS[name]]
+    else:
+        folders = [root / entry for entry in FOLDERS[name]] if name in FOLDERS else [Path(name).expanduser(), root / name]
+        places = [folder / entry for folder in folders for entry in _SPLITS.get(split, ())]
+    source, size, fetched = _SOURCES.get(name, ("no such folder", 0, False))
+    remedy = f"put its class folders into {root / name}/train/<class> and .../val/<class>, and set SRDISTILL_DATA={root}"
+    return [Need(name, tuple(p for p in places if p.is_dir())[:1], source, size, fetched, remedy=remedy)]
 
 
 def _split_folder(name: str, folder: Path, split: str) -> Path:

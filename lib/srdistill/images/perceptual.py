@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from srdistill.files import sha256_of
 from srdistill.images.pictures import to_float
 from srdistill.images.torchvision_import import import_torchvision
-from srdistill.images.torchvision_weights import find_torchvision_weights
+from srdistill.images.torchvision_weights import find_torchvision_weights, torchvision_need
+from srdistill.needs import Need
 from srdistill.weights import WeightsMissing
 
 __all__ = ["BACKBONES", "Lpips", "WeightsMissing", "find_backbone"]
@@ -38,6 +39,12 @@ def find_backbone(backbone: str = "alex", download: bool = False) -> Path:
         raise ValueError(f"unknown LPIPS backbone {backbone!r}; there are: {', '.join(BACKBONES)}")
     file, weights_name = BACKBONES[backbone]
     return find_torchvision_weights(f"LPIPS-{backbone}", f"lpips_backbones/{file}", weights_name, download)
+
+
+def backbone_need(backbone: str, download: bool) -> Need:
+    """The weights that ``Lpips`` reads, without fetching them."""
+    file, weights_name = BACKBONES[backbone]
+    return torchvision_need(f"LPIPS-{backbone}", f"lpips_backbones/{file}", weights_name, download)
 
 
 class Lpips(nn.Module):

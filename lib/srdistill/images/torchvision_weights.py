@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from srdistill.images.torchvision_import import import_torchvision
+from srdistill.needs import Need
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
 
 
@@ -39,3 +40,18 @@ def find_torchvision_weights(user: str, place: str, weights_name: str, download:
             f"{cached.name} into {cached.parent}, or call with download=True where there is a network (from {weights.url})"
         )
     return cached
+
+
+def torchvision_need(user: str, place: str, weights_name: str, download: bool) -> Need:
+    """What ``find_torchvision_weights`` would find, without fetching it."""
+    root = weights_folder()
+    import_torchvision()
+    from torchvision.models import get_weight
+
+    weights = get_weight(weights_name)
+    cached = Path(torch.hub.get_dir(), "checkpoints", weights.url.rsplit("/", 1)[-1])
+    places = [path for path in (root and root / place, cached) if path and path.is_file()]
+    return Need(
+        user, tuple(places[:1]), weights.url, round(weights.meta["_file_size"] * 2**20), download,
+        remedy=f"put it at {root or '$' + VARIABLE}/{place}",
+    )  # fmt: skip

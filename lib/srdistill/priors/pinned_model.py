@@ -7,19 +7,27 @@ from torch import nn
 
 from srdistill.files import brief
 from srdistill.images.torchvision_import import import_torchvision
+from srdistill.needs import Need
 from srdistill.priors.prior import PriorError
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
 
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """``name``: its folder under ``SRDISTILL_WEIGHTS``, in the layout of its repository. ``kind``: class in diffusers."""
+    """``name``: its folder under ``SRDISTILL_WEIGHTS``, in the layout of its repository. ``kind``: class in diffusers.
+    ``size``: of its weights in bytes, about."""
 
     name: str
     kind: str
     repository: str
     revision: str
     subfolder: str = ""
+    size: int = 0
+
+    def need(self, download: bool) -> Need:
+        """What ``load`` would find, without loading or fetching it."""
+        return repository_need(self.name, self.repository, self.revision, f"{self.subfolder}/config.json".lstrip("/"), self.size,
+                               download)  # fmt: skip
 
     def load(self, path: str | Path | None = None, download: bool = False) -> nn.Module:
         """The model in float32: from ``path`` if given, else ``$SRDISTILL_WEIGHTS/<name>``, else Hugging Face's cache.
@@ -68,3 +76,17 @@ class PublishedModel:
             first = next(iter(about["missing_keys"] or about["mismatched_keys"]))
             raise PriorError(f"{self.name}: the weights lack {first} of {self.kind}; they are of another model, or damaged")
         return model.eval().requires_grad_(False)
+
+
+def repository_need(name: str, repository: str, revision: str, file: str, size: int, download: bool) -> Need:
+    """A repository of Hugging Face's as a need: at ``$SRDISTILL_WEIGHTS/<name>``, or in its cache. ``file``: one of it."""
+    from huggingface_hub import try_to_load_from_cache
+
+    root = weights_folder()
+    places = [root / name] if root and any((root / name / part).is_file() for part in (file, Path(file).name)) else []
+    cached = try_to_load_from_cache(repository, file, revision=revision)
+    places += [Path(cached)] if isinstance(cached, str) else []
+    return Need(
+        name, tuple(places[:1]), f"https://huggingface.co/{repository}, revision {revision[:8]}", size, download,
+        remedy=f"put the repository's files at {root or '$' + VARIABLE}/{name}",
+    )  # fmt: skip

@@ -15,10 +15,12 @@ from srdistill.priors.prior import PriorError
 # Their encoders are the same; "ema" is what DiT and Minimax Diffusion train with, "mse" what the latter samples with.
 SD_VAE = {
     "ema": PublishedModel(
-        "sd-vae-ft-ema", "AutoencoderKL", "stabilityai/sd-vae-ft-ema", "f04b2c4b98319346dad8c65879f680b1997b204a"
+        "sd-vae-ft-ema", "AutoencoderKL", "stabilityai/sd-vae-ft-ema", "f04b2c4b98319346dad8c65879f680b1997b204a",
+        size=334_643_276,
     ),
     "mse": PublishedModel(
-        "sd-vae-ft-mse", "AutoencoderKL", "stabilityai/sd-vae-ft-mse", "31f26fdeee1355a5c34592e401dd41e45d25a493"
+        "sd-vae-ft-mse", "AutoencoderKL", "stabilityai/sd-vae-ft-mse", "31f26fdeee1355a5c34592e401dd41e45d25a493",
+        size=334_643_276,
     ),
 }
 

@@ -26,6 +26,7 @@ IMAGENET512 = WeightsFile(
     "stylegan_xl/imagenet512.pkl",
     "https://s3.eu-central-1.amazonaws.com/avg-projects/stylegan_xl/models/imagenet512.pkl",
     None,
+    3_000_000_000,
 )
 # GLaD clips the features that a code starts from.
 _FEATURE_BOUND = 10.0

@@ -29,11 +29,13 @@ TAEF2_ENCODER = WeightsFile(
     "taesd/taef2_encoder.pth",
     _TAEF2_AT + "taef2_encoder.pth",
     "10a4e1021e89d7551eaf161352da8dbd0b1aa83872ae28b150c1df1ce2f147b6",
+    2_704_692,
 )
 TAEF2_DECODER = WeightsFile(
     "taesd/taef2_decoder.pth",
     _TAEF2_AT + "taef2_decoder.pth",
     "0a44a31e1ae59eb9dbf9359d24942fd3ef5928162c1800d97a28c61d51be0ab5",
+    2_704_756,
 )
 _WIDTH = 64
 _FACTOR = 8

@@ -7,17 +7,29 @@ from pathlib import Path
 import pooch
 
 from srdistill.files import sha256_of
+from srdistill.needs import Need
 from srdistill.priors.prior import PriorError
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """``name``: its path under ``SRDISTILL_WEIGHTS``. ``url``: its address. ``sha256``: None if nobody knows it."""
+    """``name``: its path under ``SRDISTILL_WEIGHTS``. ``url``: its address. ``sha256``: None if nobody knows it. ``size``: in
+    bytes, about."""
 
     name: str
     url: str
     sha256: str | None
+    size: int = 0
+
+    @property
+    def _places(self) -> list[Path]:
+        return [place / self.name for place in (weights_folder(), Path(pooch.os_cache("srdistill"))) if place]
+
+    def need(self, download: bool) -> Need:
+        """What ``find`` would find, without fetching or checking it."""
+        found = tuple(place for place in self._places if place.is_file())[:1]
+        return Need(Path(self.name).name, found, self.url, self.size, download, remedy=f"put it at {self._places[0]}")
 
     def find(self, path: str | Path | None = None, download: bool = False) -> Path:
         """The checked file: ``path`` if given, else under ``SRDISTILL_WEIGHTS``, else among the downloads.
@@ -25,12 +37,10 @@ class WeightsFile:
         Raises:
             WeightsMissing: it is nowhere, and ``download`` is off or fails. PriorError: it has another hash.
         """
-        root = weights_folder()
-        cache = Path(pooch.os_cache("srdistill"))
-        places = [Path(path).expanduser()] if path else [place / self.name for place in (root, cache) if place]
+        places = [Path(path).expanduser()] if path else self._places
         found = next((place for place in places if place.is_file()), None)
         if found is None and path is None and download:
-            found = self._download((root or cache) / self.name)
+            found = self._download(places[0])
         if found is None:
             remedy = f"put it there, or set {VARIABLE} to the folder that holds {self.name}"
             how = "" if path else ", or call with download=True where there is a network"

@@ -1,14 +1,21 @@
-"""Workers: those of a Dask cluster that is there, or of one started here; one thread each."""
+"""Workers: those of a Dask cluster that is there, or of one started here; one thread each.
+
+``python -m srdistill.study.cluster N`` is a cluster of this machine: it says its scheduler's address, and ends with its
+standard input, so with the process that started it.
+"""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
 
 import psutil
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
 # Address of a running scheduler, e.g. tcp://host:8786. The runner sets it for the kernels that it starts.
 SCHEDULER = "SRDISTILL_SCHEDULER"
@@ -27,6 +34,19 @@ def physical_cores() -> int:
     """How many workers keep this machine busy."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(psutil.cpu_count(logical=False) or available, available))
+
+
+def default_workers(asked: int = 0) -> int:
+    """How many workers to start: ``asked``, else what ``SRDISTILL_WORKERS`` says, else one for each physical core, or one where
+    a GPU does the work. Raises ValueError for what is no such number."""
+    given = os.environ.get(WORKERS) or "0"
+    if not given.isdigit():
+        raise ValueError(f"{WORKERS} is {given!r}; it must be a number of processes")
+    if asked or int(given):
+        return asked or int(given)
+    from srdistill.study.work import device_kind
+
+    return 1 if device_kind() == "cuda" else physical_cores()
 
 
 def _configure() -> None:
@@ -49,9 +69,60 @@ def _configure() -> None:
     )
 
 
+@dataclass(frozen=True)
+class LocalWorkers:
+    """A running cluster of this machine."""
+
+    scheduler_address: str
+    process: subprocess.Popen
+
+
 @contextmanager
-def local_cluster(workers: int) -> Iterator["LocalCluster"]:
-    """``workers`` processes of one thread on this machine, reachable from this machine only; ended with the block."""
+def local_cluster(workers: int, log: IO | None = None) -> Iterator[LocalWorkers]:
+    """``workers`` processes of one thread on this machine, reachable from this machine only; ended with the block.
+
+    They have a process of their own above them: Ctrl-C in a terminal, or a notebook's interrupted kernel, is then no business of
+    theirs, and they end if this process is killed. ``log``: an open file for what they print, by default standard error.
+
+    Raises ClusterError if they do not start.
+    """
+    heard, told = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", __spec__.name, str(workers), str(told)], stdin=subprocess.PIPE, stdout=log or 2, stderr=log or 2,
+        pass_fds=(told,), env=os.environ | ONE_THREAD, start_new_session=True,
+    )  # fmt: skip
+    os.close(told)
+    try:
+        with open(heard) as answer:
+            address = answer.read().strip()
+        if not address:
+            raise ClusterError(f"{workers} workers could not be started on this machine (exit status {process.wait(10)})")
+        yield LocalWorkers(address, process)
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            end_tree(process.pid)
+
+
+def end_tree(pid: int) -> None:
+    """Kill a process and all that it has started. What is finished is stored, and unfinished work has its checkpoints."""
+    try:
+        parent = psutil.Process(pid)
+        processes = [*parent.children(recursive=True), parent]
+    except psutil.NoSuchProcess:
+        return
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            pass
+    psutil.wait_procs([process for process in processes if process.pid != os.getpid()], timeout=5)
+
+
+def _serve(workers: int, told: int) -> None:
+    """Be the scheduler, and above the workers, until standard input ends; write the address to the descriptor ``told``."""
     from distributed import LocalCluster
 
     _configure()
@@ -59,10 +130,15 @@ def local_cluster(workers: int) -> Iterator["LocalCluster"]:
         n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
         memory_limit=0, silence_logs="CRITICAL",
     )  # fmt: skip
-    try:
-        yield cluster
-    finally:
-        cluster.close(timeout=5)
+    with open(told, "w") as answer:
+        answer.write(cluster.scheduler_address)
+    sys.stdin.read()
+    # A running task cannot be cancelled, and closing politely waits for it.
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        if nanny.process is not None and nanny.process.pid:
+            end_tree(nanny.process.pid)
+    cluster.close(timeout=5)
 
 
 def connect(address: str) -> "Client":
@@ -102,3 +178,7 @@ def client_of_environment() -> "Client | None":
         atexit.register(stack.close)
         return connect(cluster.scheduler_address)
     return None
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable
 
+from srdistill.needs import needing
 from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 from srdistill.priors.prior import Prior, PriorError
-from srdistill.priors.stable_diffusion import load_sd_vae
-from srdistill.priors.stylegan_xl import load_stylegan_xl
-from srdistill.priors.tiny_autoencoder import load_taef2
+from srdistill.priors.stable_diffusion import SD_VAE, load_sd_vae
+from srdistill.priors.stylegan_xl import IMAGENET512, load_stylegan_xl
+from srdistill.priors.tiny_autoencoder import TAEF2_DECODER, TAEF2_ENCODER, load_taef2
 from srdistill.study.steps.priors import PRIOR
 from srdistill.study.tasks import Resource, Task
 
@@ -17,6 +18,7 @@ TRUSTED_PICKLE = "SRDISTILL_STYLEGAN_XL_SHA256"
 STYLEGAN_CODE = "SRDISTILL_STYLEGAN_XL_CODE"
 
 
+@needing(lambda: [IMAGENET512.need(download=True)])
 def stylegan_xl() -> Prior:
     """StyleGAN-XL, from the pickle that its user has agreed to open. Raises PriorError before that, WeightsMissing."""
     trusted = os.environ.get(TRUSTED_PICKLE)
@@ -28,11 +30,13 @@ def stylegan_xl() -> Prior:
     return load_stylegan_xl(sha256=trusted, trust_pickle=True, code=os.environ.get(STYLEGAN_CODE), download=True, layer=None)
 
 
+@needing(lambda: [SD_VAE["ema"].need(download=True)])
 def sd_vae() -> Prior:
     """Stable Diffusion's autoencoder, fetched if need be."""
     return load_sd_vae(download=True)
 
 
+@needing(lambda: [TAEF2_ENCODER.need(download=True), TAEF2_DECODER.need(download=True)])
 def taef2() -> Prior:
     """TAEF2, fetched if need be."""
     return load_taef2(download=True)

@@ -2,18 +2,20 @@
 
 from pathlib import Path
 
-from srdistill.images.collections import load_collection
+from srdistill.images.collections import collection_needs, load_collection
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.labelled_collections import load_labelled
-from srdistill.images.perceptual import Lpips
+from srdistill.images.labelled_collections import labelled_needs, load_labelled
+from srdistill.images.perceptual import Lpips, backbone_need
 from srdistill.images.photo_classes import picture_classes
 from srdistill.images.pictures import Pictures
+from srdistill.needs import Need, needing
 from srdistill.study.tasks import Resource
 
 # How many crops of each of one's own pictures there are to train on, and to test on.
 _CROPS = {"train": 100, "test": 50}
 
 
+@needing(lambda collection, **_: collection_needs(collection))
 def cut_collection(collection: str, split: str, side: int, least: int) -> Pictures:
     """A named collection, or a folder; the central ``side`` px of each picture (0: whole); none smaller than ``least`` px."""
     pictures = load_collection(collection, split)
@@ -26,6 +28,13 @@ def pictures(collection: str, split: str, side: int = 0, least: int = 0) -> Reso
     return Resource(cut_collection, {"collection": collection, "split": split, "side": side, "least": least}, hashed=True)
 
 
+def _class_needs(collection: str, split: str, **_) -> list[Need]:
+    if Path(collection).is_absolute() and not Path(collection, "train").is_dir():
+        return collection_needs(collection)
+    return labelled_needs(collection, split)
+
+
+@needing(_class_needs)
 def classes(collection: str, split: str, size: int, per_class: int | None) -> LabelledPictures:
     """A labelled collection; of a folder without ``train`` in it, every picture is a class, that of its crops."""
     if Path(collection).is_absolute() and not Path(collection, "train").is_dir():
@@ -38,11 +47,13 @@ def labelled(collection: str, split: str, size: int, per_class: int | None) -> R
     return Resource(classes, {"collection": collection, "split": split, "size": size, "per_class": per_class}, hashed=True)
 
 
+@needing(lambda backbone, download: [backbone_need(backbone, download)])
 def lpips_model(backbone: str, download: bool) -> Lpips:
     """The metric; its ``digest`` is that of the backbone's weights. Raises WeightsMissing."""
     return Lpips(backbone, download=download)
 
 
+@needing(lambda backbone, download: [backbone_need(backbone, download)])
 def perceptual_distance(backbone: str, download: bool, device: str = "cpu"):
     """A differentiable distance of two float batches in [-1, 1]: LPIPS, with gradients. Raises WeightsMissing."""
     return Lpips(backbone, download=download).model.to(device)

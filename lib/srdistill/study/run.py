@@ -1,245 +1,297 @@
 """Run notebooks headlessly: ``python -m srdistill.study.run``, which ``make tables`` calls.
 
-Parameters are checked against the notebook (papermill only warns of unknown ones), the notebook runs in a scratch
-folder, and tables and the executed notebook take their places only when all of it succeeded. A notebook that fails is
-kept beside as ``.failed.ipynb`` and the next one goes on; the exit status is 1 then.
+Parameters are checked against the notebook (papermill only warns of unknown ones), and the plan says what will be computed,
+before anything is. One cluster serves the whole run; notebooks run side by side, those with printed seconds last and alone. A
+notebook runs in a scratch folder, and its tables and the executed notebook take their places only when all of it succeeded. One
+that fails is kept beside as ``.failed.ipynb`` and the next one goes on; the exit status is 1 then.
 """
 
-import argparse
 import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
-import papermill
 from filelock import AcquireReturnProxy, FileLock, Timeout
-from jupyter_client.manager import AsyncKernelManager
-from nbclient.exceptions import DeadKernelError
-from papermill.engines import NBClientEngine, papermill_engines
-from papermill.exceptions import PapermillExecutionError
-from tqdm import tqdm
 
-from srdistill.progress import PROGRESS_FILE
+from srdistill import progress
 from srdistill.study.board import read_claims, table_title, write_board
-from srdistill.study.pairs import notebook_names, read_source, with_outputs, write_notebook
+from srdistill.study.cluster import (
+    ONE_THREAD,
+    SCHEDULER,
+    WORKERS,
+    ClusterError,
+    connect,
+    default_workers,
+    end_tree,
+    local_cluster,
+)
+from srdistill.study.compare import Snapshot, said_of
+from srdistill.study.headless import BROKEN, DEAD
+from srdistill.study.options import DEFAULTS, UsageError, check_parameters, checked, label_of, parser, resolve
+from srdistill.study.pairs import read_source, with_outputs, write_notebook
 from srdistill.study.paths import BUILD, NOTEBOOKS, ROOT, STAGING, TABLES
+from srdistill.study.plan import Plan, make_plan
 from srdistill.study.profiles import PROFILES, get_profile
+from srdistill.study.run_line import RunLine, in_words
 
 INTERRUPTED = 130
-# Every notebook has these; at 0 and "" they leave the choice to the profile.
-DEFAULTS = ("seeds", "data")
+# Errors after which no other notebook would get any further.
+_FATAL = ("DiskError", "ClusterError")
 
 
-class UsageError(ValueError):
-    """A wrong notebook, profile or parameter name; the message lists the right ones."""
+@dataclass
+class Outcome:
+    """Of one notebook: what went wrong, empty if nothing did; the files that it left; whether all the others must fail too."""
+
+    problem: str = ""
+    files: list[Path] = field(default_factory=list)
+    fatal: str = ""
 
 
-class _KernelManager(AsyncKernelManager):
-    """Kernels whose own complaints go to a file: an interrupted one prints tracebacks of its sockets to the terminal."""
+class Run:
+    """Notebooks on their way. ``scheduler``: the address of the cluster that all of them use."""
 
-    stderr_path: Path = BUILD / "kernel.log"
+    def __init__(self, profile: str, parameters: dict, scheduler: str, line: RunLine):
+        self.profile, self.parameters, self.scheduler, self.line = profile, parameters, scheduler, line
+        self.label = label_of(profile, parameters)
+        self.outcomes: dict[str, Outcome] = {}
+        self._processes: set[subprocess.Popen] = set()
+        # Why nothing else begins: an error that would meet every notebook, or an interruption.
+        self._stopped = ""
 
-    async def _async_launch_kernel(self, kernel_cmd, **kwargs):
-        self.stderr_path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.stderr_path, "w") as file:
-            await super()._async_launch_kernel(kernel_cmd, **(kwargs | {"stderr": file}))
+    def execute(self, names: list[str], at_once: int) -> None:
+        """Execute the notebooks, ``at_once`` of them side by side, and keep what became of each."""
+        with ThreadPoolExecutor(at_once) as pool:
+            try:
+                waiting = {pool.submit(self._notebook, name): name for name in names}
+                while waiting:
+                    # A short wait, or Ctrl-C would wait for the notebook.
+                    done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._arrived(waiting.pop(future), future)
+            except BaseException:
+                self._stopped = "interrupted"
+                for process in list(self._processes):
+                    end_tree(process.pid)
+                raise
 
-    _launch_kernel = _async_launch_kernel
+    def _arrived(self, name: str, future: Future) -> None:
+        outcome = self.outcomes[name] = future.result()
+        self.line.notebooks_done += 1
+        if outcome.fatal and not self._stopped:
+            self._stopped = outcome.fatal
+        if outcome.problem:
+            self.line.say(f"{name} FAILED: {outcome.problem}")
 
+    def _notebook(self, name: str) -> Outcome:
+        if self._stopped:
+            return Outcome(f"not run: {self._stopped}")
+        try:
+            scratch = BUILD / "run" / self.label
+            scratch.mkdir(parents=True, exist_ok=True)
+            with _alone(scratch / f"{name}.lock", name, self.line):
+                return self._execute(name, scratch)
+        except OSError as error:
+            return Outcome(f"{type(error).__name__}: {error}")
 
-class _Engine(NBClientEngine):
-    """Papermill's engine, telling the runner's line of every finished cell."""
-
-    line: tqdm | None = None
-
-    @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
-        complete = nb_man.cell_complete
-
-        def cell_complete(cell, *arguments, **options):
-            complete(cell, *arguments, **options)
-            if cls.line is not None and cell.cell_type == "code":
-                cls.line.update()
-
-        nb_man.cell_complete = cell_complete
-        return super().execute_managed_notebook(nb_man, kernel_name, kernel_manager_class=_KernelManager, **kwargs)
-
-
-def check_parameters(name: str, parameters: dict) -> None:
-    """Raise UsageError unless the notebook declares every parameter."""
-    notebook = read_source(name)
-    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(cells) != 1:
-        raise UsageError(f"{name}: needs exactly one cell tagged 'parameters', has {len(cells)}")
-    declared = {line.split("=")[0].strip() for line in cells[0].source.splitlines() if "=" in line.split("#")[0]}
-    unknown = sorted(set(parameters) - declared)
-    if unknown:
-        raise UsageError(f"{name}: unknown parameter {unknown[0]!r}; it has: {', '.join(sorted(declared))}")
-
-
-def resolve(names: list[str]) -> list[str]:
-    """The notebooks asked for, all of them if none is; ``02`` is enough for ``02_downscaled_init``."""
-    known = notebook_names()
-    chosen = []
-    for name in names or known:
-        matches = [k for k in known if k == name or k.split("_")[0] == name]
-        if not matches:
-            raise UsageError(f"unknown notebook {name!r}; there are: {', '.join(known)}")
-        chosen += matches
-    return chosen
-
-
-def run_notebook(name: str, profile: str, parameters: dict, line: tqdm) -> str | None:
-    """Execute one notebook and move what it made into place. Returns None, or what went wrong."""
-    label = profile if not parameters.get("data") else f"own-{Path(parameters['data']).name}"
-    scratch = BUILD / "run" / label
-    scratch.mkdir(parents=True, exist_ok=True)
-    with _alone(scratch / f"{name}.lock", name):
+    def _execute(self, name: str, scratch: Path) -> Outcome:
+        """In ``scratch``; results move into place if all of it succeeded."""
         staging = scratch / f"{name}.staging"
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
         source, running = scratch / f"{name}.ipynb", scratch / f"{name}.running.ipynb"
+        running.unlink(missing_ok=True)
         write_notebook(read_source(name), source)
-        failed = TABLES / label / "runs" / f"{name}.failed.ipynb"
-        failed.unlink(missing_ok=True)
-        os.environ[STAGING] = str(staging)
-        _KernelManager.stderr_path = scratch / f"{name}.kernel.log"
+        failed = TABLES / self.label / "runs" / f"{name}.failed.ipynb"
+        log = scratch / f"{name}.kernel.log"
+        error = self._headless(source, running, log, staging)
+        if error:
+            return _failed(error, _kept(running, failed), log)
         try:
-            papermill.execute_notebook(
-                str(source), str(running), parameters={"profile": profile} | parameters, kernel_name="python3",
-                engine_name="srdistill", progress_bar=False, cwd=str(ROOT),
-            )  # fmt: skip
-            executed = nbformat.read(running, as_version=4)
-        except (PapermillExecutionError, DeadKernelError) as error:
-            failed.parent.mkdir(parents=True, exist_ok=True)
-            if running.exists():
-                os.replace(running, failed)
-            return _reason(error, failed)
+            files = _into_place(name, self.label, staging, running, self.parameters)
+            failed.unlink(missing_ok=True)
         except OSError as error:
-            return f"{type(error).__name__}: {error}"
-        finally:
-            os.environ.pop(STAGING, None)
-        try:
-            _into_place(name, label, staging, executed, parameters)
-        except OSError as error:
-            return f"its results could not be put into place: {error}"
+            return Outcome(f"its results could not be put into place: {error}")
         running.unlink()
-    return None
+        return Outcome(files=files)
+
+    def _headless(self, source: Path, running: Path, log: Path, staging: Path) -> dict:
+        """Execute ``source`` in a process of its own; what it says went wrong (see ``headless``)."""
+        environment = os.environ | ONE_THREAD | {SCHEDULER: self.scheduler, STAGING: str(staging)}
+        environment.pop(WORKERS, None)
+        given = json.dumps({"profile": self.profile} | self.parameters)
+        complaints = log.with_suffix(".errors")
+        with open(complaints, "w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "srdistill.study.headless", str(source), str(running), str(log), str(ROOT), given],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True, env=environment,
+                start_new_session=True,
+            )  # fmt: skip
+        self._processes.add(process)
+        try:
+            if self._stopped:  # between the look and the start
+                end_tree(process.pid)
+            said = process.stdout.read()
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
+        finally:
+            self._processes.discard(process)
+        try:
+            return json.loads(said.splitlines()[-1])
+        except (ValueError, IndexError):
+            last = (complaints.read_text().strip().splitlines() or ["it said nothing"])[-1]
+            return {"how": BROKEN, "error": f"its process ended with status {process.returncode}", "message": last}
 
 
-def _reason(error: Exception, failed: Path) -> str:
-    where = f"see {failed.relative_to(ROOT)}" if failed.exists() else "it left no notebook"
-    if isinstance(error, DeadKernelError):
-        said = _KernelManager.stderr_path.relative_to(ROOT)
-        return f"the kernel died (killed, perhaps for lack of memory); finished cells are kept; {where} and {said}"
-    return f"{error.ename}: {error.evalue.strip()}\n  {where}"
-
-
-def _alone(path: Path, name: str) -> AcquireReturnProxy:
+def _alone(path: Path, name: str, line: RunLine) -> AcquireReturnProxy:
     """A lock so that two runs do not write the same tables; it goes with the process, however that ends."""
     lock = FileLock(path)
     try:
         return lock.acquire(timeout=1)
     except Timeout:
-        print(f"\nanother run executes {name}; waiting for it", flush=True)
+        line.say(f"another run executes {name}; waiting for it")
         return lock.acquire()
 
 
-def _into_place(name: str, label: str, staging: Path, executed: nbformat.NotebookNode, parameters: dict) -> None:
+def _kept(running: Path, failed: Path) -> Path | None:
+    """Where the notebook that failed is: beside the tables, or, where nothing can be written there, where it ran."""
+    if not running.exists():
+        return None
+    try:
+        failed.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(running, failed)
+    except OSError:
+        return running
+    return failed
+
+
+def _failed(error: dict, kept: Path | None, log: Path) -> Outcome:
+    where = f"see {kept.relative_to(ROOT)}" if kept else "it left no notebook"
+    if error["how"] == DEAD:
+        return Outcome(
+            f"the kernel died (killed, perhaps for lack of memory); finished tasks are kept; {where} and {log.relative_to(ROOT)}"
+        )
+    fatal = f"{error['error']}: {error['message']}" if error["error"] in _FATAL else ""
+    return Outcome(f"{error['error']}: {error['message']}\n  {where}", fatal=fatal)
+
+
+def _into_place(name: str, label: str, staging: Path, running: Path, parameters: dict) -> list[Path]:
+    """Move what the notebook wrote; return where it is now."""
+    executed, moved = nbformat.read(running, as_version=4), []
     for file in sorted(path for path in staging.rglob("*") if path.is_file()):
         target = TABLES / label / file.relative_to(staging)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(file, target)
+        moved.append(target)
     shutil.rmtree(staging)
     write_notebook(executed, TABLES / label / "runs" / f"{name}.ipynb")
     # The paired notebook is the plain laptop run, not one with more seeds or somebody's own pictures.
     if label == "laptop" and not parameters:
         write_notebook(with_outputs(name, executed), NOTEBOOKS / f"{name}.ipynb")
-
-
-def _watch(path: Path, line: tqdm, pause: float, stop: threading.Event) -> None:
-    """Copy what a long cell says of itself into the overall line."""
-    while not stop.wait(pause):
-        try:
-            state = json.loads(path.read_text())
-            line.set_postfix_str(f"{state['label']} {state['done']}/{state['total']}")
-        except (OSError, ValueError, KeyError):
-            pass  # not there yet, or half written: the next look will do
+    return moved
 
 
 def _terminate(*_):
     raise KeyboardInterrupt
 
 
-def run(names: list[str], profile: str = "", parameters: dict | None = None) -> int:
-    """Run notebooks and return the exit status: 0, 1 if one failed, 130 if interrupted."""
+@contextmanager
+def cluster_of_run(workers: int) -> Iterator[str]:
+    """The address of the cluster that ``SRDISTILL_SCHEDULER`` names, or of one started here for the block."""
+    if os.environ.get(SCHEDULER):
+        yield os.environ[SCHEDULER]
+        return
+    log = BUILD / "run" / f"workers-{os.getpid()}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "w") as file, local_cluster(workers, file) as cluster:
+        yield cluster.scheduler_address
+    log.unlink(missing_ok=True)
+
+
+def run(names: list[str], profile: str = "", parameters: dict | None = None, workers: int = 0) -> int:
+    """Run notebooks and return the exit status: 0, 1 if one failed, 2 if data or weights are missing or the cluster does not
+    answer, 130 if interrupted.
+
+    ``workers``: how many processes of one thread to start; 0: ``SRDISTILL_WORKERS``, or one for each physical core.
+    """
     parameters = {key: value for key, value in (parameters or {}).items() if key not in DEFAULTS or value not in ("", 0)}
-    profile = get_profile(profile).name
-    chosen = resolve(names)
+    profile, chosen = get_profile(profile).name, resolve(names)
     for name in chosen:
         check_parameters(name, parameters)
-    if papermill_engines._engines.get("srdistill") is None:
-        papermill_engines.register("srdistill", _Engine)
+    workers = default_workers(workers)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
-    progress = BUILD / "run" / f"progress-{os.getpid()}.json"
-    progress.parent.mkdir(parents=True, exist_ok=True)
-    os.environ[PROGRESS_FILE] = str(progress)
-    counts = {name: sum(cell.cell_type == "code" for cell in read_source(name).cells) for name in chosen}
-    problems, start = {}, time.monotonic()
-    stop = threading.Event()
-    # +1 a notebook: papermill injects a cell with the parameters.
-    # Into a file or a CI log, a line now and then; on a terminal, twice a second.
-    pause = 0.5 if sys.stderr.isatty() else 60.0
-    line = tqdm(total=sum(counts.values()) + len(chosen), unit="cell", dynamic_ncols=True, mininterval=pause,
-                bar_format="{desc} {percentage:3.0f}%|{bar:20}| {elapsed} {postfix}")  # fmt: skip
-    _Engine.line = line
-    watcher = threading.Thread(target=_watch, args=(progress, line, pause, stop), daemon=True)
-    watcher.start()
-    interrupted = False
+    start, before = time.monotonic(), Snapshot(TABLES / label_of(profile, parameters))
     try:
-        for index, name in enumerate(chosen):
-            line.set_description_str(f"[{index + 1}/{len(chosen)}] {name}", refresh=sys.stderr.isatty())
-            line.n = sum(counts[n] + 1 for n in chosen[:index])
-            problem = run_notebook(name, profile, parameters, line)
-            if problem:
-                problems[name] = problem
-                tqdm.write(f"{name} FAILED: {problem}")
-        line.n = line.total
+        plan = make_plan(chosen, profile, parameters.get("seeds", 0), parameters.get("data", ""))
+        print(plan.summary(workers), flush=True)
+        if plan.unobtainable:
+            print(f"error: {plan.refusal()}", file=sys.stderr)
+            return 2
+        outcomes = _on_a_cluster(chosen, profile, parameters, plan, workers)
     except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        stop.set()
-        watcher.join()
-        line.close()
-        _Engine.line = None
-        progress.unlink(missing_ok=True)
-        os.environ.pop(PROGRESS_FILE, None)
-    if interrupted:
-        print("interrupted: finished cells are kept, the same command goes on from there", file=sys.stderr)
+        print("interrupted: finished tasks are kept, the same command goes on from there", file=sys.stderr)
         return INTERRUPTED
-    _report(profile, parameters, chosen, problems, time.monotonic() - start)
-    return 1 if problems else 0
+    except ClusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    _report(label_of(profile, parameters), {name: outcomes[name] for name in chosen}, before, time.monotonic() - start)
+    return 1 if any(outcome.problem for outcome in outcomes.values()) else 0
 
 
-def _report(profile: str, parameters: dict, chosen: list[str], problems: dict[str, str], seconds: float) -> None:
-    label = profile if not parameters.get("data") else f"own-{Path(parameters['data']).name}"
-    if label in PROFILES and label != "smoke":
-        write_board()
-    print(f"\n{len(chosen) - len(problems)} of {len(chosen)} notebooks in {seconds / 60:.1f} minutes. Tables:")
-    for path in sorted((TABLES / label).glob("*.csv")):
+def _on_a_cluster(chosen: list[str], profile: str, parameters: dict, plan: Plan, workers: int) -> dict[str, Outcome]:
+    """Execute the notebooks: side by side, then those with printed seconds one at a time."""
+    with cluster_of_run(workers) as address:
+        client = connect(address)
+        try:
+            workers = len(client.nthreads()) or workers
+            with RunLine(len(chosen), plan.expected, workers) as line:
+                client.subscribe_topic(progress.TOPIC, lambda event: line.hear(event[1]))
+                going = Run(profile, parameters, address, line)
+                together = [name for name in chosen if name not in plan.timed]
+                # While one kernel draws its figures, another has work for the workers.
+                going.execute(together, at_once=min(4, 1 + workers // 2))
+                going.execute([name for name in chosen if name in plan.timed], at_once=1)
+            return going.outcomes
+        finally:
+            client.close(timeout=2)
+
+
+def _report(label: str, outcomes: dict[str, Outcome], before: Snapshot, seconds: float) -> None:
+    """What this run made, and how it compares with what was there: nothing of earlier runs."""
+    problems = {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem}
+    files = [file for outcome in outcomes.values() for file in outcome.files]
+    if label in PROFILES and label != "smoke" and files:
+        try:
+            write_board()
+        except OSError as error:
+            problems["the board of claims"] = f"could not be written: {error}"
+    print(f"\n{sum(not o.problem for o in outcomes.values())} of {len(outcomes)} notebooks in {in_words(seconds)}.")
+    tables = sorted(file for file in files if file.suffix == ".csv")
+    if tables:
+        print("Tables:")
+    for path in tables:
         print(f"  {path.relative_to(ROOT)}")
-    claims = read_claims(TABLES, label)
+    made = {path.stem for path in tables}
+    claims = [claim for claim in read_claims(TABLES, label) if claim["table"] in made]
     if claims:
         print("\nBoard of claims:")
     for claim in claims:
         print(f"  {claim['verdict']:<15} {table_title(claim['table'])}: {claim['statement']}")
         print(f"  {'':<15} here {claim['measured']}; in print {claim['in_print']}")
+    if tables:
+        print(f"\n{said_of(before, tables)}")
     for name, problem in problems.items():
         print(f"\nFAILED {name}: {problem}")
 
@@ -256,21 +308,15 @@ def _value(text: str):
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m srdistill.study.run",
-        description="Execute the notebooks and write papers_tables/. Finished cells are kept and never recomputed.",
+    options = parser(
+        "python -m srdistill.study.run",
+        "Execute the notebooks and write papers_tables/. Finished tasks are kept and never recomputed.",
     )
-    parser.add_argument("notebooks", nargs="*", help="e.g. 02_downscaled_init, or 02; all of them if none is named")
-    parser.add_argument("--profile", default="", help=f"one of {', '.join(PROFILES)} (default: laptop)")
-    parser.add_argument("--seeds", type=int, default=0, help="number of seeds (default: the profile's)")
-    parser.add_argument("--data", default="", help="a folder of your own training pictures, tests in its subfolder test")
-    parser.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE",
-                        help="any other parameter that the notebook declares")  # fmt: skip
-    given = parser.parse_args(arguments)
+    options.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE",
+                         help="any other parameter that the notebook declares")  # fmt: skip
+    given = options.parse_args(arguments)
     try:
-        if given.seeds < 0:
-            raise UsageError(f"--seeds must be 1 or more, got {given.seeds}")
-        extra = {}
+        shared, extra = checked(given), {}
         for item in given.parameter:
             name, equals, value = item.partition("=")
             if not equals:
@@ -278,10 +324,7 @@ def main(arguments: list[str] | None = None) -> int:
             if name in ("profile", *DEFAULTS):
                 raise UsageError(f"-p {item}: use --{name} for that")
             extra[name] = _value(value)
-        data = str(Path(given.data).expanduser().resolve()) if given.data else ""
-        if data and not Path(data).is_dir():
-            raise UsageError(f"--data: {given.data} is not a folder")
-        return run(given.notebooks, given.profile, {"seeds": given.seeds, "data": data} | extra)
+        return run(given.notebooks, given.profile, shared | extra, given.workers)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -58,11 +58,16 @@ class SRStudy(Study):
         """The test pictures by set, loaded."""
         return {name: found.load() for name, found in self.test_sets.items()}
 
+    @property
+    def lpips_declared(self) -> Resource:
+        """The perceptual metric that the profile asks for, at hand or not."""
+        settings = {"backbone": self.profile.lpips, "download": self.profile.lpips_download}
+        return Resource(lpips_model, settings, hashed=True)
+
     @cached_property
     def lpips(self) -> Resource | None:
         """The perceptual metric; None where its weights are not at hand."""
-        settings = {"backbone": self.profile.lpips, "download": self.profile.lpips_download}
-        found = Resource(lpips_model, settings, hashed=True)
+        found = self.lpips_declared
         try:
             self.lpips_note = f"{found.load().name} (backbone weights {found.digest[:8]})"
         except WeightsMissing as error:

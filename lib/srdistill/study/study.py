@@ -1,7 +1,7 @@
 """One table's run: its rows as tasks, its cells, and what came out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,9 +52,13 @@ class Study:
         self.plan = paper.plans[self.profile.name].of_table(table.name)
         self.device, self.data = device_kind(), data
         self.store = Store(store_root())
-        self.execution = Execution(self.store, _client())
         self.label = self.profile.name if not data else f"own-{Path(data).name}"
         self.output = output_root(self.label)
+
+    @cached_property
+    def execution(self) -> Execution:
+        """What performs its tasks, on the cluster if there is one; a plan asks for none."""
+        return Execution(self.store, _client())
 
     @property
     def name(self) -> str:

@@ -15,6 +15,7 @@ from srdistill.images.convention import low_resolution
 from srdistill.images.crops import CropBank
 from srdistill.images.pictures import to_float
 from srdistill.images.sharpen import sharpen
+from srdistill.needs import Need, needing
 from srdistill.networks.discriminators import build_discriminator
 from srdistill.seeds import generator_for
 from srdistill.training.adversarial_recipe import AdversarialRecipe
@@ -26,10 +27,15 @@ from srdistill.training.loop import (
     set_rate,
     training_pictures,
 )
-from srdistill.training.perceptual_loss import PerceptualLoss, perceptual_loss
+from srdistill.training.perceptual_loss import PerceptualLoss, perceptual_loss, perceptual_loss_need
 from srdistill.training.resumable import resumable
 
 
+def _needs(recipe: AdversarialRecipe, **_) -> list[Need]:
+    return [perceptual_loss_need(recipe.perceptual)] if recipe.perceptual_weight else []
+
+
+@needing(_needs)
 def train_adversarial(
     network: nn.Module,
     images: Iterable[Tensor],

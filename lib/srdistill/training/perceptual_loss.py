@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srdistill.images.torchvision_import import import_torchvision
-from srdistill.images.torchvision_weights import find_torchvision_weights
+from srdistill.images.torchvision_weights import find_torchvision_weights, torchvision_need
+from srdistill.needs import Need
 
 # Colours of ImageNet, by which torchvision's networks are normalised; values in [0, 1].
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -96,6 +97,12 @@ class PerceptualLoss(nn.Module):
             if index in self.layers:
                 found[index] = x
         return [found[index] for index in self.layers]
+
+
+def perceptual_loss_need(name: str, download: bool = False) -> Need:
+    """The weights that ``perceptual_loss`` reads, without fetching them."""
+    backbone = BACKBONES[name]
+    return torchvision_need(f"perceptual loss {name}", backbone.file, backbone.weights, download)
 
 
 def perceptual_loss(name: str = "vgg19", download: bool = False) -> PerceptualLoss:

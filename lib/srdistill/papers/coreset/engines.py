@@ -6,8 +6,9 @@ from srdistill.diffusion.dit import LatentDiT
 from srdistill.diffusion.engine import Engine
 from srdistill.diffusion.latent_engine import LatentDiffusionEngine
 from srdistill.diffusion.pretraining import pretrain
-from srdistill.diffusion.sdxl_turbo import REVISION, SDXLTurboEngine
+from srdistill.diffusion.sdxl_turbo import REVISION, SDXLTurboEngine, turbo_need
 from srdistill.images.labelled import LabelledPictures
+from srdistill.needs import needing
 from srdistill.networks.classifiers import Classifier
 from srdistill.papers.coreset.expanded_source import ExpandedSource, PlainSource
 from srdistill.papers.coreset.expansion import Expansion
@@ -28,6 +29,7 @@ def latent_engine(model: LatentDiT, prior: Prior, device: str = "cpu", **setting
     return LatentDiffusionEngine(model, prior, device=device, **settings)
 
 
+@needing(lambda **_: [turbo_need(download=True)])
 def turbo_engine(real: LabelledPictures, revision: str, device: str = "cpu", **settings) -> SDXLTurboEngine:
     """SDXL-Turbo at its pinned ``revision``, which counts in keys; fetched if need be."""
     return SDXLTurboEngine(real.classes, download=True, device=device, **settings)

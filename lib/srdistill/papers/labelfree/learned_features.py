@@ -15,7 +15,8 @@ from srdistill.files import brief, sha256_of
 from srdistill.images.pictures import check_patches, to_float
 from srdistill.images.resize import resize
 from srdistill.images.torchvision_import import import_torchvision
-from srdistill.images.torchvision_weights import find_torchvision_weights
+from srdistill.images.torchvision_weights import find_torchvision_weights, torchvision_need
+from srdistill.needs import Need
 from srdistill.priors.prior import PriorError
 from srdistill.priors.weights_file import WeightsFile
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
@@ -25,6 +26,7 @@ MOBILENET = WeightsFile(
     "imagenet_backbones/mobilenet_v2_keras_int8dequant.pth",
     "a conversion of the quantised MobileNetV2 in https://github.com/phil137786/optimizing-models",
     "0bc2e9febf1496d243496b39ff8dc40245cb352890e5ff98479e92ec1653652c",
+    14_200_000,
 )
 # The file name holds the beginning of its SHA-256.
 TORCHVISION_MOBILENET = "mobilenet_v2-7ebf99e0.pth"
@@ -42,6 +44,7 @@ CLIP_WEIGHTS = WeightsFile(
     f"{_CLIP}/model.safetensors",
     _CLIP_AT + "model.safetensors",
     "99d28a652e6ec46629ab7047a0ac82c69b1fe11e0ce672c43af65d3a9a3fc05d",
+    605_157_884,
 )
 _KERAS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -135,6 +138,12 @@ def load_torchvision_mobilenet(*, download: bool = False, device: torch.device |
     if not actual.startswith(known):
         raise PriorError(f"{file}: SHA-256 {actual} does not begin with {known}; fetch it again from {_TORCHVISION_AT}")
     return _mobilenet(file, "MobileNetV2 (torchvision)", _IMAGENET).to(device)
+
+
+def torchvision_mobilenet_need() -> Need:
+    """The weights of ``load_torchvision_mobilenet``, without loading them."""
+    place = f"imagenet_backbones/{TORCHVISION_MOBILENET}"
+    return torchvision_need("MobileNetV2 (torchvision)", place, "MobileNet_V2_Weights.IMAGENET1K_V2", False)
 
 
 def _mobilenet(file: Path, name: str, statistics: tuple[tuple[float, ...], ...]) -> LearnedFeatures:

@@ -5,10 +5,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from srdistill.needs import Need
 from srdistill.papers.labelfree.hand_made_features import hog_and_colour
-from srdistill.papers.labelfree.learned_features import load_clip, load_mobilenet, load_torchvision_mobilenet
+from srdistill.papers.labelfree.learned_features import (
+    CLIP_CONFIG,
+    CLIP_WEIGHTS,
+    MOBILENET,
+    load_clip,
+    load_mobilenet,
+    load_torchvision_mobilenet,
+    torchvision_mobilenet_need,
+)
 from srdistill.papers.labelfree.patch_pool import PatchPool
-from srdistill.papers.labelfree.selection import Features
+from srdistill.papers.labelfree.selection import Features, Selection
 from srdistill.progress import bar
 from srdistill.sets.distilled_set import SelectionError
 
@@ -19,8 +28,20 @@ FEATURES: dict[str, Callable[[torch.device | str], Features]] = {
     "mobilenet_torchvision": lambda device: load_torchvision_mobilenet(device=device),
     "clip": lambda device: load_clip(device=device),
 }
+# The weights behind the names.
+_WEIGHTS = {
+    "hog": lambda: [],
+    "mobilenet": lambda: [MOBILENET.need(download=False)],
+    "mobilenet_torchvision": lambda: [torchvision_mobilenet_need()],
+    "clip": lambda: [CLIP_CONFIG.need(download=False), CLIP_WEIGHTS.need(download=False)],
+}
 # Patches whose pixels are held at a time.
 _CHUNK = 256
+
+
+def feature_needs(selection: Selection = Selection(), **_) -> list[Need]:
+    """The weights that the named features of a selection need."""
+    return _WEIGHTS[selection.features]() if selection.clusters > 1 and not callable(selection.features) else []
 
 
 def patch_features(

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from srdistill.images.pictures import Pictures
-from srdistill.papers.labelfree.patch_features import patch_features
+from srdistill.needs import needing
+from srdistill.papers.labelfree.patch_features import feature_needs, patch_features
 from srdistill.papers.labelfree.patch_pool import PatchPool, candidate_patches
 from srdistill.papers.labelfree.selection import Selection, check_clusters
 from srdistill.seeds import derive_seed
@@ -58,6 +59,7 @@ def cluster(features: Tensor, clusters: int, generator: torch.Generator, n_init:
     return Clustering(labels, centres, distances, float(distances.square().sum()))
 
 
+@needing(feature_needs)
 def pseudo_labelled_patches(
     real: Pictures,
     *,

@@ -5,6 +5,8 @@ import torch
 from torch import Tensor
 
 from srdistill.images.pictures import Pictures
+from srdistill.needs import needing
+from srdistill.papers.labelfree.patch_features import feature_needs
 from srdistill.papers.labelfree.patch_pool import PatchPool, candidate_patches
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
 from srdistill.papers.labelfree.selection import Selection
@@ -12,6 +14,7 @@ from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 
 
+@needing(feature_needs)
 def selected_patches(
     real: Pictures,
     *,

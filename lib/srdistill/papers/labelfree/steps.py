@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from srdistill.diffusion.dit import LatentDiT, pretrained_dit
+from srdistill.diffusion.dit import DIT_XL, LatentDiT, pretrained_dit
 from srdistill.diffusion.pretraining import pretrain
+from srdistill.needs import needing
 from srdistill.papers.labelfree.fine_tuning import fine_tune
 from srdistill.papers.labelfree.patch_pool import PatchPool
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
@@ -37,6 +38,7 @@ def _code(task: Task) -> Sequence[Callable]:
 PATCHES = Step("patches", make_patches, _read_patches, _code)
 
 
+@needing(lambda: [DIT_XL.need(download=True)])
 def dit_xl() -> LatentDiT:
     """DiT-XL/2, fetched if need be."""
     return pretrained_dit(download=True)
