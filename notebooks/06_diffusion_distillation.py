@@ -32,16 +32,17 @@ printed_table("labelfree_t1")
 # pictures, while networks trained against a discriminator score below EDSR as a rule.
 
 # %% tags=["nbval-check-output"]
-from srdistill.study.published import DISTILLED, printed_rows
-from srdistill.study.study import ORIGINAL, Study
+from srdistill.papers import labelfree
+from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
+from srdistill.study.rows import ORIGINAL
 
-printed = printed_rows("labelfree_t1").set_index(["row", "network", "metric"]).value
+printed = labelfree.printed("labelfree_t1").set_index(["row", "network", "metric"]).value
 for student in ("RealSR", "Real-ESRGAN"):
     for metric in ("ssim", "lpips"):
         gaps = [printed[f"{DISTILLED}, {n}", student, metric] - printed[f"GSDD, {n}", student, metric]
                 for n in (7, 35, 70, 140, 280, 420)]  # fmt: skip
         print(f"{student:11} {metric:5} ours - GSDD:", "  ".join(f"{gap:+.4f}" for gap in gaps))
-others = printed_rows("labelfree_t2").set_index(["row", "network", "metric"]).value
+others = labelfree.printed("labelfree_t2").set_index(["row", "network", "metric"]).value
 print(f"full data, SSIM: RealSR {printed[ORIGINAL, 'RealSR', 'ssim']}, Real-ESRGAN "
       f"{printed[ORIGINAL, 'Real-ESRGAN', 'ssim']}, EDSR (table II) {others[ORIGINAL, 'EDSR', 'ssim']}")  # fmt: skip
 
@@ -51,9 +52,10 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe
+from srdistill.study.describe import describe, rows_table
 
-study = Study("labelfree_t1", profile=profile, seeds=seeds, data=data)
+study = labelfree.PAPER.open("labelfree_t1", profile=profile, seeds=seeds, data=data)
+rows = study.rows()
 describe(study)
 
 # %% [markdown]
@@ -81,19 +83,12 @@ describe(study)
 # *without* step 2 is a row of its own.
 
 # %%
-pool = study.patches
-model, losses, _ = study.fine_tuned(0)
+pool, tuning = study.open(labelfree.patches(study)), labelfree.fine_tuned(study, seed=0)
 print(f"{len(pool)} patches of {pool.size} px in {pool.classes} pseudo-classes; "
-      f"{model.name}, on codes of {study.generator.name}")  # fmt: skip
+      f"{study.open(tuning).name}, on codes of {study.open(labelfree.prior(study)).name}")  # fmt: skip
 
 # %%
-import pandas as pd
-
-pd.DataFrame({
-    name: {"first tenth": pd.Series(curve).head(-(-len(curve) // 10)).mean(),
-           "last tenth": pd.Series(curve).tail(-(-len(curve) // 10)).mean()}
-    for name, curve in losses.items()
-}).round(3)  # fmt: skip
+labelfree.losses_table(study.entry(tuning).value["history"])
 
 # %% [markdown]
 # ## The baseline: GSDD
@@ -105,41 +100,17 @@ pd.DataFrame({
 # *Real-ESRGAN*, trained on all pictures.
 
 # %%
-from srdistill.papers.labelfree.dit_samples import dit_samples
-from srdistill.papers.labelfree.gsdd import gsdd
-from srdistill.sets.random_patches import random_patches
-from srdistill.study.published import RANDOM
-
-student, other = study.plan.networks
-full = study.row(ORIGINAL)
-pretrained, _, sr_seconds = study.trained(full, student, seed=0, scale=4)
-
-rows = [full]
-for count in study.plan.counts:
-    rows += [
-        study.row(f"GSDD, {count}", gsdd, **study.gsdd(count, pretrained)),
-        study.row(f"{DISTILLED}, {count}", dit_samples, **study.sampled(count, fine_tuned=True)),
-    ]
-for count in study.plan.control_counts:
-    rows += [
-        study.row(f"Samples, not fine-tuned, {count}", dit_samples, **study.sampled(count, fine_tuned=False)),
-        study.row(f"{RANDOM}, {count}", random_patches, count=count),
-    ]
-by_name = {row.label: row for row in rows}
-largest = study.plan.counts[-1]
-[row.label for row in rows]
+rows_table(rows)
 
 # %%
-from srdistill.study.figures import distance_curves
-from srdistill.study.save import save_figure
+from srdistill.study.figures import distance_curves, image_rows
+from srdistill.study.save import saved
 
 histories = {
-    f"{count} images": [study.make_set(by_name[f"GSDD, {count}"], seed).history["distance"] for seed in study.seeds]
+    f"{count} images": [study.make_set(rows[f"GSDD, {count}"], seed).history["distance"] for seed in study.seeds]
     for count in study.plan.counts
 }
-figure = distance_curves(histories, ylabel="distance of features")
-save_figure(study, figure, "gsdd")
-figure
+saved(study, distance_curves(histories, ylabel="distance of features"), "gsdd")
 
 # %% [markdown]
 # ## What comes out (the paper's figure 3)
@@ -148,40 +119,21 @@ figure
 # model before that, from the same noise, and what GSDD made of real patches.
 
 # %%
-import torch
-
-from srdistill.study.figures import image_rows
-
-
-def of_each_class(label: str, which: int) -> torch.Tensor:
-    """The image number ``which`` of every class, from the row's set of seed 0."""
-    images = study.make_set(by_name[label], seed=0).images
-    return images.unflatten(0, (pool.classes, -1))[:, which]
-
-
-last = study.plan.control_counts[-1]
-shown = {"real": torch.cat([pool.images(pool.members(k)[:1]) for k in range(pool.classes)])}
-shown |= {f"distilled, {which + 1}": of_each_class(f"{DISTILLED}, {largest}", which)
-          for which in range(min(2, largest // pool.classes))}  # fmt: skip
-shown |= {
-    "not fine-tuned, 1": of_each_class(f"Samples, not fine-tuned, {last}", 0),
-    "GSDD, 1": of_each_class(f"GSDD, {largest}", 0),
-}
-figure = image_rows(shown, [f"class {k}" for k in range(pool.classes)])
-save_figure(study, figure, "sets")
-figure
+sets = {label: made.images for label, made in study.sets(rows.values()).items()}
+largest, last = study.plan.counts[-1], study.plan.control_counts[-1]
+of_class = {label: images.unflatten(0, (pool.classes, -1)) for label, images in sets.items() if RANDOM not in label}
+columns = {"real": pool.images([pool.members(k)[0] for k in range(pool.classes)])}
+columns |= {f"distilled, {which + 1}": of_class[f"{DISTILLED}, {largest}"][:, which]
+            for which in range(min(2, largest // pool.classes))}  # fmt: skip
+columns |= {"not fine-tuned, 1": of_class[f"{UNTUNED}, {last}"][:, 0], "GSDD, 1": of_class[f"GSDD, {largest}"][:, 0]}
+saved(study, image_rows(columns, [f"class {k}" for k in range(pool.classes)]), "sets")
 
 # %% [markdown]
 # How much detail do these sets have? PSNR$(y, U_4 D_4 y)$ in dB, what bicubic recovers of a picture shrunk by four; less means
 # more detail:
 
 # %%
-from srdistill.images.pictures import to_float
-from srdistill.papers.labelfree.high_frequency import recovered_psnr
-
-sets = {row.label: study.make_set(row, seed=0).images for row in rows[1:]}
-detail = {"all selected patches": pool.images(), **sets}
-pd.DataFrame({"dB": {label: recovered_psnr(to_float(images)).mean().item() for label, images in detail.items()}}).round(1)
+labelfree.detail_table({"all selected patches": pool.images()} | sets)
 
 # %% [markdown]
 # ## The run
@@ -191,9 +143,8 @@ pd.DataFrame({"dB": {label: recovered_psnr(to_float(images)).mean().item() for l
 # row of the table.
 
 # %%
-results = study.run(rows, networks=[student, other], scale=4)
-print(f"{results.computed} networks trained in this run; all of them took {results.seconds / 60:.1f} minutes")
-results.failures or "no failures"
+results = study.run(rows)
+print(results)
 
 # %% [markdown]
 # ## Our table beside the printed one
@@ -202,15 +153,13 @@ results.failures or "no failures"
 # column of its own.
 
 # %%
-from srdistill.study.tables import long_table, per_seed, show, wide_table
+from srdistill.study.presentation import Presentation
 
-long = long_table(study, results)
-show(wide_table(long))
+shown = Presentation(study, rows, results)
+shown.table()
 
 # %%
-from srdistill.study.describe import sizes_table
-
-sizes_table(study, rows)
+shown.sizes()
 
 # %% [markdown]
 # ## Plots
@@ -218,31 +167,15 @@ sizes_table(study, rows)
 # One dot per seed; the dotted line is plain bicubic.
 
 # %%
-from srdistill.study.figures import score_plot
-
-scores = per_seed(study, results)
-testset = next(iter(study.tests))
-labels = [row.label for row in rows]
-figure = score_plot(scores, "ssim", testset, labels, "SSIM")
-save_figure(study, figure, "ssim")
-figure
+shown.plot("ssim")
 
 # %%
 lpips = f"lpips_{study.profile.lpips}"
-figure = score_plot(scores, lpips, testset, labels, "LPIPS (lower is better)")
-save_figure(study, figure, "lpips")
-figure
+shown.plot(lpips, "lpips")
 
 # %%
-from srdistill.images.convention import mod_crop
-from srdistill.study.figures import Zoom, zoom_figure
-
-seen = [full, *(by_name[f"{name}, {largest}"] for name in ("GSDD", DISTILLED))]
-chosen = [mod_crop(study.tests[testset].images[index]) for index in (0, -1)]
-zooms = [Zoom(hr, study.super_resolved(seen, name, hr, scale=4)) for name in (student, other) for hr in chosen]
-figure = zoom_figure(zooms, shave=4)
-save_figure(study, figure, "outputs")
-figure
+students = list(study.plan.networks)
+shown.zoom(students, [ORIGINAL, f"GSDD, {largest}", f"{DISTILLED}, {largest}"], pictures=(0, -1))
 
 # %% [markdown]
 # Two pictures with Real-ESRGAN, then the same two with RealSR.
@@ -253,19 +186,15 @@ figure
 # student takes does not depend on the number of its training pictures, though, but on its number of steps; here, as everywhere
 # in this study, all training sets get the same. So a set that has to be made costs extra. It pays when many students follow,
 # or when small sets need fewer steps, which the paper does not show.
+#
+# Seconds are those of seed 0, of work that is done once more while nothing else runs.
 
 # %%
 from srdistill.study.costs import cost_figure, costs
 
-trained = study.pretraining_seconds
-compared = {"all pictures": full} | {
-    label: by_name[label] for label in (f"{DISTILLED}, {largest}", f"GSDD, {largest}", f"{RANDOM}, {last}")
-}
-before = {f"{DISTILLED}, {largest}": sum(trained.values()), f"GSDD, {largest}": trained["generator"] + sr_seconds}
-seconds = costs(study, compared, before, student, scale=4)
-figure = cost_figure(seconds)
-save_figure(study, figure, "cost")
-figure
+compared = (ORIGINAL, f"{DISTILLED}, {largest}", f"GSDD, {largest}", f"{RANDOM}, {last}")
+seconds = costs(study, {label: rows[label] for label in compared}, students[0]).rename({ORIGINAL: "all pictures"})
+saved(study, cost_figure(seconds), "cost")
 
 # %%
 seconds.round(1).assign(total=seconds.sum(axis=1).round(1))
@@ -274,38 +203,32 @@ seconds.round(1).assign(total=seconds.sum(axis=1).round(1))
 # ## The claims, checked
 
 # %%
-from srdistill.study.claims import claims_table, difference_claim
+from srdistill.study.claims import Question
 
 superior = "our method achieves superior performance without depending on pre-trained SR models or class labels"
 positive = "a positive relationship between the size of the distilled dataset and SR accuracy"
-claims = []
-for network in (student, other):
-    shared = {"network": network, "unit": "SSIM", "metric": "ssim"}
-    slug = network.lower()
-    for count in study.plan.counts:
-        ours, theirs = f"{DISTILLED}, {count}", f"GSDD, {count}"
-        claims += [
-            difference_claim(study, scores, name=f"superior-ssim-{slug}-{count}", first=ours, second=theirs,
-                             sentence=superior, statement=f"{network}, {count} images: beats GSDD in SSIM", **shared),
-            difference_claim(study, scores, name=f"superior-lpips-{slug}-{count}", first=theirs, second=ours,
-                             sentence=superior, statement=f"{network}, {count} images: beats GSDD in LPIPS",
-                             network=network, unit="LPIPS", metric=lpips, printed_metric="lpips"),
-        ]  # fmt: skip
-    for small, large in zip(study.plan.counts, study.plan.counts[1:], strict=False):
-        claims += [
-            difference_claim(study, scores, name=f"size-{slug}-{large}", first=f"{DISTILLED}, {large}",
-                             second=f"{DISTILLED}, {small}", sentence=positive,
-                             statement=f"{network}: {large} distilled images beat {small} in SSIM", **shared),
-        ]  # fmt: skip
-    for count in study.plan.control_counts:
-        claims += [
-            difference_claim(study, scores, name=f"control-{name}-{slug}-{count}", first=f"{DISTILLED}, {count}",
-                             second=f"{control}, {count}",
-                             statement=f"{network}, {count} images: distilled beats {words} in SSIM", **shared)
-            for name, control, words in (("random", RANDOM, "random patches"),
-                                         ("samples", "Samples, not fine-tuned", "samples without fine-tuning"))
-        ]  # fmt: skip
-claims_table(claims)
+ssim = {"metric": "ssim", "unit": "SSIM"}
+questions = []
+for count in study.plan.counts:
+    ours, theirs = f"{DISTILLED}, {count}", f"GSDD, {count}"
+    questions += [
+        Question(f"superior-ssim-{{network}}-{count}", f"{{network}}, {count} images: beats GSDD in SSIM", ours, theirs,
+                 superior, **ssim),
+        Question(f"superior-lpips-{{network}}-{count}", f"{{network}}, {count} images: beats GSDD in LPIPS", theirs, ours,
+                 superior, lpips, "LPIPS", printed_metric="lpips"),
+    ]  # fmt: skip
+for small, large in zip(study.plan.counts, study.plan.counts[1:], strict=False):
+    statement = f"{{network}}: {large} distilled images beat {small} in SSIM"
+    questions += [
+        Question(f"size-{{network}}-{large}", statement, f"{DISTILLED}, {large}", f"{DISTILLED}, {small}", positive, **ssim)
+    ]
+controls = (("random", RANDOM, "random patches"), ("samples", UNTUNED, "samples without fine-tuning"))
+questions += [
+    Question(f"control-{name}-{{network}}-{count}", f"{{network}}, {count} images: distilled beats {words} in SSIM",
+             f"{DISTILLED}, {count}", f"{control}, {count}", **ssim)
+    for count in study.plan.control_counts for name, control, words in controls
+]  # fmt: skip
+shown.check(questions, students)
 
 # %% [markdown]
 # ## What we saw
@@ -334,6 +257,4 @@ claims_table(claims)
 #   patches at two seeds.
 
 # %%
-from srdistill.study.save import save_table
-
-save_table(study, results, long, "Labelfree, table 1: fine-tuned diffusion against GAN inversion, ×4", claims)
+shown.save()

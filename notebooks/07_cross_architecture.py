@@ -29,10 +29,11 @@ printed_table("labelfree_t2")
 # The headline is SRFormer's. The same 70 images cost the other three more:
 
 # %% tags=["nbval-check-output"]
-from srdistill.study.published import DISTILLED, printed_rows
-from srdistill.study.study import ORIGINAL, Study
+from srdistill.papers import labelfree
+from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
+from srdistill.study.rows import ORIGINAL
 
-printed = printed_rows("labelfree_t2").set_index(["row", "network", "metric"]).value
+printed = labelfree.printed("labelfree_t2").set_index(["row", "network", "metric"]).value
 for student in ("EDSR", "RCAN", "SRFormer", "HiT-SR"):
     drop = printed[ORIGINAL, student, "psnr"] - printed[f"{DISTILLED}, 70", student, "psnr"]
     print(f"{student:9} full data {printed[ORIGINAL, student, 'psnr']:.2f} dB, drop with 70 images {drop:.2f} dB")
@@ -48,9 +49,10 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe
+from srdistill.study.describe import describe, rows_table
 
-study = Study("labelfree_t2", profile=profile, seeds=seeds, data=data)
+study = labelfree.PAPER.open("labelfree_t2", profile=profile, seeds=seeds, data=data)
+rows = study.rows()
 describe(study)
 
 # %% [markdown]
@@ -59,7 +61,7 @@ describe(study)
 # %%
 import pandas as pd
 
-bicubic = {name: pd.DataFrame(found)[["psnr", "psnr_y", "ssim", "ssim_y"]].mean() for name, found in study.bicubic(4).items()}
+bicubic = {name: pd.DataFrame(found)[["psnr", "psnr_y", "ssim", "ssim_y"]].mean() for name, found in study.bicubic().items()}
 pd.DataFrame(bicubic).T.assign(gap_dB=lambda t: t.psnr_y - t.psnr, gap_SSIM=lambda t: t.ssim_y - t.ssim).round(3)
 
 # %% [markdown]
@@ -72,8 +74,8 @@ from srdistill.networks import build_network, count_parameters
 
 sizes = {}
 for name, settings in study.plan.networks.items():
-    settings, recipe = dict(settings), study.plan.recipe(name, 4)
-    network = build_network(settings.pop("architecture", name), 4, 0, **settings)
+    network = build_network(scale=4, seed=0, **({"architecture": name} | settings))
+    recipe = study.plan.recipe(name, 4)
     sizes[name] = {"parameters": f"{count_parameters(network):,}", "steps": recipe.iterations, "crops per step": recipe.batch,
                    "side of a crop, px": recipe.patch, "learning rate": recipe.lr}  # fmt: skip
 pd.DataFrame(sizes).T
@@ -85,37 +87,21 @@ pd.DataFrame(sizes).T
 # them samples of the same model without fine-tuning, and random crops of the pictures.
 
 # %%
-from srdistill.papers.labelfree.dit_samples import dit_samples
-from srdistill.sets.random_patches import random_patches
-from srdistill.study.published import RANDOM
-
-full = study.row(ORIGINAL)
-rows = [full]
-for count in study.plan.counts:
-    rows += [study.row(f"{DISTILLED}, {count}", dit_samples, **study.sampled(count, fine_tuned=True))]
-for count in study.plan.control_counts:
-    rows += [
-        study.row(f"Samples, not fine-tuned, {count}", dit_samples, **study.sampled(count, fine_tuned=False)),
-        study.row(f"{RANDOM}, {count}", random_patches, count=count),
-    ]
-by_name = {row.label: row for row in rows}
+rows_table(rows)
 
 # %%
 from srdistill.study.figures import image_rows
-from srdistill.study.save import save_figure
+from srdistill.study.save import saved
 
-shown = {row.label.replace(", ", ",\n"): study.make_set(row, seed=0).images for row in rows[1:]}
-figure = image_rows(shown, [""] * 7)
-save_figure(study, figure, "sets")
-figure
+sets = {label.replace(", ", ",\n"): made.images for label, made in study.sets(rows.values()).items()}
+saved(study, image_rows(sets, [""] * 7), "sets")
 
 # %% [markdown]
 # ## The run
 
 # %%
-results = study.run(rows, networks=list(study.plan.networks), scale=4)
-print(f"{results.computed} networks trained in this run; all of them took {results.seconds / 60:.1f} minutes")
-results.failures or "no failures"
+results = study.run(rows)
+print(results)
 
 # %% [markdown]
 # ## Our table beside the printed one
@@ -123,15 +109,13 @@ results.failures or "no failures"
 # PSNR and SSIM of the three colours, and of luma alone (-Y).
 
 # %%
-from srdistill.study.tables import long_table, per_seed, show, wide_table
+from srdistill.study.presentation import Presentation
 
-long = long_table(study, results)
-show(wide_table(long, study.table))
+shown = Presentation(study, rows, results)
+shown.table()
 
 # %%
-from srdistill.study.describe import sizes_table
-
-sizes_table(study, rows)
+shown.sizes()
 
 # %% [markdown]
 # ## Plots
@@ -139,36 +123,19 @@ sizes_table(study, rows)
 # One dot per seed; the dotted line is plain bicubic.
 
 # %%
-from srdistill.study.figures import score_plot
-
-scores = per_seed(study, results)
-testset = next(iter(study.tests))
-labels = [row.label for row in rows]
-figure = score_plot(scores, "psnr", testset, labels, "PSNR, dB")
-save_figure(study, figure, "psnr")
-figure
+shown.plot("psnr")
 
 # %% [markdown]
 # How far does a set go from bicubic (0 %) to full data (100 %)? The printed table has no bicubic to measure this from.
 
 # %%
-from srdistill.study.tables import GAIN
+from srdistill.study.metrics import GAIN
 
-figure = score_plot(scores, GAIN, testset, labels, "recovered gain, %")
-save_figure(study, figure, "gain")
-figure
+shown.plot(GAIN)
 
 # %%
-from srdistill.images.convention import mod_crop
-from srdistill.study.figures import Zoom, zoom_figure
-
-largest, last = study.plan.counts[-1], study.plan.control_counts[-1]
-seen = [full, by_name[f"{DISTILLED}, {largest}"], by_name[f"{RANDOM}, {last}"]]
-hr = mod_crop(study.tests[testset].images[0])
-zooms = [Zoom(hr, study.super_resolved(seen, name, hr, scale=4)) for name in study.plan.networks]
-figure = zoom_figure(zooms, shave=4)
-save_figure(study, figure, "outputs")
-figure
+students, largest, last = list(study.plan.networks), study.plan.counts[-1], study.plan.control_counts[-1]
+shown.zoom(students, [ORIGINAL, f"{DISTILLED}, {largest}", f"{RANDOM}, {last}"])
 
 # %% [markdown]
 # A row per student, in the order of the table.
@@ -179,33 +146,26 @@ figure
 # less than 0.35. The printed difference is that of 70 images.
 
 # %%
-from srdistill.study.claims import claims_table, difference_claim
+from srdistill.study.claims import Question
 
 drop = ("when we train a baseline Transformer model for SR with only 0.68% of the original dataset, "
         "the performance drop is just 0.3 dB")  # fmt: skip
 strong = "our method maintains strong performance across these architectures"
 positive = "the SR quality positively correlates with the number of distilled samples in the training set"
-claims = []
-for network in study.plan.networks:
-    slug, ours = network.lower(), f"{DISTILLED}, {largest}"
-    claims += [
-        difference_claim(study, scores, name=f"drop-{slug}", network=network, first=ours, second=ORIGINAL, line=-0.35,
-                         sentence=drop, statement=f"{network}: {largest} distilled images cost less than 0.3 dB",
-                         printed_first=("labelfree_t2", f"{DISTILLED}, 70")),
-        difference_claim(study, scores, name=f"random-{slug}", network=network, first=f"{DISTILLED}, {last}",
-                         second=f"{RANDOM}, {last}", sentence=strong,
-                         statement=f"{network}: {last} distilled images beat as many random patches"),
-        difference_claim(study, scores, name=f"samples-{slug}", network=network, first=f"{DISTILLED}, {last}",
-                         second=f"Samples, not fine-tuned, {last}",
-                         statement=f"{network}: {last} distilled images beat samples without fine-tuning"),
-    ]  # fmt: skip
-    for small, large in zip(study.plan.counts, study.plan.counts[1:], strict=False):
-        claims += [
-            difference_claim(study, scores, name=f"size-{slug}-{large}", network=network, first=f"{DISTILLED}, {large}",
-                             second=f"{DISTILLED}, {small}", sentence=positive,
-                             statement=f"{network}: {large} distilled images beat {small}"),
-        ]  # fmt: skip
-claims_table(claims)
+questions = [
+    Question("drop-{network}", f"{{network}}: {largest} distilled images cost less than 0.3 dB", f"{DISTILLED}, {largest}",
+             ORIGINAL, drop, line=-0.35, printed_first=("labelfree_t2", f"{DISTILLED}, 70")),
+    Question("random-{network}", f"{{network}}: {last} distilled images beat as many random patches",
+             f"{DISTILLED}, {last}", f"{RANDOM}, {last}", strong),
+    Question("samples-{network}", f"{{network}}: {last} distilled images beat samples without fine-tuning",
+             f"{DISTILLED}, {last}", f"{UNTUNED}, {last}"),
+]  # fmt: skip
+questions += [
+    Question(f"size-{{network}}-{large}", f"{{network}}: {large} distilled images beat {small}", f"{DISTILLED}, {large}",
+             f"{DISTILLED}, {small}", positive)
+    for small, large in zip(study.plan.counts, study.plan.counts[1:], strict=False)
+]  # fmt: skip
+shown.check(questions, students)
 
 # %% [markdown]
 # ## What we saw
@@ -228,6 +188,4 @@ claims_table(claims)
 # * Colour and luma are 1.4 dB apart on these pictures, about the 1.3 dB between the two halves of the printed table.
 
 # %%
-from srdistill.study.save import save_table
-
-save_table(study, results, long, "Labelfree, table 2: one distilled set for four architectures, ×4", claims)
+shown.save()

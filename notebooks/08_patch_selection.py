@@ -30,13 +30,13 @@ printed_table("labelfree_t3")
 # The two sentences in the paper's own numbers. LPIPS is better when lower:
 
 # %% tags=["nbval-check-output"]
-from srdistill.study.published import printed_rows
+from srdistill.papers import labelfree
+from srdistill.papers.labelfree import DISTILLED, RANDOM, SELECTED, UNTUNED
 
-printed = printed_rows("labelfree_t3").set_index(["row", "metric"]).value
+printed = labelfree.printed("labelfree_t3").set_index(["row", "metric"]).value
 for count in (140, 280, 420):
     for metric in ("ssim", "lpips"):
-        chance, chosen, made = (printed[f"{way}, {count}", metric] for way in
-                                ("Random patches", "Selected patches", "Distilled"))  # fmt: skip
+        chance, chosen, made = (printed[f"{way}, {count}", metric] for way in (RANDOM, SELECTED, DISTILLED))
         print(f"{count} images {metric:5}  selected against random {chosen - chance:+.4f}, "
               f"distilled against random {made - chance:+.4f}")  # fmt: skip
 
@@ -51,10 +51,10 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-from srdistill.study.describe import describe
-from srdistill.study.study import ORIGINAL, Study
+from srdistill.study.describe import describe, rows_table
 
-study = Study("labelfree_t3", profile=profile, seeds=seeds, data=data)
+study = labelfree.PAPER.open("labelfree_t3", profile=profile, seeds=seeds, data=data)
+rows = study.rows()
 describe(study)
 
 # %% [markdown]
@@ -66,28 +66,21 @@ describe(study)
 
 # %%
 from srdistill.images.patch_scores import score_windows
-from srdistill.study.figures import selection_figure
-from srdistill.study.save import save_figure
+from srdistill.study.figures import image_rows, selection_figure
+from srdistill.study.save import saved
 
-pool = study.patches
-_, every_score = score_windows(study.train, study.plan.size, study.plan.selection["stride"])
-figure = selection_figure(every_score, pool.settings["limit"])
-save_figure(study, figure, "scores")
-figure
+pool = study.open(labelfree.patches(study))
+_, every_score = score_windows(study.train, study.plan.size, study.plan.selection.stride)
+saved(study, selection_figure(every_score, pool.settings["limit"]), "scores")
 
 # %% [markdown]
 # The candidates are grouped by their features into seven pseudo-classes, in place of labels. A row per class, the patches
 # nearest to its centre:
 
 # %%
-from srdistill.study.figures import image_rows
-
-classes = {
-    f"class {k}\n{len(pool.members(k))} patches": pool.images(pool.members(k)[:7]) for k in range(pool.classes)
-}
-figure = image_rows(classes, [""] * 7)
-save_figure(study, figure, "classes")
-figure
+members = [pool.members(k) for k in range(pool.classes)]
+classes = {f"class {k}\n{len(found)} patches": pool.images(found[:7]) for k, found in enumerate(members)}
+saved(study, image_rows(classes, [""] * 7), "classes")
 
 # %% [markdown]
 # ## Stages 2 and 3: fine-tune a diffusion model, and sample from it
@@ -102,55 +95,32 @@ figure
 # did not survive; this is our reading.
 
 # %%
-from srdistill.papers.labelfree.dit_samples import dit_samples
-from srdistill.papers.labelfree.selected_patches import selected_patches
-from srdistill.sets.random_patches import random_patches
-from srdistill.study.published import DISTILLED, RANDOM, SELECTED
-
-rule = {name: value for name, value in study.plan.selection.items() if name != "features"}
-full = study.row(ORIGINAL)
-rows = [full]
-for count in study.plan.selection_counts:
-    rows += [
-        study.row(f"{RANDOM}, {count}", random_patches, count=count),
-        study.row(f"{SELECTED}, {count}", selected_patches, count=count, clusters=1, **rule),
-        study.row(f"Samples, not fine-tuned, {count}", dit_samples, **study.sampled(count, fine_tuned=False)),
-        study.row(f"{DISTILLED}, {count}", dit_samples, **study.sampled(count, fine_tuned=True)),
-    ]
-print(f"{len(pool)} patches of {pool.size} px; {study.diffusion.name} on codes of {study.generator.name}")
+models = [study.open(one) for one in (labelfree.diffusion(study), labelfree.prior(study))]
+print(f"{len(pool)} patches of {pool.size} px; {models[0].name} on codes of {models[1].name}")
+rows_table(rows)
 
 # %%
-shown = {row.label.rsplit(",", 1)[0].replace(", ", ",\n"): study.make_set(row, seed=0).images for row in rows[1:5]}
-figure = image_rows(shown, [""] * 7)
-save_figure(study, figure, "sets")
-figure
+first = list(rows)[:5]  # of the smallest sets
+sets = {label: made.images for label, made in study.sets(rows[label] for label in first).items()}
+figure = image_rows({label.rsplit(",", 1)[0].replace(", ", ",\n"): images for label, images in sets.items()}, [""] * 7)
+saved(study, figure, "sets")
 
 # %% [markdown]
 # How much detail do they have, by the measure that selected the patches? And the terms of the fine-tuning, at its beginning
 # and at its end:
 
 # %%
-import pandas as pd
-
-from srdistill.images.pictures import to_float
-from srdistill.papers.labelfree.high_frequency import recovered_psnr
-
-sets = {row.label: study.make_set(row, seed=0) for row in rows[1:5]}
-pd.DataFrame({"PSNR(y, U4 D4 y), dB": {
-    label: recovered_psnr(to_float(made.images)).mean().item() for label, made in sets.items()
-}}).round(1)  # fmt: skip
+labelfree.detail_table(sets)
 
 # %%
-losses = study.fine_tuned(0)[1]
-pd.DataFrame({name: {"first": curve[0], "last": curve[-1]} for name, curve in losses.items()}).round(3)
+labelfree.losses_table(study.entry(labelfree.fine_tuned(study, seed=0)).value["history"])
 
 # %% [markdown]
 # ## The run
 
 # %%
-results = study.run(rows, networks=list(study.plan.networks), scale=4)
-print(f"{results.computed} networks trained in this run; all of them took {results.seconds / 60:.1f} minutes")
-results.failures or "no failures"
+results = study.run(rows)
+print(results)
 
 # %% [markdown]
 # ## Our table beside the printed one
@@ -158,15 +128,13 @@ results.failures or "no failures"
 # Printed rows that this profile does not reach keep their place.
 
 # %%
-from srdistill.study.tables import long_table, per_seed, show, wide_table
+from srdistill.study.presentation import Presentation
 
-long = long_table(study, results)
-show(wide_table(long))
+shown = Presentation(study, rows, results)
+shown.table()
 
 # %%
-from srdistill.study.describe import sizes_table
-
-sizes_table(study, rows)
+shown.sizes()
 
 # %% [markdown]
 # ## Plots
@@ -174,29 +142,14 @@ sizes_table(study, rows)
 # One dot per seed; the dotted line is plain bicubic.
 
 # %%
-from srdistill.study.figures import score_plot
-
-scores = per_seed(study, results)
-testset = next(iter(study.tests))
-labels = [row.label for row in rows]
-figure = score_plot(scores, "ssim", testset, labels, "SSIM")
-save_figure(study, figure, "ssim")
-figure
+shown.plot("ssim")
 
 # %%
-figure = score_plot(scores, "psnr", testset, labels, "PSNR, dB")
-save_figure(study, figure, "psnr")
-figure
+shown.plot("psnr")
 
 # %%
-from srdistill.images.convention import mod_crop
-from srdistill.study.figures import Zoom, zoom_figure
-
 student = next(iter(study.plan.networks))
-chosen = [mod_crop(study.tests[testset].images[index]) for index in (0, -1)]
-figure = zoom_figure([Zoom(hr, study.super_resolved(rows[:5], student, hr, scale=4)) for hr in chosen], shave=4)
-save_figure(study, figure, "outputs")
-figure
+shown.zoom([student], first, pictures=(0, -1))
 
 # %% [markdown]
 # ## The claims, checked
@@ -204,27 +157,23 @@ figure
 # Where a profile has fewer images than the smallest printed set, the printed difference is that of 140.
 
 # %%
-from srdistill.study.claims import claims_table, difference_claim
+from srdistill.study.claims import Question
 
 filtering = "the PSNR-threshold filtering approach consistently outperforms naive random selection across all dataset sizes"
 complete = "our complete distillation framework achieves higher SSIM scores across all compression ratios"
-claims = []
-for count in study.plan.selection_counts:
-    claims += [
-        difference_claim(study, scores, name=f"{name}-{count}", network=student, metric="ssim", unit="SSIM",
-                         first=f"{first}, {count}", second=f"{second}, {count}", sentence=sentence, statement=statement,
-                         printed_first=("labelfree_t3", f"{first}, {max(count, 140)}"),
-                         printed_second=("labelfree_t3", f"{second}, {max(count, 140)}"))
-        for name, first, second, sentence, statement in (
-            ("threshold", SELECTED, RANDOM, filtering, f"{count} images: selected patches beat random ones in SSIM"),
-            ("complete", DISTILLED, RANDOM, complete, f"{count} images: the distilled set beats random patches in SSIM"),
-            ("over-selection", DISTILLED, SELECTED, complete,
-             f"{count} images: the distilled set beats selected patches in SSIM"),
-            ("fine-tuning", DISTILLED, "Samples, not fine-tuned", "",
-             f"{count} images: fine-tuning beats samples of the same model without it, in SSIM"),
-        )
-    ]  # fmt: skip
-claims_table(claims)
+pairs = (
+    ("threshold", SELECTED, RANDOM, filtering, "selected patches beat random ones in SSIM"),
+    ("complete", DISTILLED, RANDOM, complete, "the distilled set beats random patches in SSIM"),
+    ("over-selection", DISTILLED, SELECTED, complete, "the distilled set beats selected patches in SSIM"),
+    ("fine-tuning", DISTILLED, UNTUNED, "", "fine-tuning beats samples of the same model without it, in SSIM"),
+)
+questions = [
+    Question(f"{name}-{count}", f"{count} images: {words}", f"{ours}, {count}", f"{theirs}, {count}", sentence, "ssim", "SSIM",
+             printed_first=("labelfree_t3", f"{ours}, {max(count, 140)}"),
+             printed_second=("labelfree_t3", f"{theirs}, {max(count, 140)}"))
+    for count in study.plan.selection_counts for name, ours, theirs, sentence, words in pairs
+]  # fmt: skip
+shown.check(questions, [student])
 
 # %% [markdown]
 # ## What we saw
@@ -247,6 +196,4 @@ claims_table(claims)
 # * One diffusion model serves all seeds; fine-tuning, sampling and the students differ.
 
 # %%
-from srdistill.study.save import save_table
-
-save_table(study, results, long, "Labelfree, table 3: patch selection against generated patches, ×4", claims)
+shown.save()

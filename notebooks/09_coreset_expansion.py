@@ -34,10 +34,11 @@ printed_table("coreset_t2")
 # *"Superior or on par"*: in the paper's own numbers, the method is behind RDED in these places.
 
 # %% tags=["nbval-check-output"]
-from srdistill.study.published import OURS, RDED, SRE2L, printed_rows
+from srdistill.papers import coreset
+from srdistill.papers.coreset import OURS, RANDOM, RDED, SELECTED, SRE2L
 
 for table in ("coreset_t1", "coreset_t2"):
-    lines = printed_rows(table).dropna(subset="value").set_index(["row", "network", "testset"]).value
+    lines = coreset.printed(table).dropna(subset="value").set_index(["row", "network", "testset"]).value
     for (row, network, testset), value in lines.items():
         ipc = row.rpartition(", ")[2]
         ours = lines.get((f"{OURS}, {ipc}", network, testset))
@@ -50,10 +51,10 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own pictures, train/<class> and val/<class> inside; empty: the profile's
 
 # %%
-from srdistill.study.coreset_study import ALL_PICTURES, CoresetRow, CoresetStudy, OfCell
 from srdistill.study.describe import describe
 
-study, low = (CoresetStudy(table, profile=profile, seeds=seeds, data=data) for table in ("coreset_t1", "coreset_t2"))
+study, low = (coreset.PAPER.open(table, profile=profile, seeds=seeds, data=data) for table in ("coreset_t1", "coreset_t2"))
+rows, low_rows = study.rows(), low.rows()
 describe(study)
 
 # %% [markdown]
@@ -63,16 +64,11 @@ describe(study)
 # %%
 import torch
 
-from srdistill.study.figures import image_rows
-
-task = study.tasks[0]
-names = [name.replace("_", "\n").replace(" ", "\n") for name in task.train.classes]
-examples = {"train": task.train, "test": task.test}
-figure = image_rows(
-    {part: torch.stack([found.of_class(k)[0] for k in range(len(found.classes))]) for part, found in examples.items()},
-    names, shown=len(task.train.classes),
-)  # fmt: skip
-figure
+train, test = study.dataset.train, study.dataset.test
+examples = {"train": train, "test": test}
+coreset.class_columns(train.classes, {
+    part: torch.stack([found.of_class(k)[0] for k in range(len(found.classes))]) for part, found in examples.items()
+})  # fmt: skip
 
 # %% [markdown]
 # ## Step 1: a teacher, and its gate
@@ -82,10 +78,10 @@ figure
 
 # %%
 for one in (study, low):
-    for found in one.tasks:
+    for dataset, found in one.datasets.items():
         for network in one.networks:
-            _, accuracy = one.teacher(found, network)
-            print(f"{network} on {found.name} at {found.train.size} px: {accuracy:.1f} % (needed: {one.plan.gate:g} %)")
+            accuracy = one.entry(one.teacher(dataset, network)).value["accuracy"]
+            print(f"{network} on {dataset} at {found.train.size} px: {accuracy:.1f} % (needed: {one.plan.gate:g} %)")
 
 # %% [markdown]
 # ## Step 2: the coreset
@@ -95,59 +91,17 @@ for one in (study, low):
 # pictures. RDED pads a patch with grey to full size before the teacher sees it, and so do we where the network takes one
 # size only.
 
-# %%
-from srdistill.papers.coreset.collages import collages
-from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
-from srdistill.papers.coreset.expansion import ABLATION
-from srdistill.papers.coreset.sre2l import sre2l
-
-SELECTED, RANDOM, WHOLE = "Selected patches", "Random patches", "Whole pictures"
-expansion = ABLATION["superres+aug+mixup"]
-
-
-def rows_of(study, ipc: int) -> list[CoresetRow]:
-    """The printed methods that are run here, and the controls."""
-    r = study.plan.factor
-    selected = study.coreset_row(ipc, f"{SELECTED}, IPC {ipc}", coreset_patches, **study.selected(ipc))
-    shuffled = {"collage": r, "crop_scale": (1 / r, 1.0)}
-    size, steps = OfCell(lambda task, network: task.train.size), study.plan.student(ipc).epochs * r**2
-    return [
-        study.coreset_row(ipc, f"{SRE2L}, IPC {ipc}", sre2l, **study.recovered(ipc)),
-        study.coreset_row(ipc, f"{RDED}, IPC {ipc}", collages, patches=selected, size=size, training=shuffled),
-        study.coreset_row(ipc, f"{OURS}, IPC {ipc}", coreset_patches, expansion=expansion, **study.selected(ipc)),
-        study.coreset_row(ipc, f"{RDED}, as many pictures, IPC {ipc}", collages, patches=selected, size=size,
-                          training=shuffled | {"epochs": steps}),
-        selected,
-        study.coreset_row(ipc, f"{RANDOM}, IPC {ipc}", random_coreset, ipc=ipc, factor=r),
-        study.coreset_row(ipc, f"{RANDOM}, expanded, IPC {ipc}", random_coreset, expansion=expansion, ipc=ipc, factor=r),
-        study.coreset_row(ipc, f"{WHOLE}, IPC {ipc}", random_coreset, ipc=ipc, factor=1, scale=(1.0, 1.0)),
-    ]  # fmt: skip
-
-
-rows = {one: [CoresetRow(ALL_PICTURES)] + [row for ipc in one.ipcs for row in rows_of(one, ipc)] for one in (study, low)}
-by_name = {row.label: row for row in rows[study]}
-
 # %% [markdown]
 # The coreset of one picture per class (the paper's figure 2), and random patches of the same budget. A column is a class.
 
 # %%
-from srdistill.study.save import save_figure
+from srdistill.study.save import saved
 
-classes = task.train.classes
-
-
-def by_class(images: torch.Tensor, shown: int = 4) -> list[torch.Tensor]:
-    """Of images in the order of their classes the first few of every class: a row for each rank."""
-    return list(images.unflatten(0, (len(classes), -1))[:, :shown].unbind(1))
-
-
-ranks = {}
-for name in (SELECTED, RANDOM):
-    for rank, images in enumerate(by_class(study.make_set(by_name[f"{name}, IPC 1"], seed=0).images)):
-        ranks[f"{name.split()[0].lower()} {rank + 1}"] = images
-figure = image_rows(ranks, names, shown=len(classes))
-save_figure(study, figure, "coreset")
-figure
+ranks = {
+    f"{name.split()[0].lower()} {rank + 1}": images for name in (SELECTED, RANDOM)
+    for rank, images in enumerate(coreset.ranked(study.make_set(rows[f"{name}, IPC 1"]))[:4])
+}  # fmt: skip
+saved(study, coreset.class_columns(train.classes, ranks), "coreset")
 
 # %% [markdown]
 # ## Step 3: expansion
@@ -158,18 +112,19 @@ figure
 # Below, the first patch of each class: enlarged, and in three epochs.
 
 # %%
+from dataclasses import replace
+
 from srdistill.diffusion.engine import interpolated
 from srdistill.images.pictures import to_uint8
 
-chosen = study.make_set(by_name[f"{OURS}, IPC 1"], seed=0)
-source = study.source(by_name[f"{OURS}, IPC 1"], seed=0)
-source.views = None  # without the student's augmentation
-stages = {"enlarged": to_uint8(interpolated(chosen.images, task.train.size))}
-stages |= {f"epoch {epoch + 1}": source(epoch)[0] for epoch in range(3)}
-figure = image_rows({name: by_class(images)[0] for name, images in stages.items()},
-                    names, shown=len(classes))  # fmt: skip
-save_figure(study, figure, "expanded")
-figure
+ours = rows[f"{OURS}, IPC 1"]
+asked = study.source(ours, seed=0)
+# As in training, but without the student's augmentation.
+plain = replace(asked, settings={**asked.settings, "views": None})
+source, first = study.open(plain), coreset.ranked(study.make_set(ours))[0]
+stages = {"enlarged": to_uint8(interpolated(first, train.size))}
+stages |= {f"epoch {epoch + 1}": source(epoch)[0].unflatten(0, (len(train.classes), -1))[:, 0] for epoch in range(3)}
+saved(study, coreset.class_columns(train.classes, stages), "expanded")
 
 # %% [markdown]
 # A student makes the teacher's pictures again, so they must not depend on what else is in the batch. The same pictures made
@@ -178,14 +133,9 @@ figure
 # %%
 import pandas as pd
 
-from srdistill.papers.coreset.label_drift import label_drift
-
-teacher, _ = study.teacher(task, study.networks[0])
-first = source(0)[0]
-source.batch = 5
-again = source(0)[0]
-source.batch = 64
-drift = label_drift(teacher, first, again, classes=len(classes), device=study.device)
+teacher = study.open(study.teacher(study.dataset.name, study.networks[0]))
+small_batches = study.open(replace(plain, settings={**plain.settings, "batch": 5}))
+drift = coreset.label_drift(teacher, source(0)[0], small_batches(0)[0], classes=len(train.classes), device=study.device)
 pd.DataFrame({"largest difference, levels of 255": drift["levels"], "mean KL of labels": drift["mean_kl"],
               "largest KL": drift["max_kl"], "same best class, %": 100 * drift["agreement"]}, index=["drift"])  # fmt: skip
 
@@ -195,12 +145,13 @@ pd.DataFrame({"largest difference, levels of 255": drift["levels"], "mean KL of 
 # All students learn the teacher's soft labels of augmented pictures (temperature 20), for as many epochs, RDED's way. One
 # thing follows that the paper does not say: an epoch of single patches has $r^2$ times as many pictures as one of collages.
 # The row *as many pictures* trains on collages $r^2$ times longer.
+#
+# Beside it stand, as controls, the selected patches only enlarged; random patches of the same budget, enlarged and expanded;
+# and IPC whole pictures.
 
 # %%
-results = {one: one.run(rows[one]) for one in (study, low)}
-for one, found in results.items():
-    print(f"{one.table}: {found.computed} students trained in this run; all of them took {found.seconds / 60:.1f} minutes")
-[failure for found in results.values() for failure in found.failures] or "no failures"
+results, low_results = study.run(rows), low.run(low_rows)
+print(f"{train.size} px: {results}\n{low.dataset.train.size} px: {low_results}")
 
 # %% [markdown]
 # ## Our tables beside the printed ones
@@ -208,18 +159,16 @@ for one, found in results.items():
 # Top-1 accuracy in percent after the last epoch. Printed systems that have no runnable counterpart here keep their rows.
 
 # %%
-from srdistill.study.tables import long_table, per_seed, show, wide_table
+from srdistill.study.presentation import Presentation
 
-long = {one: long_table(one, found) for one, found in results.items()}
-show(wide_table(long[study]))
-
-# %%
-show(wide_table(long[low]))
+shown, low_shown = Presentation(study, rows, results), Presentation(low, low_rows, low_results)
+shown.table()
 
 # %%
-from srdistill.study.describe import sizes_table
+low_shown.table()
 
-sizes_table(study, rows[study])
+# %%
+shown.sizes()
 
 # %% [markdown]
 # ## Plots
@@ -227,46 +176,42 @@ sizes_table(study, rows[study])
 # One dot per seed.
 
 # %%
-from srdistill.study.figures import score_plot
-
-scores = {one: per_seed(one, found) for one, found in results.items()}
-figure = score_plot(scores[study], "accuracy", task.name, [row.label for row in rows[study]], "top-1 accuracy, %")
-save_figure(study, figure, "accuracy")
-figure
+shown.plot("accuracy")
 
 # %%
-figure = score_plot(scores[low], "accuracy", low.tasks[0].name, [row.label for row in rows[low]], "top-1 accuracy, %")
-save_figure(low, figure, "accuracy")
-figure
+low_shown.plot("accuracy")
 
 # %% [markdown]
 # ## The claims, checked
 
 # %%
-from srdistill.study.claims import claims_table, difference_claim
+from srdistill.study.claims import Question
 
 superior = "our approach is either superior or on par with the baselines"
-claims = {study: [], low: []}
-for one in (study, low):
-    network = one.networks[0]
-    theirs = "ResNet-18" if one is study else network  # of the printed rows
-    where = f"{network}, {one.tasks[0].name} at {one.tasks[0].train.size} px"
-    for ipc in one.ipcs:
-        ours = f"{OURS}, IPC {ipc}"
-        claims[one] += [
-            difference_claim(one, scores[one], name=f"{name}-{ipc}", network=network, metric="accuracy", unit="points",
-                             first=ours, second=f"{other}, IPC {ipc}", sentence=sentence,
-                             statement=f"{where}, IPC {ipc}: ours beats {words}", printed_network=theirs)
-            for name, other, words, sentence in (
-                ("rded", RDED, "RDED", superior),
-                ("sre2l", SRE2L, "SRe2L", superior),
-                ("rded-longer", f"{RDED}, as many pictures", "RDED on as many pictures", ""),
-                ("diffusion", SELECTED, "the same patches without diffusion", ""),
-                ("selection", f"{RANDOM}, expanded", "random patches, expanded alike", ""),
-                ("random", RANDOM, "random patches without diffusion", ""),
-            )
-        ]  # fmt: skip
-claims_table(claims[study] + claims[low])
+against = (
+    ("rded", RDED, "RDED", superior),
+    ("sre2l", SRE2L, "SRe2L", superior),
+    ("rded-longer", f"{RDED}, as many pictures", "RDED on as many pictures", ""),
+    ("diffusion", SELECTED, "the same patches without diffusion", ""),
+    ("selection", f"{RANDOM}, expanded", "random patches, expanded alike", ""),
+    ("random", RANDOM, "random patches without diffusion", ""),
+)
+
+
+def questions(one, student: str) -> list[Question]:
+    """Ours against all others at every IPC; ``student``: of the printed rows."""
+    where = f"{{network}}, {one.dataset.name} at {one.dataset.train.size} px"
+    return [
+        Question(f"{name}-{ipc}", f"{where}, IPC {ipc}: ours beats {words}", f"{OURS}, IPC {ipc}", f"{other}, IPC {ipc}",
+                 sentence, "accuracy", "points", printed_network=student)
+        for ipc in one.plan.ipcs[one.name] for name, other, words, sentence in against
+    ]  # fmt: skip
+
+
+shown.check(questions(study, "ResNet-18"), study.networks[:1])
+
+# %%
+low_shown.check(questions(low, low.networks[0]), low.networks[:1])
 
 # %% [markdown]
 # ## What we saw
@@ -296,9 +241,7 @@ claims_table(claims[study] + claims[low])
 #   for that and has not been run.
 
 # %%
-from srdistill.study.save import save_table
-
-save_table(study, results[study], long[study], "Coreset, table 1: expanded patches against RDED and SRe2L", claims[study])
+shown.save()
 
 # %%
-save_table(low, results[low], long[low], "Coreset, table 2: the same at low resolution", claims[low])
+low_shown.save()

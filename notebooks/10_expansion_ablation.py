@@ -33,9 +33,10 @@ printed_table("coreset_t3")
 # patch to start from.
 
 # %% tags=["nbval-check-output"]
-from srdistill.study.published import RDED, printed_rows
+from srdistill.papers import coreset
+from srdistill.papers.coreset import RANDOM, RDED, SELECTED
 
-printed = printed_rows("coreset_t4").set_index(["row", "testset"]).value
+printed = coreset.printed("coreset_t4").set_index(["row", "testset"]).value
 for row in dict.fromkeys(row for row, _ in printed.index):
     gains = [f"{testset} {printed[row, testset] - printed[RDED, testset]:+.1f}" for testset in ("imagewoof", "imagenette")]
     print(f"{row:30} against RDED: {', '.join(gains)}")
@@ -46,10 +47,10 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own pictures, train/<class> and val/<class> inside; empty: the profile's
 
 # %%
-from srdistill.study.coreset_study import CoresetStudy, OfCell
 from srdistill.study.describe import describe
 
-study, sizes = (CoresetStudy(table, profile=profile, seeds=seeds, data=data) for table in ("coreset_t4", "coreset_t3"))
+study, sizes = (coreset.PAPER.open(table, profile=profile, seeds=seeds, data=data) for table in ("coreset_t4", "coreset_t3"))
+rows, finer = study.rows(), sizes.rows()
 describe(study)
 
 # %% [markdown]
@@ -61,7 +62,7 @@ describe(study)
 # below 0.2 nothing would happen.
 
 # %% tags=["nbval-check-output"]
-from srdistill.diffusion.strength import denoising_steps, distinct_settings
+from srdistill.diffusion.schedule import denoising_steps, distinct_settings
 
 for setting in distinct_settings(5):
     print(f"rho from {setting.rho:.1f}: {setting.steps} steps from time {setting.time}, "
@@ -74,26 +75,23 @@ print("steps at rho 0.4 and 0.5:", denoising_steps(5, 0.4), denoising_steps(5, 0
 # %%
 from srdistill.diffusion.engine import expand, interpolated
 from srdistill.images.pictures import to_uint8
-from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
-from srdistill.study.figures import image_rows
-from srdistill.study.save import save_figure
+from srdistill.study.save import saved
 
-SELECTED, RANDOM = "Selected patches", "Random patches"
-task, engine = study.tasks[0], study.engine(study.tasks[0])
-classes = task.train.classes
-names = [name.replace("_", "\n").replace(" ", "\n") for name in classes]
-selected = study.coreset_row(1, f"{SELECTED}, enlarged", coreset_patches, **study.selected(1))
-patches = study.make_set(selected, seed=0)
-first = patches.images.unflatten(0, (len(classes), -1))[:, 0]
-labels, draws = patches.labels.unflatten(0, (len(classes), -1))[:, 0], list(range(len(classes)))
-shown = {"enlarged": to_uint8(interpolated(first, task.train.size))}
-shown |= {
-    f"rho {setting.rho:.1f}": expand(engine, first, labels, draws, rho=setting.rho, size=task.train.size)
-    for setting in distinct_settings(engine.steps)
-}
-figure = image_rows(shown, names, shown=len(classes))
-save_figure(study, figure, "rho")
-figure
+train, engine = study.dataset.train, study.open(coreset.engine(study, study.dataset.name))
+selected = f"{SELECTED}, enlarged"
+patches = study.make_set(rows[selected])
+strengths = [setting.rho for setting in distinct_settings(engine.steps)]
+
+
+def at_every_rho(images, labels) -> dict:
+    """Patches enlarged, and expanded at every rho, the same seed for the same place."""
+    made = {"enlarged": to_uint8(interpolated(images, train.size))}
+    seeds = list(range(len(images)))
+    return made | {f"rho {rho:.1f}": expand(engine, images, labels, seeds, rho=rho, size=train.size) for rho in strengths}
+
+
+of_each_class = at_every_rho(coreset.ranked(patches)[0], patches.labels.unique())
+saved(study, coreset.class_columns(train.classes, of_each_class), "rho")
 
 # %% [markdown]
 # How much of it is still the picture? For all selected patches, the share of expanded pictures that the teacher gives to the
@@ -104,23 +102,11 @@ import pandas as pd
 
 from srdistill.training.teacher_logits import teacher_logits
 
-teacher, _ = study.teacher(task, study.networks[0])
-
-
-def agreement(images) -> float:
-    """Share in percent of the selected patches' pictures that the teacher gives to their own class."""
-    found = teacher_logits(teacher, images, classes=len(classes), device=study.device).argmax(1)
-    return 100 * (found == patches.labels).double().mean().item()
-
-
-every = list(range(len(patches)))
-kept = {"enlarged": agreement(to_uint8(interpolated(patches.images, task.train.size)))}
-kept |= {
-    f"rho {setting.rho:.1f}": agreement(
-        expand(engine, patches.images, patches.labels, every, rho=setting.rho, size=task.train.size)
-    )
-    for setting in distinct_settings(engine.steps)
-}
+teacher = study.open(study.teacher(study.dataset.name, study.networks[0]))
+kept = {}
+for name, images in at_every_rho(patches.images, patches.labels).items():
+    found = teacher_logits(teacher, images, classes=len(train.classes), device=study.device).argmax(1)
+    kept[name] = 100 * (found == patches.labels).double().mean().item()
 pd.DataFrame({"teacher sees the patch's class, %": kept}).round(0)
 
 # %% [markdown]
@@ -131,52 +117,17 @@ pd.DataFrame({"teacher sees the patch's class, %": kept}).round(0)
 # noise. As controls the same patches enlarged without diffusion, and random patches with all parts.
 
 # %%
-from srdistill.papers.coreset.collages import collages
-from srdistill.papers.coreset.expansion import ABLATION
-
-PARTS = {
-    "text": "Only text cond.",
-    "superres": "Superres (rho=0.5)",
-    "superres+aug": "Superres+Aug (rho=0.8)",
-    "superres+aug+mixup": "Superres+Aug+Mixup (rho=0.8)",
-}
-r = study.plan.factor
-size = OfCell(lambda task, network: task.train.size)
-
-
-def rded(study, label: str, patches, factor: int):
-    """RDED's row: collages of the selected patches, their cells shuffled in training."""
-    shuffled = {"collage": factor, "crop_scale": (1 / factor, 1.0)}
-    return study.coreset_row(1, label, collages, patches=patches, size=size, training=shuffled)
-
-
-rows = [rded(study, RDED, selected, r)]
-rows += [
-    study.coreset_row(1, name, coreset_patches, expansion=ABLATION[part], **study.selected(1)) for part, name in PARTS.items()
-]
-whole = PARTS["superres+aug+mixup"]
-rows += [
-    selected,
-    study.coreset_row(1, f"{RANDOM}, enlarged", random_coreset, ipc=1, factor=r),
-    study.coreset_row(1, f"{RANDOM}, {whole}", random_coreset, expansion=ABLATION["superres+aug+mixup"], ipc=1, factor=r),
-]
 results = study.run(rows)
-print(f"{results.computed} students trained in this run; all of them took {results.seconds / 60:.1f} minutes")
-results.failures or "no failures"
+print(results)
 
 # %%
-from srdistill.study.tables import long_table, per_seed, show, wide_table
+from srdistill.study.presentation import Presentation
 
-long = long_table(study, results)
-show(wide_table(long))
+shown = Presentation(study, rows, results)
+shown.table()
 
 # %%
-from srdistill.study.figures import score_plot
-
-scores = per_seed(study, results)
-figure = score_plot(scores, "accuracy", task.name, [row.label for row in rows], "top-1 accuracy, %")
-save_figure(study, figure, "accuracy")
-figure
+shown.plot("accuracy")
 
 # %% [markdown]
 # ## The size of patches (table 3 and figure 5)
@@ -185,31 +136,17 @@ figure
 # pictures to make, to label and to train on.
 
 # %%
-expansion = ABLATION["superres+aug+mixup"]
-finer = {}
-for factor in sizes.plan.factors:
-    chosen = sizes.coreset_row(1, f"patches, r = {factor}", coreset_patches, **sizes.selected(1, factor))
-    finer[factor] = [
-        sizes.coreset_row(1, f"r = {factor}", coreset_patches, expansion=expansion, **sizes.selected(1, factor)),
-        rded(sizes, f"RDED, r = {factor}", chosen, factor),
-    ]
-ordered = [pair[which] for which in (0, 1) for pair in finer.values()]
-finer_results = sizes.run(ordered)
-print(f"{finer_results.computed} students trained in this run; all of them took {finer_results.seconds / 60:.1f} minutes")
-finer_results.failures or "no failures"
+finer_results = sizes.run(finer)
+print(finer_results)
 
 # %%
-finer_long = long_table(sizes, finer_results)
-show(wide_table(finer_long, sizes.table))
+finer_shown = Presentation(sizes, finer, finer_results)
+finer_shown.table()
 
 # %%
-from srdistill.papers.coreset.figures import factor_figure
-
-finer_scores = per_seed(sizes, finer_results)
-methods = {"ours": "r = {}", "RDED": "RDED, r = {}"}
-figure = factor_figure(finer_scores, sizes.plan.factors, methods, sizes.networks[0], task.train.size)
-save_figure(sizes, figure, "factor")
-figure
+factors, methods = sizes.plan.factors, {"ours": "r = {}", "RDED": "RDED, r = {}"}
+figure = coreset.factor_figure(finer_shown.scores, factors, methods, sizes.networks[0], sizes.dataset.train.size)
+saved(sizes, figure, "factor")
 
 # %% [markdown]
 # ## What is stored
@@ -220,49 +157,40 @@ figure
 # those pictures.
 
 # %%
-from srdistill.papers.coreset.figures import storage_table
-
-storage_table(sizes, ordered, finer_scores)
+coreset.storage_table(sizes, list(finer.values()), finer_shown.scores)
 
 # %% [markdown]
 # ## The claims, checked
 
 # %%
-from srdistill.study.claims import claims_table, difference_claim
+from srdistill.study.claims import Question
 
-network = study.networks[0]
 best = "the best performance is achieved when super-resolution, augmentation, and latent mixup are incorporated during training"
-shared = {"network": network, "metric": "accuracy", "unit": "points", "printed_network": "ResNet-18"}
-text, superres, aug, mixup = PARTS.values()
-claims = [
-    difference_claim(study, scores, name=name, first=ours, second=theirs, sentence=sentence, statement=statement, **shared)
-    for name, ours, theirs, sentence, statement in (
-        ("text", text, RDED, "", "pictures from the class alone are better than RDED"),
-        ("superres", superres, RDED, best, "super-resolution is better than RDED"),
-        ("augmentation", aug, superres, best, "augmentation adds to super-resolution"),
-        ("mixup", mixup, aug, best, "mixup adds to augmentation"),
-        ("anchor", mixup, text, "", "all parts are better than the class alone"),
-        ("diffusion", mixup, selected.label, "", "all parts are better than the same patches enlarged"),
-        ("selection", mixup, f"{RANDOM}, {whole}", "", "selected patches are better than random ones, with all parts"),
-    )
-]
-claims_table(claims)
+shared = {"metric": "accuracy", "unit": "points", "printed_network": "ResNet-18"}
+text, superres, aug, mixup = coreset.PRINTED_PARTS.values()
+questions = [
+    Question("text", "pictures from the class alone are better than RDED", text, RDED, **shared),
+    Question("superres", "super-resolution is better than RDED", superres, RDED, best, **shared),
+    Question("augmentation", "augmentation adds to super-resolution", aug, superres, best, **shared),
+    Question("mixup", "mixup adds to augmentation", mixup, aug, best, **shared),
+    Question("anchor", "all parts are better than the class alone", mixup, text, **shared),
+    Question("diffusion", "all parts are better than the same patches enlarged", mixup, selected, **shared),
+    Question("selection", "selected patches are better than random ones, with all parts", mixup, f"{RANDOM}, {mixup}",
+             **shared),
+]  # fmt: skip
+shown.check(questions, study.networks[:1])
 
 # %%
 consistent = "we consistently outperform RDED at all values of r"
 improves = "our performance continues to improve as the patch count increases"
-factors = sizes.plan.factors
-finer_claims = [
-    difference_claim(sizes, finer_scores, name=f"rded-r{factor}", first=f"r = {factor}", second=f"RDED, r = {factor}",
-                     sentence=consistent, statement=f"r = {factor}: ours beats RDED", **shared)
-    for factor in factors
-]  # fmt: skip
-finer_claims += [
-    difference_claim(sizes, finer_scores, name=f"finer-r{fine}", first=f"r = {fine}", second=f"r = {coarse}",
-                     sentence=improves, statement=f"r = {fine} is better than r = {coarse}", **shared)
+finer_questions = [
+    Question(f"rded-r{r}", f"r = {r}: ours beats RDED", f"r = {r}", f"RDED, r = {r}", consistent, **shared) for r in factors
+]
+finer_questions += [
+    Question(f"finer-r{fine}", f"r = {fine} is better than r = {coarse}", f"r = {fine}", f"r = {coarse}", improves, **shared)
     for coarse, fine in zip(factors, factors[1:], strict=False)
-]  # fmt: skip
-claims_table(finer_claims)
+]
+finer_shown.check(finer_questions, sizes.networks[:1])
 
 # %% [markdown]
 # ## What we saw
@@ -286,9 +214,7 @@ claims_table(finer_claims)
 # * Seconds per epoch are those of two CPU cores; printed are those of four GPUs and SDXL-Turbo.
 
 # %%
-from srdistill.study.save import save_table
-
-save_table(study, results, long, "Coreset, table 4: the parts of the expansion", claims)
+shown.save()
 
 # %%
-save_table(sizes, finer_results, finer_long, "Coreset, table 3 and figure 5: the size of patches", finer_claims)
+finer_shown.save()

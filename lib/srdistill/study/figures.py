@@ -13,7 +13,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from srdistill.images.convention import bicubic, low_resolution, mod_crop
 from srdistill.images.metrics import psnr
+from srdistill.images.pictures import to_float, to_uint8
+from srdistill.images.resize import bicubic_matrix
 from srdistill.images.spectrum import power_spectrum, upper_octave
 from srdistill.images.subimages import SubImages
 from srdistill.study.rows import BICUBIC
@@ -33,23 +36,27 @@ def _axes(rows: int, columns: int, size: float, ratio: float = 1.0) -> tuple[Fig
     return figure, axes
 
 
-def _draw(axis, image: Tensor, title: str = "") -> None:
+def _draw(axis, image: Tensor, title: str = "", wrap: int = 0) -> None:
     axis.imshow(image.permute(1, 2, 0).numpy(), interpolation="nearest")
-    axis.set_title(title, fontsize=8)
+    axis.set_title(_wrapped(title, wrap) if wrap else title, fontsize=8)
 
 
-def picture_grid(images: Sequence[Tensor], titles: Sequence[str], columns: int = 7, size: float = 1.5) -> Figure:
-    """``uint8`` images (3, H, W) side by side."""
-    figure, axes = _axes(-(-len(images) // columns), min(columns, len(images)), size, 1.15)
-    for axis, image, title in zip(axes.flat, images, titles, strict=False):
-        _draw(axis, image, title)
-    return figure
+def _wrapped(text: str, width: int) -> str:
+    """Text in lines of ``width`` characters; those that it has are kept."""
+    lines = [textwrap.fill(line, width, break_on_hyphens=False, break_long_words=False) for line in text.split("\n")]
+    return "\n".join(lines)
 
 
-def pair_figure(hr: Tensor, lr: Tensor, enlarged: Tensor, window: tuple[int, int, int]) -> Figure:
-    """An HR picture, its LR picture, and a window (top, left, side) of HR, LR and bicubic."""
-    top, left, side = window
-    scale = hr.shape[-1] // lr.shape[-1]
+def pair_figure(picture: Tensor, window: tuple[float, float, float], scale: int = 2) -> Figure:
+    """An HR picture ``uint8`` (3, H, W), and a window of it, of its LR picture and of plain bicubic.
+
+    ``window``: top, left and side, as shares of height, width and the shorter of the two.
+    """
+    hr = mod_crop(picture)
+    lr = low_resolution(hr, scale)
+    enlarged = to_uint8(bicubic(to_float(lr)[None], scale))[0]
+    height, width = hr.shape[1:]
+    top, left, side = (int(share * length) for share, length in zip(window, (height, width, min(height, width)), strict=True))
     figure, axes = _axes(1, 4, 2.6)
     _draw(axes[0, 0], hr, f"HR, {hr.shape[-1]} x {hr.shape[-2]} px")
     axes[0, 0].add_patch(Rectangle((left, top), side, side, fill=False, color="white", linewidth=1.5))
@@ -58,6 +65,18 @@ def pair_figure(hr: Tensor, lr: Tensor, enlarged: Tensor, window: tuple[int, int
     cut = slice(top, top + side), slice(left, left + side)
     score = float(psnr(enlarged[None], hr[None], scale))
     _draw(axes[0, 3], enlarged[(slice(None), *cut)], f"bicubic, {score:.2f} dB (whole picture)")
+    return figure
+
+
+def weights_figure(scales: Sequence[int] = (2, 4), length: int = 96) -> Figure:
+    """What a single LR pixel takes from the HR pixels around it: the middle row of the resizing matrix, for each scale."""
+    figure, axis = plt.subplots(figsize=(6, 2.4), layout="constrained")
+    plt.close(figure)
+    for scale in scales:
+        weights = bicubic_matrix(length, length // scale)[length // 2 // scale]
+        axis.plot(range(length), weights, marker="o", markersize=3, label=f"×{scale}")
+    axis.set(xlim=(length / 3, length * 11 / 16), xlabel="HR pixel", ylabel="weight")
+    axis.legend(frameon=False)
     return figure
 
 
@@ -77,19 +96,23 @@ def sub_image_figure(windows: SubImages, label: int, shown: int = 6) -> Figure:
     return figure
 
 
-def image_rows(rows: Mapping[str, Tensor], names: Sequence[str], shown: int = 7) -> Figure:
-    """The first images of several sets ``uint8`` (n, 3, H, W), one set a row: a start and what distillation made of it, say."""
+def image_rows(rows: Mapping[str, Tensor | Sequence[Tensor]], names: Sequence[str], shown: int = 7) -> Figure:
+    """The first images of several sets ``uint8`` (n, 3, H, W), one set a row: a start and what distillation made of it, say.
+
+    ``names``: of the columns.
+    """
     columns = min(shown, *(len(images) for images in rows.values()))
     figure, axes = _axes(len(rows), columns, min(1.45, _WIDEST / columns), 1.12)
     for index, (title, images) in enumerate(rows.items()):
         for axis, image, name in zip(axes[index], images, names, strict=False):
-            _draw(axis, image, "" if index else name)
+            _draw(axis, image, "" if index else name, wrap=19)
         _row_label(axes[index, 0], title)
     return figure
 
 
 def _row_label(axis, text: str) -> None:
-    axis.text(-0.08, 0.5, text, rotation=90, va="center", ha="right", fontsize=8, transform=axis.transAxes)
+    where = {"va": "center", "ha": "right", "transform": axis.transAxes}
+    axis.text(-0.08, 0.5, _wrapped(text, 24), rotation=90, multialignment="center", fontsize=8, **where)
 
 
 def evolution(snapshots: Mapping[str, Mapping[int, Tensor]], which: int = 0) -> Figure:
@@ -188,7 +211,7 @@ def zoom_figure(zooms: Sequence[Zoom], shave: int) -> Figure:
         first = index == 0
         _draw(row[0], zoom.cut(zoom.truth), "truth" if first else "")
         for axis, (name, image) in zip(row[1:], zoom.outputs.items(), strict=True):
-            _draw(axis, zoom.cut(image), textwrap.fill(name, 17, break_on_hyphens=False) if first else "")
+            _draw(axis, zoom.cut(image), name if first else "", wrap=17)
             score = float(psnr(image[None], zoom.truth[None], shave))
             axis.text(0.5, -0.04, f"{score:.2f} dB", transform=axis.transAxes, fontsize=8, ha="center", va="top")
     return figure

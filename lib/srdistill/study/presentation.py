@@ -1,20 +1,24 @@
-"""What every notebook does with its results: table, sizes, plots, a closer look, claims, files."""
+"""What every notebook does with its results: table, sizes, plots, a closer look, claims, files.
+
+What else every notebook shows can be imported from here as well.
+"""
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from srdistill.images.convention import mod_crop
 from srdistill.study.claims import Claim, Question, check, claims_table
-from srdistill.study.describe import sizes_table
+from srdistill.study.describe import describe, rows_table, sizes_table
 from srdistill.study.figures import Zoom, score_plot, zoom_figure
 from srdistill.study.metrics import METRICS
 from srdistill.study.rows import Results, Row
 from srdistill.study.save import save_table, saved
 from srdistill.study.study import Study
 from srdistill.study.tables import long_table, per_seed, show, wide_table
+
+__all__ = ["Presentation", "Question", "describe", "rows_table", "saved"]
 
 
 class Presentation:
@@ -55,19 +59,12 @@ class Presentation:
         return saved(self.study, zoom_figure(zooms, shave=scale), name)
 
     def check(self, questions: Sequence[Question], networks: Sequence[str]) -> Styler:
-        """The questions, answered for each of the students; kept for ``save``."""
-        self.claims += check(self.study, self.scores, questions, networks)
+        """The questions, answered for each of the students; kept for ``save``, beside those of other calls."""
+        found = check(self.study, self.scores, questions, networks)
+        names = {claim.name for claim in found}  # a cell may be run twice
+        self.claims = [claim for claim in self.claims if claim.name not in names] + found
         return claims_table(self.claims)
 
     def save(self) -> list[str]:
         """Write the table, its claims and its provenance; return the file names. Raises CellsFailed if cells failed."""
         return save_table(self.study, self.results, self.long, self.claims)
-
-    def losses(self, histories: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-        """Loss curves in two numbers each: means over the first and the last tenth."""
-        tenth = {name: -(-len(curve) // 10) for name, curve in histories.items()}
-        return pd.DataFrame({
-            name: {"first tenth": pd.Series(curve).head(tenth[name]).mean(),
-                   "last tenth": pd.Series(curve).tail(tenth[name]).mean()}
-            for name, curve in histories.items()
-        }).round(3)  # fmt: skip

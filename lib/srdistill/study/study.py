@@ -125,9 +125,12 @@ class Study:
         return found
 
     def open(self, task: Task | Resource) -> object:
-        """What a task made, ready for use: a set, a network in eval mode, a prior."""
-        if isinstance(task, Task):
-            self.entry(task)
+        """What a task made, ready for use: a set, a network in eval mode, a prior. Waits for it, and for what a resource is
+        made of."""
+        needed = [task] if isinstance(task, Task) else task.needs
+        self.execution.start(needed)
+        for one in needed:
+            self.entry(one)
         return Work(self.store, self.device).opened(task)
 
     # --- the run ------------------------------------------------------------------------------------------------------

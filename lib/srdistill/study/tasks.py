@@ -150,6 +150,11 @@ class Resource:
         """Of a hashed resource; loads it. Raises what the loader raises if it is not at hand."""
         return _loaded(self.loader, self.settings).digest
 
+    @property
+    def needs(self) -> tuple[Task, ...]:
+        """The tasks among its settings, each once."""
+        return tuple({task.key: task for task in _tasks_in(self.settings)}.values())
+
     @cached_property
     def identity(self) -> dict:
         """What it counts by, as JSON values."""

@@ -8,7 +8,7 @@ The method, in reading order:
 ``label_drift``       how far labels drift when the pictures are made twice
 ``collages``, ``sre2l``   the baselines: RDED's collages, SRe2L's recovered pictures
 ``engines``, ``plan``, ``tables``, ``printed``, ``figures``   the models as tasks, how large a run is, what is run, what is
-printed
+printed, what is shown
 
 The engines themselves lie on the shelf ``diffusion``, training with soft labels in ``training``.
 """
@@ -17,6 +17,7 @@ from srdistill.papers.coreset.collages import collages
 from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
 from srdistill.papers.coreset.engines import engine
 from srdistill.papers.coreset.expansion import ABLATION, Expansion
+from srdistill.papers.coreset.figures import class_columns, factor_figure, ranked, storage_table
 from srdistill.papers.coreset.label_drift import label_drift
 from srdistill.papers.coreset.plan import PLANS
 from srdistill.papers.coreset.printed import OURS, RDED, SRE2L, printed
@@ -27,7 +28,8 @@ from srdistill.study.paper import Paper
 
 __all__ = [
     "ABLATION", "OURS", "PAPER", "PRINTED_PARTS", "RANDOM", "RDED", "SELECTED", "SRE2L", "WHOLE", "Expansion", "collages",
-    "coreset_patches", "coreset_row", "engine", "label_drift", "printed", "random_coreset", "selected", "sre2l",
+    "class_columns", "coreset_patches", "coreset_row", "engine", "factor_figure", "label_drift", "printed", "random_coreset",
+    "ranked", "selected", "sre2l", "storage_table",
 ]  # fmt: skip
 
 PAPER = Paper(

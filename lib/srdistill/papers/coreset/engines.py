@@ -53,20 +53,20 @@ def engine(study: ClassificationStudy, dataset: str) -> Resource:
 
 def expanded(
     made: DistilledSet, teacher: Classifier, real: LabelledPictures, seed: int, engine: Engine, expansion: Expansion,
-    views: ClassificationRecipe, device: str = "cpu",
+    views: ClassificationRecipe | None, batch: int = _BATCH, device: str = "cpu",
 ) -> ExpandedSource:  # fmt: skip
-    """Patches expanded anew in every epoch, augmented as ``views`` says, and labelled."""
+    """Patches expanded anew in every epoch, augmented as ``views`` says (None: not at all), and labelled."""
     return ExpandedSource(
         engine, teacher, made.images, made.labels, classes=len(real.classes), size=real.size, seed=seed, expansion=expansion,
-        views=views, batch=_BATCH, device=torch.device(device),
+        views=views, batch=batch, device=torch.device(device),
     )  # fmt: skip
 
 
 def unexpanded(
-    made: DistilledSet, teacher: Classifier, real: LabelledPictures, seed: int, views: ClassificationRecipe,
+    made: DistilledSet, teacher: Classifier, real: LabelledPictures, seed: int, views: ClassificationRecipe | None,
     device: str = "cpu",
 ) -> PlainSource:  # fmt: skip
-    """The images as they are, or enlarged patches, augmented as ``views`` says, and labelled."""
+    """The images as they are, or enlarged patches, augmented as ``views`` says (None: not at all), and labelled."""
     return PlainSource(
         teacher, made.images, made.labels, classes=len(real.classes), size=real.size, seed=seed, views=views,
         device=torch.device(device),

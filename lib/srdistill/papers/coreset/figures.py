@@ -1,4 +1,4 @@
-"""What notebooks on classification show beside tables: patch size against accuracy and time, and what is stored."""
+"""What notebooks on this paper show beside tables: pictures by class, patch size against accuracy and time, and bytes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,10 +7,26 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
+from torch import Tensor
 
-from srdistill.sets.distilled_set import sizes_of
-from srdistill.study.coreset_study import CoresetRow, CoresetStudy
+from srdistill.papers.coreset.tables import engine_bytes, soft_label_bytes
+from srdistill.sets.distilled_set import DistilledSet
+from srdistill.study.classification import ClassificationStudy
 from srdistill.study.describe import readable
+from srdistill.study.figures import image_rows
+from srdistill.study.rows import ClassRow
+
+
+def ranked(made: DistilledSet) -> Tensor:
+    """Of a coreset the first image of every class, then the second one of every class, and so on: (ranks, classes, 3, H,
+    W)."""
+    return made.images.unflatten(0, (len(made.names), -1)).transpose(0, 1)
+
+
+def class_columns(classes: Sequence[str], rows: Mapping[str, Tensor]) -> Figure:
+    """Rows of images ``uint8`` (classes, 3, H, W), a column for each class."""
+    names = [name.replace("_", "\n").replace(" ", "\n") for name in classes]
+    return image_rows(rows, names, shown=len(names))
 
 
 def factor_figure(
@@ -42,15 +58,14 @@ def factor_figure(
     return figure
 
 
-def storage_table(study: CoresetStudy, rows: Sequence[CoresetRow], scores: pd.DataFrame) -> Styler:
+def storage_table(study: ClassificationStudy, rows: Sequence[ClassRow], scores: pd.DataFrame) -> Styler:
     """Bytes of pictures, of soft labels and of the diffusion model for each row, and accuracy, on the first data set."""
-    task = study.tasks[0]
-    whole = sizes_of(list(task.train.images)).lossless_bytes
-    accuracy = scores[(scores.metric == "accuracy") & (scores.testset == task.name)].groupby("row")["value"].mean()
+    mine = scores[(scores.metric == "accuracy") & (scores.testset == study.dataset.name)]
+    accuracy, whole = mine.groupby("row")["value"].mean(), study.sizes(None).lossless_bytes
     lines = {}
     for row in rows:
-        pictures, labels = study.make_set(row, 0, task).sizes.lossless_bytes, study.soft_label_bytes(row, task)
-        model = study.engine(task).bytes if row.expansion else 0
+        pictures = study.entry(study.set_task(row, 0)).value["sizes"]["lossless_bytes"]
+        labels, model = soft_label_bytes(study, row), engine_bytes(study, row)
         lines[row.label] = {
             "pictures or patches": f"{pictures:,}", "soft labels": f"{labels:,}", "diffusion model": f"{model:,}",
             "all, of the training pictures": f"{100 * (pictures + labels + model) / whole:.0f} %",

@@ -10,13 +10,14 @@ them
 ``dit_samples``                 stage 3: a set is sampled
 ``selected_patches``            the row that stops after stage 1
 ``gsdd``                        the baseline of table 1, as we read its description
-``steps``, ``plan``, ``tables``, ``printed``   the models as tasks, how large a run is, what is run for each table, what is
-printed
+``steps``, ``plan``, ``tables``, ``printed``, ``figures``   the models as tasks, how large a run is, what is run, what is
+printed, what is shown
 
 The transformer, its training and sampling lie on the shelf ``diffusion``.
 """
 
 from srdistill.papers.labelfree.dit_samples import dit_samples
+from srdistill.papers.labelfree.figures import detail_table, losses_table
 from srdistill.papers.labelfree.fine_tuning import FineTuning, fine_tune
 from srdistill.papers.labelfree.gsdd import FeatureMatching, gsdd
 from srdistill.papers.labelfree.patch_pool import PatchPool
@@ -32,8 +33,8 @@ from srdistill.study.sr import SRStudy
 
 __all__ = [
     "DISTILLED", "PAPER", "RANDOM", "SELECTED", "UNTUNED", "FeatureMatching", "FineTuning", "PatchPool", "Selection",
-    "diffusion", "dit_samples", "fine_tune", "fine_tuned", "gsdd", "patches", "printed", "prior", "pseudo_labelled_patches",
-    "sampled", "selected_patches",
+    "detail_table", "diffusion", "dit_samples", "fine_tune", "fine_tuned", "gsdd", "losses_table", "patches", "printed",
+    "prior", "pseudo_labelled_patches", "sampled", "selected_patches",
 ]  # fmt: skip
 
 PAPER = Paper(

@@ -1,0 +1,54 @@
+"""What can be said of sets before any student is trained on them, as notebooks show it."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from srdistill.images.detail import recovered_psnr
+from srdistill.images.pictures import to_float
+from srdistill.images.spectrum import upper_octave
+from srdistill.sets.distilled_set import DistilledSet
+from srdistill.study.rows import Row
+from srdistill.study.study import Study
+
+
+def histories(study: Study, rows: Iterable[Row], name: str = "distance") -> dict[str, list[list[float]]]:
+    """What the rows' sets have recorded of their making under ``name``, seed by seed, for ``figures.distance_curves``."""
+    rows = list(rows)
+    study.execution.start([study.set_task(row, seed) for row in rows for seed in study.seeds])
+    return {row.label: [study.make_set(row, seed).history[name] for seed in study.seeds] for row in rows}
+
+
+def levels_moved(start: DistilledSet, end: DistilledSet) -> float:
+    """Root mean square difference of two sets with the same shape of images, in 8-bit levels."""
+    return (end.images.float() - start.images.float()).square().mean().sqrt().item()
+
+
+def pixel_range(images: Iterable[Tensor]) -> dict[str, float]:
+    """Smallest, mean and largest value of ``uint8`` images, in [0, 1]."""
+    values = torch.cat([to_float(image).flatten() for image in images])
+    return {"min pixel": values.min().item(), "mean pixel": values.mean().item(), "max pixel": values.max().item()}
+
+
+def detail_table(sets: Mapping[str, DistilledSet]) -> pd.DataFrame:
+    """How much of each set survives halving and doubling: the higher, the less there is for x2 super-resolution to learn."""
+    found = {label: recovered_psnr(to_float(made.images).double(), 2).mean().item() for label, made in sets.items()}
+    return pd.DataFrame({"PSNR(y, U D y), dB": found}).round(2)
+
+
+def octave_table(real: Tensor, copies: Mapping[str, Tensor]) -> pd.DataFrame:
+    """The numbers of ``figures.spectrum_figure``: what copies keep of the upper octave of real pictures, ``uint8``
+    (N, 3, S, S) each."""
+    octaves = {label: upper_octave(images, real) for label, images in copies.items()}
+    lines = {
+        label: {
+            "upper octave kept, median %": 100 * found.kept.median().item(),
+            "explained, median %": 100 * found.explained.median().item(),
+            "PSNR(y, U D y), dB": found.smoothness.mean().item(),
+            "of the real crops, dB": found.smoothness_real.mean().item(),
+        }
+        for label, found in octaves.items()
+    }
+    return pd.DataFrame(lines).T.round(1)
