@@ -1,7 +1,7 @@
 """Whether this is a rehearsal: every step of a large run, two turns of each, before days are spent on it.
 
-In a rehearsal nothing is fetched, and weights that are not at hand are random ones: ``or_random``. What else it cuts short is in
-``study.rehearsal``; this is the one place where the environment is asked.
+In a rehearsal nothing is fetched, and weights that are not at hand are random ones: ``or_random``. What else it cuts short is
+in ``study.rehearsal``; this is the one place where the environment is asked.
 """
 
 import functools

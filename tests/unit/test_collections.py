@@ -130,7 +130,9 @@ def packed(host, monkeypatch, pictures, data):
     """BSDS's archive with two small pictures, under the hash that a test states."""
     content = host.put("BSR.tgz", packed_folder([(f"{name}.png", image) for name, image in list(pictures)[:2]], "top/train"))
 
-    def state(known_hash="md5:" + hashlib.md5(content).hexdigest(), member="top/train"):
+    right = "md5:" + hashlib.md5(content).hexdigest()
+
+    def state(known_hash=right, member="top/train"):
         monkeypatch.setitem(CATALOGUE, "bsds200", Archive(host.url + "BSR.tgz", known_hash, "this test", 1, member))
 
     state()
@@ -253,7 +255,8 @@ def test_throttled_requests_are_repeated(listed, host):
 
 def test_what_is_verified_is_kept_when_a_later_file_fails(listed, host, data):
     host.refused = {listed[1]: 100}
-    with pytest.raises(CollectionError, match=re.escape(f"set5: could not download {host.url}{listed[1]} (429") + ".*put its HR"):
+    expected = re.escape(f"set5: could not download {host.url}{listed[1]} (429") + ".*put its HR"
+    with pytest.raises(CollectionError, match=expected):
         load_collection("set5")
     assert not (data / "set5").exists(), "half a collection must not be taken for a whole one"
     host.refused, host.asked[:] = {}, []
@@ -383,7 +386,7 @@ def shared_data_for_lists(shared_data):
 
 
 def test_downloads_go_to_the_cache_where_the_data_folder_cannot_be_written(listed, data, monkeypatch):
-    monkeypatch.setattr(downloads, "_writable", lambda folder: folder != data)
+    monkeypatch.setattr(downloads, "writable", lambda folder: folder != data)
     assert len(load_collection("set5")) == 2
     assert not data.exists() and collection_needs("set5")[0].found == (downloads.data_folders()[-1] / "set5",)
 

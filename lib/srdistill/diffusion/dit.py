@@ -19,6 +19,7 @@ from srdistill.files import atomic_path
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.priors.pinned_model import PublishedModel
 from srdistill.priors.prior import Prior
+from srdistill.rehearsing import or_random
 from srdistill.seeds import derive_seed
 
 DIT_XL = PublishedModel(
@@ -231,6 +232,15 @@ def _initialise(transformer: nn.Module) -> None:
         nn.init.zeros_(linear.weight)
 
 
+def _random_dit_xl(*_, **__) -> LatentDiT:
+    draws = torch.Generator().manual_seed(0)
+    return new_dit(
+        channels=4, side=32, classes=1000, generator=draws, width=1152, depth=28, heads=16, learn_variance=True,
+        name="DiT-XL/2 (random)",
+    )  # fmt: skip
+
+
+@or_random(_random_dit_xl)
 def pretrained_dit(path: str | Path | None = None, *, download: bool = False) -> LatentDiT:
     """DiT-XL/2 for 256 px (675 M weights, 1000 ImageNet classes), which works on codes of Stable Diffusion's autoencoder.
 

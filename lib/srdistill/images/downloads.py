@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import pooch
 from filelock import FileLock
 
+from srdistill.files import writable
 from srdistill.progress import bar
 
 VARIABLE = "SRDISTILL_DATA"
@@ -30,8 +31,10 @@ class DownloadError(OSError):
 
 @dataclass(frozen=True)
 class Archive:
-    """A tar or zip file. ``known_hash``: as pooch writes it; ``stated_by``: who states it. ``size``: of the file in bytes, about.
-    ``member``: the folder inside that is wanted."""
+    """A tar or zip file. ``known_hash``: as pooch writes it; ``stated_by``: who states it. ``size``: in bytes, about.
+
+    ``member``: the folder inside that is wanted.
+    """
 
     url: str
     known_hash: str
@@ -55,8 +58,8 @@ class Archive:
 class FileList:
     """Files of a public repository at a commit. ``url``: what their paths follow; ``size``: of all in bytes, about.
 
-    ``registry``: names the list of SHA-256 and paths in ``images/registries``. ``dropped``: a part of the files' names that says
-    nothing and is left out.
+    ``registry``: names the list of SHA-256 and paths in ``images/registries``. ``dropped``: a part of the
+    files' names that says nothing and is left out.
     """
 
     url: str
@@ -86,14 +89,14 @@ def data_folders() -> list[Path]:
 
 def download_folder() -> Path:
     """Where data sets are fetched to: the first of ``data_folders`` that can be written to."""
-    return next((folder for folder in data_folders() if _writable(folder)), data_folders()[-1])
+    return next((folder for folder in data_folders() if writable(folder)), data_folders()[-1])
 
 
 def fetch(name: str, source: Archive | FileList) -> Path:
     """The folder ``name`` of downloads, fetched if it is not there. A second process waits for the first.
 
     Raises:
-        DownloadError: no network, no room, or another content than the hashes say. What was verified is kept for the next attempt.
+        DownloadError: no network, no room, or another content than the hashes say. What was verified is kept.
     """
     root = download_folder()
     place, part = root / name, root / f".{name}.part"
@@ -136,10 +139,3 @@ def _unpack(packed: Path, member: str, into: Path) -> None:
     with tarfile.open(packed) as archive:
         chosen = [entry for entry in archive if f"{entry.name.removeprefix('./')}/".startswith(f"{member}/")]
         archive.extractall(into, chosen, filter="data")
-
-
-def _writable(folder: Path) -> bool:
-    """Whether it, or what is there of the way to it, can be written to."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return os.access(folder, os.W_OK)

@@ -81,6 +81,9 @@ _ELSEWHERE = {
     "cifar100": ("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", 169_001_437, True),
 }
 _CIFAR_FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+CLASS_COUNTS = {
+    "imagenette": 10, "imagewoof": 10, "tiny-imagenet": 200, "imagenet": 1000, "cifar10": 10, "cifar100": 100,
+}  # fmt: skip
 NAMES = ("photos", *FOLDERS, *CIFAR)
 _SPLITS = {"train": ("train",), "test": ("val", "test")}
 
