@@ -68,8 +68,9 @@ def _place(variable: str, *needed: str) -> Path:
 
 
 @pytest.fixture
-def without_places(monkeypatch):
-    """Neither data nor weights are named by the environment."""
+def without_places(monkeypatch, tmp_path):
+    """Neither data nor weights are named by the environment, nor were any downloaded before."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("SRDISTILL_DATA", raising=False)
     monkeypatch.delenv("SRDISTILL_WEIGHTS", raising=False)
 

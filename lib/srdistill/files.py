@@ -83,6 +83,13 @@ def read_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict]:
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata[kind])
 
 
+def writable(folder: Path) -> bool:
+    """Whether the folder, or as much of its path as is there, can be written to."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK)
+
+
 def sha256_of(path: str | Path) -> str:
     """SHA-256 of a file, as 64 digits."""
     with open(path, "rb") as file:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from srdistill.images import labelled_collections
 from srdistill.images.collections import CollectionError
+from srdistill.images.downloads import DownloadError
 from srdistill.images.labelled import LabelError, LabelledPictures, square_picture
 from srdistill.images.labelled_collections import IMAGENETTE, IMAGEWOOF, load_labelled, read_class_folders
 from srdistill.images.photo_classes import GRID, cells, photo_classes, picture_classes
@@ -326,19 +327,17 @@ def test_cifar_through_torchvision(tmp_path, task, monkeypatch):
         load_labelled("cifar10", "train", size=32, per_class=3)
 
 
-def test_download_is_asked_of_torchvision_and_its_failure_named(tmp_path, monkeypatch):
-    import_torchvision()
-    from torchvision import datasets
-
-    def refuse(*args, **kwargs):
-        raise OSError("no route to host")
+def test_failed_download_is_named(tmp_path, monkeypatch):
+    def refuse(name, archive):
+        raise DownloadError(f"{name}: could not download {archive.url} (no route to host)")
 
     monkeypatch.setenv("SRDISTILL_DATA", str(tmp_path))
-    monkeypatch.setattr(datasets, "Imagenette", refuse)
-    with pytest.raises(CollectionError, match="could not download it .no route to host.*imagenette/train"):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(labelled_collections, "fetch", refuse)
+    with pytest.raises(CollectionError, match="imagenette2.tgz .no route to host.*imagenette/train"):
         load_labelled("imagenette", "train", size=8, download=True)
     with pytest.raises(CollectionError, match="no download is known"):
-        load_labelled("imagewoof", "train", size=8, download=True)
+        load_labelled("imagenet", "train", size=8, download=True)
 
 
 def test_real_imagenette(shared_data):

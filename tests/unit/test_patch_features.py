@@ -181,12 +181,10 @@ def test_torchvision_mobilenet_missing_or_not_downloadable(nowhere, monkeypatch)
     for part in (nowhere / "weights/imagenet_backbones", nowhere / "torch", "SRDISTILL_WEIGHTS", "download=True", "https://"):
         assert str(part) in str(error.value)
 
-    def refuse(self, *args, **kwargs):
+    def refuse(*args, **kwargs):
         raise ConnectionRefusedError("nobody there")
 
-    from torchvision.models import MobileNet_V2_Weights
-
-    monkeypatch.setattr(MobileNet_V2_Weights, "get_state_dict", refuse)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     with pytest.raises(WeightsMissing, match="could not download https.*nobody there.*put it at .*imagenet_backbones"):
         load_torchvision_mobilenet(download=True)
 

@@ -186,7 +186,7 @@ def test_torchs_download_is_used_only_with_the_hash_of_its_name(folder):
     digest = hashlib.sha256(cached.read_bytes()).hexdigest()
     right = cached.with_name(f"squeezenet1_1-{digest[:8]}.pth")
     cached.rename(right)
-    assert module._checked_digest(right) == digest
+    assert module.verified_digest(right) == digest
 
 
 def test_other_weights_and_damaged_files_are_refused(folder):

@@ -6,7 +6,6 @@ import math
 import pytest
 import torch
 from scipy.stats import norm
-from tiny_sdxl import tiny_sdxl
 
 from srdistill.diffusion.schedule import (
     NoiseSchedule,
@@ -17,6 +16,7 @@ from srdistill.diffusion.schedule import (
     trailing_times,
     turbo_abar,
 )
+from srdistill.diffusion.tiny_sdxl import tiny_sdxl
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ import warnings
 
 import pytest
 import torch
-from tiny_sdxl import tiny_sdxl
 
 from srdistill.diffusion import sdxl_turbo
 from srdistill.diffusion.engine import Engine, EngineError, expand
 from srdistill.diffusion.sampling import SamplingError
 from srdistill.diffusion.schedule import StrengthError
 from srdistill.diffusion.sdxl_turbo import REVISION, SDXLTurboEngine, load_pipeline
+from srdistill.diffusion.tiny_sdxl import tiny_sdxl
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.images.resize import resize
 from srdistill.weights import WeightsMissing

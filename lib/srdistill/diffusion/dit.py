@@ -19,6 +19,7 @@ from srdistill.files import atomic_path
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.priors.pinned_model import PublishedModel
 from srdistill.priors.prior import Prior
+from srdistill.rehearsing import or_random
 from srdistill.seeds import derive_seed
 
 # By the side of their pictures in px. The revisions are the heads of their main branches since 2023.
@@ -233,6 +234,14 @@ def _initialise(transformer: nn.Module) -> None:
         nn.init.zeros_(linear.weight)
 
 
+def _random_dit_xl(path: str | Path | None = None, *, size: int = 256, download: bool = False) -> LatentDiT:
+    return new_dit(
+        channels=4, side=size // 8, classes=1000, generator=torch.Generator().manual_seed(0), width=1152, depth=28, heads=16,
+        learn_variance=True, name="DiT-XL/2 (random)",
+    )  # fmt: skip
+
+
+@or_random(_random_dit_xl)
 def pretrained_dit(path: str | Path | None = None, *, size: int = 256, download: bool = False) -> LatentDiT:
     """DiT-XL/2 for pictures of ``size`` px, 256 or 512 (675 M weights, 1000 ImageNet classes), which works on codes of Stable
     Diffusion's autoencoder.

@@ -9,11 +9,13 @@ from torch import Tensor
 from srdistill.diffusion.engine import EngineError, check_request, interpolated, own_noise, resized_pictures
 from srdistill.diffusion.sampling import Decoder, SamplingError, named_memory
 from srdistill.diffusion.schedule import StrengthError, denoising_steps
+from srdistill.diffusion.tiny_sdxl import tiny_sdxl
 from srdistill.files import brief
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.needs import Need
 from srdistill.priors.pinned_model import repository_need
 from srdistill.priors.stable_diffusion import autoencoder_kl
+from srdistill.rehearsing import may_fetch, or_random
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
 
 NAME = "sdxl-turbo"
@@ -159,6 +161,7 @@ class SDXLTurboEngine:
         return torch.cat([one[0] for one in found]).cpu(), torch.cat([one[2] for one in found]).cpu()
 
 
+@or_random(lambda *_, **__: tiny_sdxl())
 def load_pipeline(path: str | Path | None = None, *, download: bool = False, dtype: torch.dtype = torch.float32):
     """SDXL-Turbo's image-to-image pipeline at the pinned revision.
 
@@ -181,7 +184,7 @@ def load_pipeline(path: str | Path | None = None, *, download: bool = False, dty
     else:
         half = dtype == torch.float16
         source = {
-            "pretrained_model_name_or_path": REPOSITORY, "revision": REVISION, "local_files_only": not download,
+            "pretrained_model_name_or_path": REPOSITORY, "revision": REVISION, "local_files_only": not may_fetch(download),
         }  # fmt: skip
     try:
         return StableDiffusionXLImg2ImgPipeline.from_pretrained(

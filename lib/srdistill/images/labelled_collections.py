@@ -5,23 +5,23 @@ ImageNet, and a folder that does not hold exactly these classes is refused: with
 other things, and nothing looks wrong but the accuracy.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pooch
 import torch
 
 from srdistill.images.collections import CollectionError
+from srdistill.images.downloads import Archive, DownloadError, data_folders, download_folder, fetch
 from srdistill.images.labelled import LabelError, LabelledPictures, choose, square_picture
 from srdistill.images.photo_classes import photo_classes
 from srdistill.images.pictures import SUFFIXES, read_picture
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.needs import Need
 from srdistill.progress import bar
+from srdistill.rehearsing import may_fetch
 from srdistill.seeds import generator_for
 
 # WordNet id to name, in the order of the ids; names are torchvision's for ImageNet.
@@ -58,16 +58,32 @@ FOLDERS = {
     "imagenet": ("imagenet", "imagenet-1k", "ILSVRC2012"),
 }
 CIFAR = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}
-# Where they would come from: address, bytes of the archive (about), whether it is fetched by itself.
-_SOURCES = {
-    "imagenette": ("https://s3.amazonaws.com/fast-ai-imageclas/imagenette2.tgz", 1_557_161_267, True),
-    "imagewoof": ("https://s3.amazonaws.com/fast-ai-imageclas/imagewoof2.tgz", 1_343_000_000, False),
-    "tiny-imagenet": ("http://cs231n.stanford.edu/tiny-imagenet-200.zip", 248_100_043, False),
+_FAST_AI = "https://s3.amazonaws.com/fast-ai-imageclas/"
+# What can be fetched; the others are torchvision's, or behind a registration.
+ARCHIVES = {
+    "imagenette": Archive(
+        _FAST_AI + "imagenette2.tgz", "md5:fe2fc210e6bb7c5664d602c3cd71e612", "torchvision", 1_557_161_267, "imagenette2"
+    ),
+    # Others print another hash, that of an earlier version.
+    "imagewoof": Archive(
+        _FAST_AI + "imagewoof2.tgz", "md5:9aafe18bcdb1632c4249a76c458465ba", "several public loaders", 1_343_000_000,
+        "imagewoof2",
+    ),
+    "tiny-imagenet": Archive(
+        "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "md5:90528d7ca1a48142e341f4ef8d21d0de", "several public loaders",
+        248_100_043, "tiny-imagenet-200",
+    ),
+}  # fmt: skip
+# Address, bytes of the archive (about), whether it is fetched by itself.
+_ELSEWHERE = {
     "imagenet": ("https://image-net.org, ILSVRC2012, after registration", 154_642_401_280, False),
     "cifar10": ("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", 170_498_071, True),
     "cifar100": ("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", 169_001_437, True),
 }
 _CIFAR_FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+CLASS_COUNTS = {
+    "imagenette": 10, "imagewoof": 10, "tiny-imagenet": 200, "imagenet": 1000, "cifar10": 10, "cifar100": 100,
+}  # fmt: skip
 NAMES = ("photos", *FOLDERS, *CIFAR)
 _SPLITS = {"train": ("train",), "test": ("val", "test")}
 
@@ -85,7 +101,7 @@ def load_labelled(
         per_class: how many pictures of each class, None for all (of ``photos`` 100 for training, 50 for testing). All of
             them are held in memory: ImageNet's training pictures do not fit, a part of them does.
         seed: draws them; None takes the first ones by file name. (``photos`` are always drawn, None is 0.)
-        download: ``cifar10``, ``cifar100`` and ``imagenette`` can be fetched, by torchvision, which checks their MD5.
+        download: all but ``imagenet`` can be fetched; their MD5 are checked.
 
     Raises:
         CollectionError: not at hand. LabelError: a class folder is missing, empty, or one too many, or has fewer pictures than
@@ -179,48 +195,50 @@ def _pictures_in(folder: Path) -> list[Path]:
     return sorted(path for path in (inner if inner.is_dir() else folder).iterdir() if path.suffix.lower() in SUFFIXES)
 
 
-def _root() -> Path:
-    return Path(os.environ.get("SRDISTILL_DATA") or pooch.os_cache("srdistill")).expanduser()
-
-
 def _folder(name: str, download: bool) -> Path:
-    root = _root()
     if name not in FOLDERS:
-        for folder in (Path(name).expanduser(), root / name):
+        for folder in (Path(name).expanduser(), *(root / name for root in data_folders())):
             if folder.is_dir():
                 return folder
         raise CollectionError(f"{name!r} is neither a folder nor a known labelled collection; known: {', '.join(NAMES)}")
-    for entry in FOLDERS[name]:
-        if (root / entry).is_dir():
-            return root / entry
-    remedy = f"put its class folders into {root / name}/train/<class> and .../val/<class>, and set SRDISTILL_DATA={root}"
-    if not (download and name == "imagenette"):
+    for entry in _places(name):
+        if entry.is_dir():
+            return entry
+    if not may_fetch(download) or name not in ARCHIVES:
         raise CollectionError(
-            f"{name}: not at hand{', and no download is known' if download else ', and not to be downloaded here'}; {remedy}"
+            f"{name}: not at hand{', and no download is known' if may_fetch(download) else ', and not to be downloaded here'}; "
+            + _remedy(name)
         )
-    import_torchvision()
-    from torchvision.datasets import Imagenette
-
     try:
-        Imagenette(root, download=True)
-    except (OSError, RuntimeError) as error:
-        raise CollectionError(f"{name}: could not download it ({error}); {remedy}") from error
-    return root / "imagenette2"
+        return fetch(name, ARCHIVES[name])
+    except DownloadError as error:
+        raise CollectionError(f"{error}; {_remedy(name)}") from error
+
+
+def _places(name: str) -> list[Path]:
+    return [root / entry for root in data_folders() for entry in FOLDERS[name]]
+
+
+def _remedy(name: str) -> str:
+    root = download_folder()
+    return f"put its class folders into {root / name}/train/<class> and .../val/<class>, and set SRDISTILL_DATA={root}"
 
 
 def labelled_needs(name: str, split: str) -> list[Need]:
     """What ``load_labelled`` reads, without loading it; empty for the embedded photographs, which are always there."""
     if name == "photos":
         return []
-    root = _root()
     if name in CIFAR:
-        places = [root / _CIFAR_FOLDERS[name]]
+        places = [_cifar_root(name) / _CIFAR_FOLDERS[name]]
     else:
-        folders = [root / entry for entry in FOLDERS[name]] if name in FOLDERS else [Path(name).expanduser(), root / name]
+        own = [Path(name).expanduser(), *(root / name for root in data_folders())]
+        folders = _places(name) if name in FOLDERS else own
         places = [folder / entry for folder in folders for entry in _SPLITS.get(split, ())]
-    source, size, fetched = _SOURCES.get(name, ("no such folder", 0, False))
-    remedy = f"put its class folders into {root / name}/train/<class> and .../val/<class>, and set SRDISTILL_DATA={root}"
-    return [Need(name, tuple(p for p in places if p.is_dir())[:1], source, size, fetched, remedy=remedy)]
+    found = tuple(place for place in places if place.is_dir())[:1]
+    if name in ARCHIVES:
+        return [Need(name, found, ARCHIVES[name].url, ARCHIVES[name].size, fetched=True, remedy=_remedy(name))]
+    source, size, fetched = _ELSEWHERE.get(name, ("no such folder", 0, False))
+    return [Need(name, found, source, size, fetched, remedy=_remedy(name))]
 
 
 def _split_folder(name: str, folder: Path, split: str) -> Path:
@@ -270,13 +288,19 @@ def _tiny(folder: Path, part: Path, split: str, size: int, per_class: int | None
     return _read({entry: sorted(files) for entry, files in paths.items()}, classes, size, per_class, seed, name)
 
 
+def _cifar_root(name: str) -> Path:
+    """The folder that its own folder lies in, or would be unpacked in."""
+    there = (root for root in data_folders() if (root / _CIFAR_FOLDERS[name]).is_dir())
+    return next(there, download_folder())
+
+
 def _cifar(name: str, split: str, size: int, per_class: int | None, seed: int | None, download: bool) -> LabelledPictures:
     import_torchvision()
     from torchvision import datasets
 
-    root = _root()
+    root = _cifar_root(name)
     try:
-        raw = getattr(datasets, CIFAR[name])(root, train=split == "train", download=download)
+        raw = getattr(datasets, CIFAR[name])(root, train=split == "train", download=may_fetch(download))
     except (OSError, RuntimeError) as error:
         raise CollectionError(
             f"{name}: not at hand or damaged in {root} ({error}); unpack the Python version of its archive there and set "

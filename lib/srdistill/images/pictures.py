@@ -160,8 +160,8 @@ def read_picture(path: str | Path) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 
 
-def read_folder(folder: str | Path) -> Pictures:
-    """Read every picture of a folder, sorted by name; files with other suffixes are passed over.
+def read_folder(folder: str | Path, limit: int = 0) -> Pictures:
+    """Read every picture of a folder, sorted by name, or the first ``limit`` ones; files with other suffixes are passed over.
 
     Raises:
         PictureError: the folder is missing or holds no picture, or one of its pictures cannot be read.
@@ -172,4 +172,5 @@ def read_folder(folder: str | Path) -> Pictures:
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise PictureError(f"{folder}: holds no pictures; it needs files ending in {', '.join(SUFFIXES)}")
+    paths = paths[:limit] if limit else paths
     return Pictures(tuple(read_picture(path) for path in paths), tuple(path.stem for path in paths), folder.name)

@@ -9,6 +9,7 @@ from srdistill.files import brief
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.needs import Need
 from srdistill.priors.prior import PriorError
+from srdistill.rehearsing import may_fetch
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
 
 
@@ -56,7 +57,7 @@ class PublishedModel:
         if not here:
             source = {
                 "pretrained_model_name_or_path": self.repository, "revision": self.revision, "subfolder": self.subfolder,
-                "local_files_only": not download,
+                "local_files_only": not may_fetch(download),
             }  # fmt: skip
         try:
             model, about = kind.from_pretrained(**source, output_loading_info=True, low_cpu_mem_usage=False)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from srdistill.images.torchvision_import import import_torchvision
 from srdistill.priors.autoencoder import AutoencoderPrior
 from srdistill.priors.pinned_model import PublishedModel
 from srdistill.priors.prior import PriorError
+from srdistill.rehearsing import or_random
 
 # Their encoders are the same; "ema" is what DiT and Minimax Diffusion train with, "mse" what the latter samples with.
 SD_VAE = {
@@ -45,6 +47,18 @@ class _Divide(nn.Module):
         return codes / self.scale
 
 
+def _random_sd_vae(*_, **__) -> AutoencoderPrior:
+    import_torchvision()
+    from diffusers import AutoencoderKL
+
+    model = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4, sample_size=256,
+    )  # fmt: skip
+    return autoencoder_kl(model.eval().requires_grad_(False), "SD VAE (random)")
+
+
+@or_random(_random_sd_vae)
 def load_sd_vae(variant: str = "ema", path: str | Path | None = None, *, download: bool = False) -> AutoencoderPrior:
     """Stable Diffusion's autoencoder: codes (4, size / 8, size / 8), of about unit variance.
 

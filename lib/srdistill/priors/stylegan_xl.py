@@ -4,6 +4,12 @@ The synthesis network is an input block followed by layers, each steered by a ve
 of these vectors. In F_n it is the feature map that the input block and the first n layers put out, together with the
 vectors of the layers that are still to come: those of the layers before have no influence any more and are left out.
 The driver here calls the input block and the layers in turn; it works with any generator that has the same parts.
+
+What it takes beside the checkpoint, none of it among this project's requirements: a checkout of
+github.com/autonomousvision/stylegan-xl (``git clone``), whose modules the pickle asks for; ``pip install timm==0.4.12``, which
+its discriminators ask for when the pickle is opened; and on a GPU, where it compiles operators of its own at first use,
+``pip install ninja``, a C++ compiler, and the CUDA toolkit (``nvcc``) of the version that torch was built with. On a CPU its
+plain operators run, slowly.
 """
 
 import contextlib
@@ -27,6 +33,11 @@ IMAGENET512 = WeightsFile(
     "https://s3.eu-central-1.amazonaws.com/avg-projects/stylegan_xl/models/imagenet512.pkl",
     None,
     3_000_000_000,
+)
+REQUIREMENTS = (
+    "StyleGAN-XL needs a checkout of github.com/autonomousvision/stylegan-xl (pass its folder as code=, or set "
+    "SRDISTILL_STYLEGAN_XL_CODE), pip install timm==0.4.12, and on a GPU, for operators that it compiles, pip install ninja, a "
+    "C++ compiler and the CUDA toolkit (nvcc)"
 )
 # GLaD clips the features that a code starts from.
 _FEATURE_BOUND = 10.0
@@ -237,8 +248,7 @@ def _unpickle(file: Path, code: str | Path | None) -> object:
             return pickle.load(opened)
         except ModuleNotFoundError as error:
             raise PriorError(
-                f"{file}: the pickle needs the Python module {error.name!r}; pass code=, the folder of a checkout of "
-                "github.com/autonomousvision/stylegan-xl (its discriminators need timm 0.4.12 as well)"
+                f"{file}: the pickle needs the Python module {error.name!r}; {REQUIREMENTS}"
             ) from error
         except Exception as error:  # unpickling raises whatever the classes inside raise
             raise PriorError(

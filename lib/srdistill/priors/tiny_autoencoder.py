@@ -15,6 +15,7 @@ from srdistill.files import brief
 from srdistill.priors.autoencoder import AutoencoderPrior, tiny_networks
 from srdistill.priors.prior import PriorError
 from srdistill.priors.weights_file import WeightsFile
+from srdistill.rehearsing import or_random
 
 # A pinned revision of huggingface.co/madebyollin/taesd; several public projects state this hash for it.
 TAESD = WeightsFile(
@@ -41,6 +42,16 @@ _WIDTH = 64
 _FACTOR = 8
 
 
+def _random_taesd(*_, **__) -> AutoencoderPrior:
+    model = tiny_networks(4, _WIDTH, (1, 3, 3, 3), (3, 3, 3, 1))
+    return AutoencoderPrior(model.encoder, model.decoder, name="TAESD (random)", channels=4, factor=_FACTOR, signed=True)
+
+
+def _random_taef2(*_, **__) -> AutoencoderPrior:
+    return AutoencoderPrior(*taef2_networks(), name="TAEF2 (random)", channels=32, factor=_FACTOR, signed=False)
+
+
+@or_random(_random_taesd)
 def load_taesd(
     path: str | Path | None = None, *, download: bool = False, sha256: str | None = TAESD.sha256
 ) -> AutoencoderPrior:
@@ -64,6 +75,7 @@ def load_taesd(
     return AutoencoderPrior(model.encoder, model.decoder, name="TAESD", channels=4, factor=_FACTOR, signed=True, bytes=size)
 
 
+@or_random(_random_taef2)
 def load_taef2(folder: str | Path | None = None, *, download: bool = False, check_hash: bool = True) -> AutoencoderPrior:
     """TAEF2: codes (32, size / 8, size / 8). Stored as float16, run in float32.
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pooch
 
-from srdistill.files import sha256_of
+from srdistill.files import sha256_of, writable
 from srdistill.needs import Need
 from srdistill.priors.prior import PriorError
+from srdistill.rehearsing import may_fetch
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
 
 
@@ -39,8 +40,8 @@ class WeightsFile:
         """
         places = [Path(path).expanduser()] if path else self._places
         found = next((place for place in places if place.is_file()), None)
-        if found is None and path is None and download:
-            found = self._download(places[0])
+        if found is None and path is None and may_fetch(download):
+            found = self._download(next((place for place in places if writable(place.parent)), places[-1]))
         if found is None:
             remedy = f"put it there, or set {VARIABLE} to the folder that holds {self.name}"
             how = "" if path else ", or call with download=True where there is a network"

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from srdistill.study import rehearsal
 from srdistill.study.cluster import WORKERS
 from srdistill.study.pairs import notebook_names, read_source
 from srdistill.study.profiles import PROFILES
@@ -40,8 +41,8 @@ def resolve(names: list[str]) -> list[str]:
 
 
 def label_of(profile: str, parameters: dict) -> str:
-    """The folder of tables: the profile's, or one for somebody's own pictures."""
-    return profile if not parameters.get("data") else f"own-{Path(parameters['data']).name}"
+    """The folder of tables: the profile's, one for somebody's own pictures, or a rehearsal's."""
+    return rehearsal.label_of(profile, parameters.get("data", ""))
 
 
 def parser(prog: str, description: str) -> argparse.ArgumentParser:

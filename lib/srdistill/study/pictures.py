@@ -4,11 +4,13 @@ from pathlib import Path
 
 from srdistill.images.collections import collection_needs, load_collection
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.labelled_collections import labelled_needs, load_labelled
+from srdistill.images.labelled_collections import CLASS_COUNTS, labelled_needs, load_labelled
 from srdistill.images.perceptual import Lpips, backbone_need
 from srdistill.images.photo_classes import picture_classes
 from srdistill.images.pictures import Pictures
 from srdistill.needs import Need, needing
+from srdistill.rehearsing import rehearsing
+from srdistill.study.rehearsal import handful, handful_of_classes
 from srdistill.study.tasks import Resource
 
 # How many crops of each of one's own pictures there are to train on, and to test on.
@@ -24,8 +26,9 @@ def cut_collection(collection: str, split: str, side: int, least: int) -> Pictur
 
 
 def pictures(collection: str, split: str, side: int = 0, least: int = 0) -> Resource:
-    """``cut_collection`` as a resource."""
-    return Resource(cut_collection, {"collection": collection, "split": split, "side": side, "least": least}, hashed=True)
+    """``cut_collection`` as a resource; in a rehearsal a handful of them."""
+    settings = {"collection": collection, "split": split, "side": side, "least": least}
+    return Resource(handful if rehearsing() else cut_collection, settings, hashed=True)
 
 
 def _class_needs(collection: str, split: str, **_) -> list[Need]:
@@ -43,8 +46,10 @@ def classes(collection: str, split: str, size: int, per_class: int | None) -> La
 
 
 def labelled(collection: str, split: str, size: int, per_class: int | None) -> Resource:
-    """``classes`` as a resource."""
-    return Resource(classes, {"collection": collection, "split": split, "size": size, "per_class": per_class}, hashed=True)
+    """``classes`` as a resource; in a rehearsal with pieces of photographs where it is not at hand."""
+    settings = {"collection": collection, "split": split, "size": size, "per_class": per_class}
+    few = rehearsing() and collection in CLASS_COUNTS
+    return Resource(handful_of_classes if few else classes, settings, hashed=True)
 
 
 @needing(lambda backbone, download: [backbone_need(backbone, download)])

@@ -15,6 +15,7 @@ from statistics import median
 import torch
 
 from srdistill.needs import Need
+from srdistill.rehearsing import rehearsing
 from srdistill.study.cluster import default_workers
 from srdistill.study.digests import digest_of
 from srdistill.study.options import UsageError, checked, parser, resolve
@@ -156,6 +157,8 @@ class _Looking:
             vars(study)["lpips"] = study.lpips_declared if need.fetched else None
 
     def _note(self, need: Need) -> None:
+        # In a rehearsal something stands in for all that is missing.
+        need = Need(**vars(need) | {"optional": need.optional or rehearsing()})
         self.needs.setdefault(f"{need.name} {need.found}", need)
 
     def _look_into(self, value: object, seen: set[int]) -> None:

@@ -12,11 +12,13 @@ _IN_ONE_LINE = Recipe | AdversarialRecipe | ClassificationRecipe
 
 @dataclass(frozen=True)
 class TestSet:
-    """A named collection to evaluate on; ``side`` takes the central crop of that many px (0: whole pictures)."""
+    """A named collection to evaluate on; ``side`` takes the central crop of that many px (0: whole pictures). ``optional``:
+    where it is not at hand and nobody offers it, a table has one column less and says so."""
 
     name: str
     collection: str
     side: int = 0
+    optional: bool = False
 
 
 def recipe_for(network: str, scale: int, recipes: Mapping[int, Mapping]) -> Recipe | AdversarialRecipe:

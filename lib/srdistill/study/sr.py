@@ -7,14 +7,16 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
+from srdistill.images.collections import collection_needs
 from srdistill.images.convention import low_resolution
 from srdistill.images.perceptual import WeightsMissing
 from srdistill.images.pictures import Pictures
+from srdistill.rehearsing import rehearsing
 from srdistill.sets.distilled_set import Sizes, sizes_of
 from srdistill.study.gates import Headroom
 from srdistill.study.pictures import lpips_model, pictures
 from srdistill.study.rows import BICUBIC, ORIGINAL, Cell, Results, Row
-from srdistill.study.settings import named_settings
+from srdistill.study.settings import TestSet, named_settings
 from srdistill.study.steps.networks import NETWORK
 from srdistill.study.steps.scores import SCORES
 from srdistill.study.study import Study
@@ -51,7 +53,14 @@ class SRStudy(Study):
         own = Path(self.data, "test") if self.data else None
         if own and own.is_dir():
             return {"own": pictures(str(own), "test", self.plan.tests[0].side)}
-        return {test.name: pictures(test.collection, "test", test.side) for test in self.plan.tests}
+        there = [test for test in self.plan.tests if test not in self.left_out]
+        return {test.name: pictures(test.collection, "test", test.side) for test in there}
+
+    @cached_property
+    def left_out(self) -> list[TestSet]:
+        """Optional test sets that are not at hand: a column less."""
+        optional = [test for test in self.plan.tests if test.optional and not rehearsing()]
+        return [test for test in optional if not all(need.found for need in collection_needs(test.collection))]
 
     @property
     def train(self) -> Pictures:
@@ -64,15 +73,21 @@ class SRStudy(Study):
         return {name: found.load() for name, found in self.test_sets.items()}
 
     @property
-    def lpips_declared(self) -> Resource:
-        """The perceptual metric that the profile asks for, at hand or not."""
+    def lpips_declared(self) -> Resource | None:
+        """The perceptual metric that the profile asks for, at hand or not; None if it asks for none."""
+        if not self.profile.lpips_measured:
+            return None
         settings = {"backbone": self.profile.lpips, "download": self.profile.lpips_download}
         return Resource(lpips_model, settings, hashed=True)
 
     @cached_property
     def lpips(self) -> Resource | None:
-        """The perceptual metric; None where its weights are not at hand."""
+        """The perceptual metric; None where it is not measured, or its weights are not at hand."""
         found = self.lpips_declared
+        if found is None:
+            profile = self.profile.name
+            self.lpips_note = f"not measured in profile {profile}, which downloads nothing; its weights would be needed"
+            return None
         try:
             self.lpips_note = f"{found.load().name} (backbone weights {found.digest[:8]})"
         except WeightsMissing as error:
@@ -214,6 +229,7 @@ class SRStudy(Study):
             f"x{results.scale}, {len(self.seeds)} seed(s). PSNR in dB and SSIM in RGB, {results.scale} px shaved, 8-bit "
             "outputs; mean ± standard deviation over seeds.",
             "gain %: (PSNR - bicubic) / (full data - bicubic); empty where full data is not above bicubic.",
+            *(f"{test.name} has no column: its pictures are not at hand, and nobody offers them." for test in self.left_out),
             # Only the first half of the message: the rest names folders of this machine.
             self.lpips_note if self.lpips else f"LPIPS is empty: {self.lpips_note.split(';')[0]}",
             *([flattered] if flattered else []),

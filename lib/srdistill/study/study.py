@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,6 +12,7 @@ from srdistill.study.cluster import client_of_environment
 from srdistill.study.execution import NOT_RUN, Execution
 from srdistill.study.paths import output_root, store_root
 from srdistill.study.profiles import get_profile
+from srdistill.study.rehearsal import label_of, rehearsed
 from srdistill.study.rows import Cell, FromCell, Results, Row, by_label
 from srdistill.study.steps.sets import SET
 from srdistill.study.store import Entry, Store
@@ -49,11 +49,12 @@ class Study:
         self.profile = get_profile(profile)
         if seeds < 0 or seeds != int(seeds):
             raise ValueError(f"seeds must be a whole number, 1 or more (0: the profile's own), got {seeds}")
+        self.profile, plan = rehearsed(self.profile, paper.plans[self.profile.name])
+        self.plan = plan.of_table(table.name)
         self.seeds = list(range(int(seeds) or self.profile.seeds))
-        self.plan = paper.plans[self.profile.name].of_table(table.name)
         self.device, self.data = device_kind(), data
         self.store = Store(store_root())
-        self.label = self.profile.name if not data else f"own-{Path(data).name}"
+        self.label = label_of(self.profile.name, data)
         self.output = output_root(self.label)
         self._counted: set[str] = set()
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from srdistill.rehearsing import rehearsing
 from srdistill.study.keys import code_digest, file_digest, is_library, key_of
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Task:
             "code": self.code,
             "torch": torch.__version__,
             "threads": THREADS,
-        }
+        } | ({"rehearsal": True} if rehearsing() else {})
 
     @cached_property
     def key(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from srdistill import progress
+from srdistill.rehearsing import rehearse, rehearsing
 from srdistill.study.store import Entry, Store
 from srdistill.study.tasks import THREADS, Resource, Task
 from srdistill.training.checkpoint import Checkpoint
@@ -21,8 +22,8 @@ class NoSuchDevice(RuntimeError):
 
 
 def device_kind() -> str:
-    """``cuda`` or ``cpu``: what ``SRDISTILL_DEVICE`` says, or what is there."""
-    chosen = os.environ.get(DEVICE) or ("cuda" if torch.cuda.is_available() else "cpu")
+    """``cuda`` or ``cpu``: what ``SRDISTILL_DEVICE`` says, or what is there; a rehearsal is on the CPU."""
+    chosen = os.environ.get(DEVICE) or ("cuda" if torch.cuda.is_available() and not rehearsing() else "cpu")
     if chosen not in ("cpu", "cuda"):
         raise ValueError(f"{DEVICE} is {chosen!r}; it can be cpu or cuda")
     return chosen
@@ -74,6 +75,7 @@ def perform(task: Task, root: Path | str) -> Entry:
         room. What the step raises.
     """
     settle()
+    rehearse("rehearsal" in task.spec)
     task.check_version()
     if task.device == "cuda" and not torch.cuda.is_available():
         raise NoSuchDevice(f"{task.label}: this worker has no GPU; start workers where there is one, or set {DEVICE}=cpu")

@@ -32,7 +32,7 @@ from srdistill.training.resumable import resumable
 
 
 def _needs(recipe: AdversarialRecipe, **_) -> list[Need]:
-    return [perceptual_loss_need(recipe.perceptual)] if recipe.perceptual_weight else []
+    return [perceptual_loss_need(recipe.perceptual, download=True)] if recipe.perceptual_weight else []
 
 
 @needing(_needs)
@@ -177,7 +177,7 @@ class _Training:
 
 def _check_perceptual(perceptual: PerceptualLoss | None, recipe: AdversarialRecipe) -> PerceptualLoss:
     if perceptual is None:
-        perceptual = perceptual_loss(recipe.perceptual)
+        perceptual = perceptual_loss(recipe.perceptual, download=True)
     if perceptual.name != recipe.perceptual:
         raise ValueError(f"the recipe asks for the perceptual loss {recipe.perceptual!r}, got {perceptual.name!r}")
     if recipe.patch < perceptual.smallest:

@@ -5,18 +5,16 @@ stand-ins for machines without VGG's 548 MB. The name belongs beside every resul
 with ``alex`` is measured with the very features that it was trained on (``same_family``).
 """
 
-import hashlib
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srdistill.images.torchvision_import import import_torchvision
-from srdistill.images.torchvision_weights import find_torchvision_weights, torchvision_need
+from srdistill.images.torchvision_weights import find_torchvision_weights, torchvision_need, verified_digest
 from srdistill.needs import Need
+from srdistill.rehearsing import or_random
 
 # Colours of ImageNet, by which torchvision's networks are normalised; values in [0, 1].
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -111,6 +109,16 @@ def perceptual_loss_need(name: str, download: bool = False) -> Need:
     return torchvision_need(f"perceptual loss {name}", backbone.file, backbone.weights, download)
 
 
+def _random_loss(name: str = "vgg19", download: bool = False) -> PerceptualLoss:
+    backbone = BACKBONES[name]
+    import_torchvision()
+    from torchvision import models
+
+    features = getattr(models, backbone.model)(weights=None).features
+    return PerceptualLoss(features, backbone.layers, name=name, smallest=backbone.smallest, digest="random")
+
+
+@or_random(_random_loss)
 def perceptual_loss(name: str = "vgg19", download: bool = False) -> PerceptualLoss:
     """The named loss with ImageNet weights.
 
@@ -122,7 +130,7 @@ def perceptual_loss(name: str = "vgg19", download: bool = False) -> PerceptualLo
         raise ValueError(f"unknown perceptual loss {name!r}; there are: {', '.join(BACKBONES)}")
     backbone = BACKBONES[name]
     path = find_torchvision_weights(f"perceptual loss {name}", backbone.file, backbone.weights, download)
-    digest = _checked_digest(path)
+    digest = verified_digest(path)
     import_torchvision()
     from torchvision import models
 
@@ -134,13 +142,3 @@ def perceptual_loss(name: str = "vgg19", download: bool = False) -> PerceptualLo
     except Exception as error:  # torch.load raises many kinds for a damaged file
         raise ValueError(f"{path}: not the weights of {backbone.model}, or damaged ({type(error).__name__})") from error
     return PerceptualLoss(features, backbone.layers, name=name, smallest=backbone.smallest, digest=digest)
-
-
-def _checked_digest(path: Path) -> str:
-    """SHA-256 of the file; torchvision's file names end in its first eight digits."""
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    named = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
-    if named and not digest.startswith(named[1]):
-        raise ValueError(f"{path}: its SHA-256 begins with {digest[:8]}, not as its name says: damaged, fetch it again")
-    return digest

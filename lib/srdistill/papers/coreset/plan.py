@@ -61,6 +61,21 @@ class CoresetPlan:
             classifiers={name: self.classifiers[name] for name in names},
         )  # fmt: skip
 
+    def rehearsed(self) -> "CoresetPlan":
+        """For a rehearsal, after what ``study.rehearsal.shortened`` does: one IPC, and as many pictures of a class as the
+        patches are made of. With SDXL-Turbo's stand-in pictures are smaller, but still what ResNet-18 takes for large: 72 px.
+        """
+
+        def fewer(table: str, task: TaskPlan) -> TaskPlan:
+            patches = max(self.factors) if table == "coreset_t3" else self.factor
+            side = task.size if self.transformer else min(task.size, 72)
+            return replace(task, size=side, train=patches**2, test=2)
+
+        tasks = {table: tuple(fewer(table, task) for task in found) for table, found in self.tasks.items()}
+        engine = self.engine if self.transformer else self.engine | {"working_size": 64}
+        ipcs = {table: found[:1] for table, found in self.ipcs.items()}
+        return replace(self, tasks=tasks, ipcs=ipcs, selection=self.selection | {"pool": None}, engine=engine)
+
     def student(self, ipc: int) -> ClassificationRecipe:
         """How students of ``ipc`` pictures per class are trained; raises ValueError for an IPC without a recipe."""
         if ipc not in self.students:

@@ -93,7 +93,7 @@ _GPU = DietzPlan(
     train="sr291",
     train_side=0,
     train_min_side=96,
-    tests=(TestSet("set5", "set5"), TestSet("set14", "set14"), TestSet("div2k_crops", "div2k_crops512/test16")),
+    tests=(TestSet("set5", "set5"), TestSet("set14", "set14"), TestSet("div2k_test16", "div2k_test16", optional=True)),
     networks=_FULL_NETWORKS,
     recipes={
         "SRCNN": Recipe(3000, 16, 64, loss="mse", lr=1e-3, schedule="cosine", precision="bf16", channels_last=True),

@@ -19,6 +19,7 @@ from srdistill.images.torchvision_weights import find_torchvision_weights, torch
 from srdistill.needs import Need
 from srdistill.priors.prior import PriorError
 from srdistill.priors.weights_file import WeightsFile
+from srdistill.rehearsing import or_random
 from srdistill.weights import VARIABLE, WeightsMissing, weights_folder
 
 # A PyTorch conversion of the int8 network of Keras's applications; 66 % on ImageNette's validation pictures as 1000 classes.
@@ -104,6 +105,24 @@ class _ImageEmbedding(nn.Module):
         return self.model(pixel_values=images).image_embeds
 
 
+def _random_mobilenet(statistics: tuple[tuple[float, ...], ...], device: torch.device | str) -> LearnedFeatures:
+    import_torchvision()
+    from torchvision.models import mobilenet_v2
+
+    model = _Pooled(mobilenet_v2(weights=None))
+    return LearnedFeatures(model, "MobileNetV2 (random)", 224, statistics).to(device)
+
+
+def _random_clip(*_, device: torch.device | str = "cpu", **__) -> LearnedFeatures:
+    import_torchvision()
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    config = CLIPVisionConfig()  # its defaults are ViT-B/32
+    model = _ImageEmbedding(CLIPVisionModelWithProjection(config))
+    return LearnedFeatures(model, "CLIP ViT-B/32 (random)", config.image_size, _OPENAI).to(device)
+
+
+@or_random(lambda *_, device="cpu", **__: _random_mobilenet(_KERAS, device))
 def load_mobilenet(path: str | Path | None = None, *, device: torch.device | str = "cpu") -> LearnedFeatures:
     """ImageNet's MobileNetV2 with the weights of Keras: (N, 1280), input x / 127.5 - 1 at 224 px.
 
@@ -123,6 +142,7 @@ def load_mobilenet(path: str | Path | None = None, *, device: torch.device | str
     return _mobilenet(file, "MobileNetV2 (Keras)", _KERAS).to(device)
 
 
+@or_random(lambda *_, device="cpu", **__: _random_mobilenet(_IMAGENET, device))
 def load_torchvision_mobilenet(*, download: bool = False, device: torch.device | str = "cpu") -> LearnedFeatures:
     """ImageNet's MobileNetV2 with torchvision's weights (IMAGENET1K_V2): (N, 1280), at 224 px.
 
@@ -143,7 +163,7 @@ def load_torchvision_mobilenet(*, download: bool = False, device: torch.device |
 def torchvision_mobilenet_need() -> Need:
     """The weights of ``load_torchvision_mobilenet``, without loading them."""
     place = f"imagenet_backbones/{TORCHVISION_MOBILENET}"
-    return torchvision_need("MobileNetV2 (torchvision)", place, "MobileNet_V2_Weights.IMAGENET1K_V2", False)
+    return torchvision_need("MobileNetV2 (torchvision)", place, "MobileNet_V2_Weights.IMAGENET1K_V2", True)
 
 
 def _mobilenet(file: Path, name: str, statistics: tuple[tuple[float, ...], ...]) -> LearnedFeatures:
@@ -155,6 +175,7 @@ def _mobilenet(file: Path, name: str, statistics: tuple[tuple[float, ...], ...])
     return LearnedFeatures(_Pooled(model), name, 224, statistics)
 
 
+@or_random(_random_clip)
 def load_clip(
     folder: str | Path | None = None,
     *,

@@ -25,15 +25,15 @@ from srdistill.sets.distilled_set import SelectionError
 FEATURES: dict[str, Callable[[torch.device | str], Features]] = {
     "hog": lambda device: hog_and_colour,
     "mobilenet": lambda device: load_mobilenet(device=device),
-    "mobilenet_torchvision": lambda device: load_torchvision_mobilenet(device=device),
-    "clip": lambda device: load_clip(device=device),
+    "mobilenet_torchvision": lambda device: load_torchvision_mobilenet(download=True, device=device),
+    "clip": lambda device: load_clip(download=True, device=device),
 }
 # The weights behind the names.
 _WEIGHTS = {
     "hog": lambda: [],
     "mobilenet": lambda: [MOBILENET.need(download=False)],
     "mobilenet_torchvision": lambda: [torchvision_mobilenet_need()],
-    "clip": lambda: [CLIP_CONFIG.need(download=False), CLIP_WEIGHTS.need(download=False)],
+    "clip": lambda: [CLIP_CONFIG.need(download=True), CLIP_WEIGHTS.need(download=True)],
 }
 # Patches whose pixels are held at a time.
 _CHUNK = 256

@@ -63,6 +63,13 @@ class LabelFreePlan:
             name: {student: entries[student] for student in STUDENTS[table]} for name, entries in chosen.items()
         })  # fmt: skip
 
+    def rehearsed(self) -> "LabelFreePlan":
+        """For a rehearsal, after what ``study.rehearsal.shortened`` does: one image of every class, and of a few pictures all
+        windows."""
+        one = (self.selection.clusters,)
+        chosen = replace(self.selection, quantile=1.0)
+        return replace(self, counts=one, control_counts=one, selection_counts=one, selection=chosen)
+
     def recipe(self, network: str, scale: int) -> AdversarialRecipe | Recipe:
         """How a student is trained; raises ValueError for a network or scale without a recipe."""
         return recipe_for(network, scale, {4: self.recipes_x4})
@@ -119,7 +126,7 @@ _GPU = LabelFreePlan(
     train="sr291",
     train_side=0,
     train_min_side=128,
-    tests=(TestSet("set14", "set14"), TestSet("div2k_crops", "div2k_crops512/test16")),
+    tests=(TestSet("set14", "set14"), TestSet("div2k_test16", "div2k_test16", optional=True)),
     networks={
         "Real-ESRGAN": {"architecture": "RRDBNet", "depth": 8}, "RealSR": {"architecture": "RRDBNet", "depth": 8},
         "EDSR": {"width": 64, "depth": 16}, "RCAN": {"groups": 5, "depth": 5}, "SRFormer": {},
@@ -137,7 +144,7 @@ _GPU = LabelFreePlan(
         "HiT-SR": Recipe(800, 16, 128, lr=5e-4, schedule="cosine", precision="bf16"),
     },
     size=128,
-    selection=Selection(threshold=23.0, stride=32, features="mobilenet"),
+    selection=Selection(threshold=23.0, stride=32, features="mobilenet_torchvision"),
     counts=(7, 35, 140),
     control_counts=(140,),
     selection_counts=(140,),
