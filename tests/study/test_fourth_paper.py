@@ -13,7 +13,7 @@ from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.random_crops import random_crops
 from srdistill.study import settings
-from srdistill.study.claims import Question
+from srdistill.study.questions import Question
 from srdistill.study.export import export_table
 from srdistill.study.metrics import GAIN
 from srdistill.study.paper import Paper, Table
