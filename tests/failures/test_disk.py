@@ -25,8 +25,8 @@ from srdistill.study.store import Store
 from srdistill.training.checkpoint import Checkpoint
 
 SMOKE = ["--profile", "smoke"]
-# A file that would grow beyond a limit is what a full disk looks like to the writer, without filling one. A method in a notebook
-# brings it to the worker.
+# A file that would grow beyond a limit is what a full disk looks like to the writer, without filling one. A method in a
+# notebook brings it to the worker.
 FULL = """\
 def filling(real, *, ipc, size, generator):
     import resource
