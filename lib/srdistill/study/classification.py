@@ -51,7 +51,7 @@ class ClassificationStudy(Study):
 
     metrics = ("accuracy", "best_accuracy", "seconds_per_epoch")
     use = "Training pictures of a classifier, or patches to be enlarged; file names end with the class."
-    lpips, lpips_declared, lpips_note = None, None, ""
+    lpips, lpips_note = None, ""
 
     @cached_property
     def datasets(self) -> dict[str, Dataset]:

@@ -42,6 +42,8 @@ class Study:
     # Column names of what is measured, in the order of tables; what the images of an exported set are good for.
     metrics: tuple[str, ...] = ()
     use = ""
+    # The perceptual metric that the profile asks for, at hand or not.
+    lpips_declared: Resource | None = None
 
     def __init__(self, paper: "Paper", table: "Table", profile: str = "", seeds: int = 0, data: str = ""):
         settle()
