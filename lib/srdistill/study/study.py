@@ -83,11 +83,11 @@ class Study:
             self.execution.start([cell.task for cell in self.cells(list(found.values()))])
         return found
 
-    def part(self, name: str, cell: Cell) -> object:
-        """What a row's ``FromCell(name)`` stands for in a cell: a task, a resource, or a plain value."""
+    def part(self, name: str, cell: Cell, **given) -> object:
+        """What a row's ``FromCell(name, given)`` stands for in a cell: a task, a resource, or a plain value."""
         if name not in self.paper.parts:
             raise ValueError(f"unknown part {name!r}; {self.paper.title} has: {', '.join(self.paper.parts)}")
-        return self.paper.parts[name](self, cell)
+        return self.paper.parts[name](self, cell, **given)
 
     def set_task(self, row: Row, seed: int, dataset: str = "", network: str = "") -> Task:
         """The task that makes the row's set."""
@@ -103,7 +103,7 @@ class Study:
         if isinstance(value, Row):
             return self.set_task(value, cell.seed, cell.dataset, cell.network)
         if isinstance(value, FromCell):
-            return self.part(value.name, cell)
+            return self.part(value.name, cell, **value.given)
         return value
 
     def make_set(self, row: Row, seed: int = 0, dataset: str = "", network: str = "") -> DistilledSet:
