@@ -64,11 +64,12 @@ class LabelFreePlan:
         })  # fmt: skip
 
     def rehearsed(self) -> "LabelFreePlan":
-        """For a rehearsal, after what ``study.rehearsal.shortened`` does: one image of every class, and of a few pictures all
-        windows."""
+        """For a rehearsal, after what ``study.rehearsal.shortened`` does: one image of every class; of a few pictures all
+        windows, side by side."""
         one = (self.selection.clusters,)
-        chosen = replace(self.selection, quantile=1.0)
-        return replace(self, counts=one, control_counts=one, selection_counts=one, selection=chosen)
+        chosen = replace(self.selection, quantile=1.0, stride=self.size)
+        counts = {"counts": one, "control_counts": one, "selection_counts": one}
+        return replace(self, **counts, selection=chosen, gsdd=replace(self.gsdd, most_real=2))
 
     def recipe(self, network: str, scale: int) -> AdversarialRecipe | Recipe:
         """How a student is trained; raises ValueError for a network or scale without a recipe."""
