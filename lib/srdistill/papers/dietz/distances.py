@@ -4,10 +4,10 @@ Each takes two lists of per-class gradients, one tensor (C, *shape) per weight, 
 ``rows`` is what Dataset Condensation means by default (VICO-UoE/DatasetCondensation, utils.py, "ours"); ``cosine`` is the
 formula that Dietz et al. print as equation 3; ``mse`` is DC's third choice.
 
-``rows-literal`` is DC's code to the letter: it adds 1e-6 to the product of the two norms, which there belong to a cross-entropy of
-several nats. The loss of super-resolution is a mean square of differences in [0, 1], and in SRCNN's first layer that
-product is itself between 1e-9 and 1e-5. So the literal distance depends on the unit of the loss, and falls when gradients merely
-grow. Dietz et al. most likely ran it: they build on this code and say nothing of a change.
+``rows-literal`` is DC's code to the letter: it adds 1e-6 to the product of the two norms, which there belong to a cross-entropy
+of several nats. The loss of super-resolution is a mean square of differences in [0, 1], and in SRCNN's first layer that
+product is itself between 1e-9 and 1e-5. So the literal distance depends on the unit of the loss, and falls when gradients
+merely grow. Dietz et al. most likely ran it: they build on this code and say nothing of a change.
 """
 
 from collections.abc import Callable, Sequence
