@@ -19,8 +19,8 @@ class LabelError(PictureError):
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """``images``: ``uint8`` (N, 3, S, S), in memory or in files. ``labels``: int64 (N,), indices into ``classes``, the names of all classes in
-    their canonical order. ``name``: of the collection, for captions and provenance.
+    """``images``: ``uint8`` (N, 3, S, S), in memory or in files. ``labels``: int64 (N,), indices into ``classes``, the names of
+    all classes in their canonical order. ``name``: of the collection, for captions and provenance.
 
     A class may be without pictures (a part of a collection often is); the loaders never return such a collection.
     """

@@ -40,7 +40,8 @@ def _rded_factor(study: ClassificationStudy, cell: Cell) -> int:
 
 
 def _views(study: ClassificationStudy, cell: Cell, ipc: int, collage: int | None = None, **training) -> ClassificationRecipe:
-    """How students see pictures, and are trained: RDED's way. ``collage``: cells in a row of RDED's collages, 0 for its own r; None: no collages."""
+    """How students see pictures, and are trained: RDED's way. ``collage``: cells in a row of its collages, 0 for its own r;
+    None: no collages."""
     cells = {}
     if collage is not None:
         r = collage or _rded_factor(study, cell)
