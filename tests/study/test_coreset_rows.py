@@ -36,8 +36,14 @@ def test_students_are_trained_in_batches_as_rdeds():
     assert batches(first, "tiny-imagenet") == [100, 100, 100]
     assert batches(first, "imagenet") == batches(second, "cifar100") == [20, 100, 200]
     assert batches(second, "cifar100", "ConvNet") == [25, 25, 25]
-    rates = [study.recipe(rows["RDED, IPC 1"], *where).lr for study, *where in (
-        (second, "cifar100", "ConvNet"), (second, "cifar100", "ResNet-18"), (second, "cifar10", "ConvNet"))]
+    rates = [
+        study.recipe(rows["RDED, IPC 1"], *where).lr
+        for study, *where in (
+            (second, "cifar100", "ConvNet"),
+            (second, "cifar100", "ResNet-18"),
+            (second, "cifar10", "ConvNet"),
+        )
+    ]
     assert rates == [2e-3, 1e-3, 1e-3]
     assert batches(second, "cifar100", "ConvNet") == [
         second.recipe(rows[f"{coreset.OURS}, IPC {ipc}"], "cifar100", "ConvNet").batch for ipc in TWO

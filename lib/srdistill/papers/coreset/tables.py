@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from srdistill.papers.coreset.collages import collages
 from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
-from srdistill.papers.coreset.engines import engine, engine_size, expanded, unexpanded
+from srdistill.papers.coreset.engines import engine, expanded, unexpanded
 from srdistill.papers.coreset.expansion import ABLATION, Expansion
 from srdistill.papers.coreset.no_patches import no_patches
 from srdistill.papers.coreset.printed import OURS, RDED, SRE2L
@@ -40,7 +40,7 @@ def _rded_factor(study: ClassificationStudy, cell: Cell) -> int:
 
 
 def _views(study: ClassificationStudy, cell: Cell, ipc: int, collage: int | None = None, **training) -> ClassificationRecipe:
-    """How students see pictures, and are trained: RDED's way. ``collage``: cells in a row of RDED's collages, 0 for its own r;
+    """How students see pictures, and are trained: RDED's way. ``collage``: cells in a row of its collages, 0 for its own r;
     None: no collages."""
     cells = {}
     if collage is not None:
@@ -106,7 +106,7 @@ def soft_label_bytes(study: ClassificationStudy, row: ClassRow) -> int:
 def engine_bytes(study: ClassificationStudy, row: ClassRow) -> int:
     """What the diffusion model takes that the row's pictures cannot be made without."""
     needed = isinstance(row, ClassRow) and "engine" in row.source_settings
-    return study.open(engine_size(study, study.dataset.name)) if needed else 0
+    return study.open(engine(study, study.dataset.name)).bytes if needed else 0
 
 
 def extra_bytes(study: ClassificationStudy, row: ClassRow) -> int:
