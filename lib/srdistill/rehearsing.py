@@ -40,14 +40,15 @@ def or_random(make: Callable) -> Callable[[Callable], Callable]:
     def mark(loader: Callable) -> Callable:
         @functools.wraps(loader)
         def load(*arguments, **settings):
-            try:
+            if not rehearsing():
                 return loader(*arguments, **settings)
-            except WeightsMissing:
-                if not rehearsing():
-                    raise
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(0)
-                return make(*arguments, **settings)
+                try:
+                    return loader(*arguments, **settings)
+                except WeightsMissing:
+                    torch.default_generator.manual_seed(0)
+                    return make(*arguments, **settings)
 
         return load
 

@@ -89,5 +89,5 @@ def test_help_names_the_options(capsys):
         main(["--help"])
     assert exit_.value.code == 0
     text = capsys.readouterr().out
-    known = ("--profile", "smoke, laptop, gpu, paper", "--seeds", "--data", "--workers", "NAME=VALUE")
-    assert all(word in text for word in known)
+    words = ("--profile", "smoke, laptop, gpu, paper", "--seeds", "--data", "--workers", "NAME=VALUE")
+    assert all(word in text for word in words)

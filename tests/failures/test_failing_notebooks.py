@@ -39,7 +39,7 @@ def test_a_plain_laptop_run_renews_the_paired_notebook_and_the_board(repository)
     assert (repository.tables / "README.md").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--seeds", "2"], ["-p", "speed=3"], ["--profile", "smoke"]])
+@pytest.mark.parametrize("arguments", [["--seeds", "2"], ["-p", "speed=3"]])
 def test_any_other_run_leaves_the_paired_notebook_alone(repository, arguments):
     repository.write("01_one", PLAIN.format(table="01_one"), parameters=PARAMETERS + "speed = 1\n")
     (repository.notebooks / "01_one.ipynb").write_text("the plain laptop run")

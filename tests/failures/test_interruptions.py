@@ -75,8 +75,8 @@ def test_two_runs_at_once(study_notebook, uninterrupted):
 
 
 def alive(processes) -> list:
-    """Those that have not ended within five seconds."""
-    _, left = psutil.wait_procs(processes, timeout=5)
+    """Those that have not ended within twenty seconds."""
+    _, left = psutil.wait_procs(processes, timeout=20)
     return [process for process in left if process.is_running() and process.status() != "zombie"]
 
 

@@ -1,5 +1,6 @@
 """Patches that a teacher is surest of, and collages of them: against a plain loop over single crops."""
 
+import importlib
 import math
 
 import numpy as np
@@ -15,6 +16,7 @@ from srdistill.images.resized_crops import draw_boxes
 from srdistill.networks.classifiers import IMAGENET_MEAN, build_classifier
 from srdistill.papers.coreset.collages import collages
 from srdistill.papers.coreset.coreset_patches import coreset_patches, padded, random_coreset
+from srdistill.papers.coreset.no_patches import no_patches
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError, SetError
 from srdistill.sets.random_crops import random_crops
@@ -174,7 +176,7 @@ def test_impossible_settings_are_refused(data, teacher):
 
 
 def test_a_teacher_that_does_not_fit_is_named(data):
-    with pytest.raises(TeacherError, match=r"logits \(108, 5\) for 108 pictures of 3 classes; use the teacher of"):
+    with pytest.raises(TeacherError, match=r"logits \(16, 5\) for 16 pictures of 3 classes; use the teacher of"):
         select(data, TinyTeacher(classes=5))
     broken = TinyTeacher()
     broken.head.bias.data[1] = math.nan
@@ -190,3 +192,30 @@ def test_a_teacher_is_left_in_its_mode(data):
     teacher = TinyTeacher().train()
     select(data, teacher)
     assert teacher.training
+
+
+def test_without_patches_nothing_is_stored(tmp_path):
+    real = LabelledPictures(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), torch.arange(3), NAMES)
+    made = no_patches(real, ipc=2, factor=2, generator=generator())
+    assert made.labels.tolist() == [0] * 8 + [1] * 8 + [2] * 8 and made.names == NAMES
+    assert vars(made.sizes) == {"images": 0, "pixels": 0, "lossless_bytes": 0, "total_bytes": 24 * 4}
+    made.save(tmp_path / "set.safetensors")
+    again = type(made).load(tmp_path / "set.safetensors")
+    assert again.digest == made.digest and again.images.shape == (24, 3, 0, 0)
+    folder = made.export(tmp_path / "exported")
+    assert [path.name for path in folder.iterdir()] == ["README.md"]
+    with pytest.raises(SelectionError, match="factor must be 1 or more, got 0"):
+        no_patches(real, ipc=1, factor=0, generator=generator())
+
+
+def test_how_many_the_teacher_is_asked_at_a_time_does_not_matter(data, teacher, monkeypatch):
+    """Chunks that fit the cache: the same patches as from all crops together."""
+    usual, sizes = select(data, teacher), []
+    module = importlib.import_module("srdistill.papers.coreset.coreset_patches")
+    monkeypatch.setattr(module, "teacher_logits", lambda *asked, **settings: teacher_logits(*asked, batch=108, **settings))
+    assert torch.equal(select(data, teacher).images, usual.images)
+    monkeypatch.undo()
+    hook = teacher.register_forward_hook(lambda module, asked, answer: sizes.append(len(answer)))
+    select(data, teacher)
+    hook.remove()
+    assert max(sizes) == 16  # of 32 px; a layer's output of more leaves the cache of a core

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from srdistill.papers.dietz.distances import DISTANCES, cosine_distance, mse_distance, row_distance
+from srdistill.papers.dietz.distances import DISTANCES, cosine_distance, literal_row_distance, mse_distance, row_distance
 
 
 def gradients(seed, classes=4):
@@ -13,7 +13,7 @@ def gradients(seed, classes=4):
     return [torch.randn(classes, *shape, generator=generator, dtype=torch.float64) for shape in shapes]
 
 
-def dataset_condensation(ours, theirs):
+def dataset_condensation(ours, theirs, epsilon=1e-6):
     """VICO-UoE/DatasetCondensation's "ours" for one class, row by row."""
     total = 0.0
     for s, t in zip(ours, theirs, strict=True):
@@ -22,14 +22,55 @@ def dataset_condensation(ours, theirs):
         for s_row, t_row in zip(s.reshape(s.shape[0], -1).tolist(), t.reshape(t.shape[0], -1).tolist(), strict=True):
             dot = sum(a * b for a, b in zip(s_row, t_row, strict=True))
             norms = sum(a * a for a in s_row) ** 0.5 * sum(b * b for b in t_row) ** 0.5
-            total += 1 - dot / (norms + 1e-6)
+            total += 1 - dot / (norms + epsilon)
     return total
 
 
-def test_rows_equal_the_formula_of_dataset_condensation():
+@pytest.mark.parametrize(("distance", "epsilon"), [(literal_row_distance, 1e-6), (row_distance, 0.0)])
+def test_rows_equal_the_formula_of_dataset_condensation(distance, epsilon):
     s, r = gradients(0), gradients(1)
-    expected = [dataset_condensation([g[c] for g in s], [g[c] for g in r]) for c in range(4)]
-    assert row_distance(s, r).tolist() == pytest.approx(expected, abs=1e-12)
+    expected = [dataset_condensation([g[c] for g in s], [g[c] for g in r], epsilon) for c in range(4)]
+    assert distance(s, r).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def times(factor, gradients):
+    return [factor * g for g in gradients]
+
+
+@pytest.mark.parametrize("name", ["rows", "cosine"])
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_the_unit_of_the_loss_changes_nothing(name, factor):
+    s, r = gradients(0), gradients(1)
+    assert DISTANCES[name](times(factor, s), times(factor, r)).tolist() == pytest.approx(DISTANCES[name](s, r).tolist())
+    assert DISTANCES[name](times(factor, s), r).tolist() == pytest.approx(DISTANCES[name](s, r).tolist())
+
+
+def test_to_the_letter_the_unit_of_the_loss_changes_nearly_all():
+    s, r = gradients(0), gradients(1)
+    assert ((literal_row_distance(times(1e-4, s), times(1e-4, r)) - 8).abs() < 0.5).all()
+    assert literal_row_distance(s, s)[0] < 1e-5 < 7 < literal_row_distance(times(1e-4, s), times(1e-4, s))[0]
+
+
+def test_equal_gradients_are_no_distance_apart_however_small():
+    """64 rows of norm 1.6e-4, as in the first layer of an SRCNN."""
+    directions = torch.randn(1, 64, 243, generator=torch.Generator().manual_seed(0))
+    s = [1.6e-4 * directions / directions.norm(dim=-1, keepdim=True)]
+    assert row_distance(s, s).item() == pytest.approx(0, abs=1e-4)
+    assert literal_row_distance(s, s).item() == pytest.approx(64 * (1 - 2.56e-8 / 1.0256e-6), abs=1e-3)
+    assert literal_row_distance(s, s).item() == pytest.approx(62.4, abs=0.1)
+
+
+@pytest.mark.parametrize(("ours", "theirs", "counts"), [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1e-9, 1, 1), (1e-9, 1e-9, 0)])
+def test_dead_rows_count_by_rule_and_pull_at_nothing(ours, theirs, counts):
+    """The first row of five is dead on one side or on both; the others are equal."""
+    s, r = gradients(0)[:1], gradients(0)[:1]
+    s[0][:, 0] *= ours
+    r[0][:, 0] *= theirs
+    s[0].requires_grad_()
+    distance = row_distance(s, r)
+    assert distance.tolist() == pytest.approx([counts] * 4, abs=1e-12)
+    (derivative,) = torch.autograd.grad(distance.sum(), s)
+    assert torch.isfinite(derivative).all() and not derivative[:, 0].any()
 
 
 def test_rows_by_hand():

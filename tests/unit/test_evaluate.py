@@ -10,7 +10,9 @@ from srdistill.images.convention import bicubic, low_resolution, mod_crop
 from srdistill.images.metrics import psnr, ssim
 from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
 from srdistill.networks import build_network
-from srdistill.training.evaluate import evaluate, super_resolve
+from srdistill.training.evaluate import dead_channels, evaluate, super_resolve
+from srdistill.training.recipe import Recipe
+from srdistill.training.sr import train
 
 COLUMNS = ("psnr", "ssim", "psnr_y", "ssim_y")
 
@@ -101,3 +103,38 @@ def test_picture_too_small_to_score_is_named():
     thin = torch.zeros(3, 12, 50, dtype=torch.uint8)
     with pytest.raises(ValueError, match="thin"):
         evaluate(None, Pictures((thin,), ("thin",)), 2)
+
+
+def test_dead_channels_are_those_that_never_fire(mixed):
+    network = build_network("SRCNN", 2, 0, kernels=(3, 1, 3), widths=(6, 4), identity=True)
+    with torch.no_grad():
+        network.body[0].bias[3:5] = -100  # two of six
+        network.body[2].bias[3] = -100  # one of four
+    assert dead_channels(network, mixed, 2) == pytest.approx(3 / 10)
+    assert not network.body[1]._forward_hooks
+
+
+def test_one_picture_that_makes_it_fire_saves_a_channel():
+    network = build_network("SRCNN", 2, 0, kernels=(3, 1, 3), widths=(3, 3), identity=True)
+    with torch.no_grad():
+        network.body[0].bias[0] = -0.5
+    dark, bright = (torch.full((3, 24, 24), value, dtype=torch.uint8) for value in (50, 200))
+    assert dead_channels(network, Pictures((dark,), ("dark",)), 2) == pytest.approx(2 / 6)
+    assert dead_channels(network, Pictures((dark, bright), ("dark", "bright")), 2) == 0
+
+
+@pytest.mark.parametrize("architecture", ["EDSR", "VDSR"])
+def test_every_student_is_looked_at(mixed, architecture):
+    assert 0 <= dead_channels(build_network(architecture, 2, 0, width=8, depth=3), mixed, 2) < 0.5
+
+
+def test_without_a_relu_nothing_can_be_dead(mixed):
+    assert dead_channels(Brighten(), mixed, 2) is None
+
+
+def test_the_start_over_bicubic_stays_alive_in_training(pictures):
+    """From random filters that add noise to the picture, the same steps switch off most of them."""
+    network = build_network("SRCNN", 2, 0, widths=(16, 8), identity=True)
+    recipe = Recipe(100, 4, 32, loss="mse", lr=3e-4)
+    trained, _ = train(network, list(pictures.images), recipe, scale=2, seed=0)
+    assert dead_channels(trained, pictures, 2) < 0.15

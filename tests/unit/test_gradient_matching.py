@@ -36,11 +36,14 @@ def nothing_kept(monkeypatch):
 
 
 def plain_distance(name, ours, theirs):
-    if name == "rows":
+    if name in ("rows", "rows-literal"):
+        epsilon = {"rows": 0, "rows-literal": 1e-6}[name]
         pairs = [(s.flatten(1), r.flatten(1)) for s, r in zip(ours, theirs, strict=True) if s.ndim > 1]
-        return sum((1 - (s * r).sum(1) / (s.norm(dim=1) * r.norm(dim=1) + 1e-6)).sum() for s, r in pairs)
+        rows = [(a, b) for s, r in pairs for a, b in zip(s, r, strict=True) if epsilon or (a.any() and b.any())]
+        lost = 0 if epsilon else sum(bool(a.any() != b.any()) for s, r in pairs for a, b in zip(s, r, strict=True))
+        return lost + sum(1 - (a @ b) / (a.norm() * b.norm() + epsilon) for a, b in rows)
     s, r = (torch.cat([g.flatten() for g in gradients]) for gradients in (ours, theirs))
-    return ((s - r) ** 2).sum() if name == "mse" else 1 - s @ r / (s.norm() * r.norm() + 1e-6)
+    return ((s - r) ** 2).sum() if name == "mse" else 1 - s @ r / (s.norm() * r.norm())
 
 
 def plain_match(network, name, synthetic, real):
@@ -70,7 +73,7 @@ def classes(pictures):
     return list(patches[:14].split([2, 2, 2, 2, 2, 3, 1])), patches[14:]
 
 
-@pytest.mark.parametrize("distance", ["rows", "cosine", "mse"])
+@pytest.mark.parametrize("distance", ["rows", "rows-literal", "cosine", "mse"])
 @pytest.mark.parametrize("chunk", [1, 4])
 @pytest.mark.parametrize("ipc", [1, 3])
 @pytest.mark.parametrize("kind", ["SRCNN", "VDSR", "EDSR"])
@@ -120,7 +123,7 @@ def test_biases_are_matched_by_every_distance_but_rows():
 
 
 def test_unknown_distance_is_refused():
-    with pytest.raises(ValueError, match="'l1'; there are: rows, cosine, mse"):
+    with pytest.raises(ValueError, match="'l1'; there are: rows, rows-literal, cosine, mse"):
         matched_weights(SRCNN, "l1")
 
 
@@ -277,7 +280,7 @@ def test_flip_is_shared_by_real_and_synthetic_images(pictures, monkeypatch):
         for weight in symmetric.parameters():
             if weight.ndim == 4:
                 weight.copy_(torch.stack([d4(weight, element) for element in range(8)]).mean(0))
-    options = {"network": symmetric, "start": "downscaled", "iterations": 8, "distance": "rows", "lr": 0.5}
+    options = {"network": symmetric, "start": "downscaled", "iterations": 8, "distance": "rows", "lr": 0.05}
     with_flips, without = distill(pictures, **options), distill(pictures, flips=False, **options)
     assert (without.images.int() - without.snapshots[0].int()).abs().max() > 20
     assert with_flips.history["distance"] == pytest.approx(without.history["distance"], rel=1e-3)
@@ -300,11 +303,11 @@ def test_inverse_undoes_each_flip(element):
 def test_matching_along_steps_differs_and_trains_the_network_meanwhile(pictures, monkeypatch):
     seen, compute = [], module.match
     monkeypatch.setattr(module, "match", lambda net, weights, *args: seen.append(weights) or compute(net, weights, *args))
-    along = distill(pictures, steps_along=2, iterations=2)
+    along = distill(pictures, steps_along=2, iterations=2, lr=0.5)
     assert len(seen) == 4
     assert not torch.equal(seen[0][0]["body.0.weight"], seen[1][0]["body.0.weight"])
     assert not torch.equal(seen[0][1]["body.4.bias"], seen[1][1]["body.4.bias"])
-    assert not torch.equal(along.images, distill(pictures, iterations=2).images)
+    assert not torch.equal(along.images, distill(pictures, iterations=2, lr=0.5).images)
 
 
 def test_inner_step_is_plain_gradient_descent(pictures):
@@ -346,6 +349,40 @@ def _whole_windows(pictures):
         torch.stack([image[:, y : y + 32, x : x + 32] for y in starts[image.shape[1]] for x in starts[image.shape[2]]]) / 255
         for image in pictures.images
     ]
+
+
+def test_one_step_of_adam_moves_every_value_by_the_rate(pictures):
+    start = distill(pictures, network=SRCNN, iterations=1, lr=0)
+    made = distill(pictures, network=SRCNN, optimizer="adam", lr=0.05, iterations=1, start=start, flips=False)
+    moved = (made.images.int() - start.images.int()).abs()
+    inside = (start.images > 15) & (start.images < 240)
+    assert moved[inside].float().median() == 13 and moved.max() <= 13
+
+
+def test_the_unit_of_the_loss_changes_nothing(classes, monkeypatch):
+    """Neither the distance nor the way in which the images are pulled; to the letter of the reference code it does."""
+    network = build_network("SRCNN", 2, 1, kernels=(5, 1, 3), widths=(6, 4)).double()
+    mse, found = F.mse_loss, {}
+    for unit in (1, 1e-4, 1e4):
+        monkeypatch.setattr(class_gradients.F, "mse_loss", lambda made, wanted, unit=unit: unit * mse(made, wanted))
+        for distance in ("rows", "cosine", "rows-literal"):
+            weights = matched_weights(network, distance)
+            real = real_gradients(network, weights, classes[0], 2)
+            found[distance, unit] = match(network, weights, classes[1][:7].view(7, 1, 3, 16, 16), real, 2, distance)
+    for unit in (1e-4, 1e4):
+        for distance in ("rows", "cosine"):
+            assert all(relative(a, b) < 1e-8 for a, b in zip(found[distance, unit], found[distance, 1], strict=True))
+    small, large = (found["rows-literal", unit][1].flatten() for unit in (1e-4, 1e4))
+    assert F.cosine_similarity(small, large, 0) < 0.9
+
+
+@pytest.mark.parametrize("distance", ["rows", "rows-literal"])
+def test_distance_alone_is_the_distance_of_match(classes, distance):
+    network = build_network("SRCNN", 2, 1, kernels=(5, 1, 3), widths=(6, 4)).double()
+    weights = matched_weights(network, distance)
+    synthetic, real = classes[1][:7].view(7, 1, 3, 16, 16), real_gradients(network, weights, classes[0], 2)
+    expected = match(network, weights, synthetic, real, 2, distance)[0]
+    assert torch.equal(class_gradients.distances(network, weights, synthetic, real, 2, distance), expected)
 
 
 def test_snapshots_are_evenly_spaced_from_start_to_end(pictures):
@@ -390,6 +427,7 @@ def test_given_set_of_other_classes_is_refused(pictures):
         ({"ipc": 0, "start": "noise"}, "ipc .* must be 1 or more, got 0"),
         ({"start": "zeros"}, "unknown start 'zeros'; there are: noise, downscaled, real, or a DistilledSet"),
         ({"distance": "l1"}, "unknown distance 'l1'"),
+        ({"optimizer": "lion"}, "unknown optimizer 'lion'; there are: adam, sgd"),
         ({"network": {"architecture": "SwinIR"}}, "unknown network 'SwinIR'"),
         ({"crop": 73}, "motorcycle_left: 104 x 72 px is smaller than the sub-image size 73"),
         ({"size": 25}, "scale 2 does not divide 25 x 25 px"),

@@ -1,20 +1,25 @@
 """Labelled pictures: what they are, the photographs as classes, class folders, CIFAR, and every way they can be wrong."""
 
 import pickle
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from srdistill.images import labelled_collections
+from srdistill.images import labelled_collections, picture_files
 from srdistill.images.collections import CollectionError
 from srdistill.images.downloads import DownloadError
-from srdistill.images.labelled import LabelError, LabelledPictures, square_picture
+from srdistill.images.labelled import LabelError, LabelledPictures
 from srdistill.images.labelled_collections import IMAGENETTE, IMAGEWOOF, load_labelled, read_class_folders
 from srdistill.images.photo_classes import GRID, cells, photo_classes, picture_classes
+from srdistill.images.picture_files import PictureFiles, square_picture
 from srdistill.images.pictures import PictureError, Pictures, read_picture
 from srdistill.images.torchvision_import import import_torchvision
+from srdistill.networks.classifiers import build_classifier
+from srdistill.training.classification import train_classifier
+from srdistill.training.classification_recipe import ClassificationRecipe
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +164,7 @@ def test_square_picture_is_the_central_square_of_the_resized_picture(train_photo
 
 def test_square_picture_keeps_a_picture_of_the_right_size(task):
     assert torch.equal(square_picture(task.images[0], 32), task.images[0])
-    with pytest.raises(LabelError, match="0 px"):
+    with pytest.raises(PictureError, match="0 px"):
         square_picture(task.images[0], 0)
 
 
@@ -192,6 +197,61 @@ def test_part_of_the_pictures_is_drawn_by_a_seed(folders):
     assert torch.equal(first.images, whole.per_class(2).images)
     drawn = [load_labelled("imagenette", "train", size=8, per_class=2, seed=seed).digest for seed in (3, 3, 4)]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_large_folders_stay_in_their_files(folders, monkeypatch, tmp_path):
+    """Beyond a size nothing is held: the same pictures, read when they are asked for, and known by their files."""
+    held = load_labelled("imagenette", "train", size=16)
+    monkeypatch.setattr(labelled_collections, "HELD", 10_000)
+    monkeypatch.setattr(picture_files.pooch, "os_cache", lambda name: tmp_path / "cache")
+    decoded = []
+
+    def read(path):
+        decoded.append(path.name)
+        return read_picture(path)
+
+    monkeypatch.setattr(picture_files, "read_picture", read)
+    data = load_labelled("imagenette", "train", size=16)
+    assert isinstance(data.images, PictureFiles) and len(data) == 30 and data.size == 16 and data.images.nbytes == 0
+    digest = data.digest
+    assert digest != held.digest and not decoded  # files are hashed, not decoded
+    assert torch.equal(data.images[torch.tensor([4, 0])], held.images[[4, 0]]) and len(decoded) == 2
+    assert torch.equal(data.of_class(1), held.of_class(1)) and torch.equal(data.images[7], held.images[7])
+    assert torch.equal(torch.cat(list(data.images.split(7))), held.images) and torch.equal(
+        torch.stack(list(data.images)), held.images
+    )
+    assert data.statistics == held.statistics
+    part = data.per_class(2)
+    assert isinstance(part.images, PictureFiles) and torch.equal(part.images[:], held.per_class(2).images)
+    assert load_labelled("imagenette", "train", size=16).digest == digest
+    path = data.images.paths[0]
+    path.write_bytes(data.images.paths[1].read_bytes())
+    assert load_labelled("imagenette", "train", size=16).digest != digest
+
+
+def test_hashes_of_files_are_kept_per_machine(folders, monkeypatch, tmp_path):
+    monkeypatch.setattr(picture_files.pooch, "os_cache", lambda name: tmp_path / "cache")
+    paths, read = sorted((folders / "train").rglob("*.png")), []
+    content = picture_files._content
+    monkeypatch.setattr(picture_files, "_content", lambda path: read.append(path) or content(path))
+    digests = [PictureFiles(paths, 16).digest for _ in range(2)]
+    assert digests[0] == digests[1] and len(read) == len(paths)
+    assert PictureFiles(paths, 8).digest != digests[0]
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(folders / "train", moved)
+    assert PictureFiles(sorted(moved.rglob("*.png")), 16).digest == digests[0]  # wherever they lie
+
+
+def test_a_classifier_trains_on_pictures_in_files(folders, monkeypatch):
+    held = load_labelled("imagenette", "train", size=16)
+    monkeypatch.setattr(labelled_collections, "HELD", 10_000)
+    files = load_labelled("imagenette", "train", size=16)
+    recipe, losses = ClassificationRecipe(2, batch=7), []
+    for data in (held, files):
+        network = build_classifier("ConvNet", classes=data.classes, size=16, seed=0, depth=2, width=4)
+        history = train_classifier(network, data, recipe, generator=torch.Generator().manual_seed(0), test=data)
+        losses.append(history)
+    assert losses[0] == losses[1]
 
 
 def test_missing_class_folder(folders):

@@ -96,6 +96,15 @@ def test_untrained_vdsr_is_bicubic(pictures, scale):
     assert torch.equal(build_network("VDSR", scale, 3)(lr[..., :20, :24]), bicubic(lr[..., :20, :24], scale))
 
 
+@pytest.mark.parametrize("scale", [2, 4])
+def test_srcnn_with_an_identity_starts_as_bicubic_and_learns_at_once(pictures, scale):
+    lr = pictures.images[0][None, :, :20, :24].float() / 255
+    network = build_network("SRCNN", scale, 3, widths=(16, 8), identity=True)
+    assert torch.allclose(network(lr).clamp(0, 1), bicubic(lr, scale).clamp(0, 1), atol=1e-6)
+    (network(lr) - 0.5).square().mean().backward()
+    assert (network.body[-1].weight.grad.abs().amax((0, 2, 3)) > 0).all()
+
+
 def test_vdsr_can_leave_bicubic_from_the_first_step():
     network = build_network("VDSR", 2, 0, width=4, depth=4)
     network(torch.rand(1, 3, 8, 8)).square().sum().backward()

@@ -7,6 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from srdistill.images.patch_scores import score_windows, window_scores
+from srdistill.images.pictures import read_folder
 from srdistill.papers.labelfree.patch_pool import candidate_patches
 from srdistill.papers.labelfree.published_scores import grey, published_scores
 from srdistill.papers.labelfree.selection import Selection
@@ -53,6 +55,18 @@ def test_scores_are_those_of_a_loop(pictures):
 
 def test_a_flat_window_has_no_error():
     assert published_scores(torch.full((3, 40, 40), 7, dtype=torch.uint8), 32, [0], [0, 8]).isinf().all()
+
+
+def test_23_db_is_the_median_of_real_windows_in_this_measure(shared_data):
+    pictures = read_folder(shared_data / "bsds200")
+    median, share = {}, {}
+    for measure in (window_scores, published_scores):
+        scores = score_windows(pictures, 256, 128, measure=measure)[1]
+        median[measure], share[measure] = float(scores.median()), float((scores < 23).double().mean())
+    assert median[published_scores] == pytest.approx(23.13, abs=0.02)
+    assert median[window_scores] == pytest.approx(24.61, abs=0.02)
+    assert share[published_scores] == pytest.approx(0.485, abs=0.003)
+    assert share[window_scores] == pytest.approx(0.324, abs=0.003)
 
 
 def test_a_selection_asks_for_them(pictures):

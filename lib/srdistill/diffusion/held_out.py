@@ -1,9 +1,10 @@
 """The losses of a model on draws that no training step has seen, the same for every model that is compared.
 
-The losses that a training reports cannot say whether it helped: each batch has times and noises of its own, and the loss of
-one time is a hundred times that of another, so means over 50 batches of 8 differ by a tenth for a model that stands still; they
-are those of the moving weights, not of the average that stays; and the memories of the Minimax terms fill meanwhile. Here the
-weights stand still, and whatever two models are compared on is the same.
+The losses that a training reports cannot say whether it helped. Each batch has times and noises of its own, and the loss of
+the noise depends on those most of all: for a small model that stood still, twenty means over 50 batches of 8 lay between 0.114
+and 0.156, while all that fine-tuning gained or lost was 0.002. They are losses of the moving weights, not of the average that
+stays. And terms with memories start at zero, when there is nothing in them. Here the weights stand still, and whatever two
+models are compared on is the same.
 """
 
 from collections.abc import Sequence

@@ -9,8 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from srdistill.images.pictures import PictureError, to_float, to_uint8
-from srdistill.images.resize import resize
+from srdistill.images.picture_files import PictureFiles
+from srdistill.images.pictures import PictureError
 
 
 class LabelError(PictureError):
@@ -19,13 +19,13 @@ class LabelError(PictureError):
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """``images``: ``uint8`` (N, 3, S, S). ``labels``: int64 (N,), indices into ``classes``, the names of all classes in
-    their canonical order. ``name``: of the collection, for captions and provenance.
+    """``images``: ``uint8`` (N, 3, S, S), in memory or in files. ``labels``: int64 (N,), indices into ``classes``, the names of
+    all classes in their canonical order. ``name``: of the collection, for captions and provenance.
 
     A class may be without pictures (a part of a collection often is); the loaders never return such a collection.
     """
 
-    images: Tensor
+    images: Tensor | PictureFiles
     labels: Tensor
     classes: tuple[str, ...]
     name: str = ""
@@ -64,10 +64,16 @@ class LabelledPictures:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over class names, labels and pixels: the identity of the data, as ``Pictures.digest``."""
+        """SHA-256 over class names, labels and pixels: the identity of the data, as ``Pictures.digest``.
+
+        Of pictures in files their size, names and contents take the place of pixels: nothing is decoded for it.
+        """
         digest = hashlib.sha256(f"{self.classes}{tuple(self.images.shape)}".encode())
         digest.update(self.labels.cpu().contiguous().numpy())
-        digest.update(self.images.cpu().contiguous().numpy())
+        if isinstance(self.images, PictureFiles):
+            digest.update(self.images.digest.encode())
+        else:
+            digest.update(self.images.cpu().contiguous().numpy())
         return digest.hexdigest()
 
     @cached_property
@@ -75,7 +81,9 @@ class LabelledPictures:
         """Mean and standard deviation of each colour channel over all pixels, in [0, 1]: a network's normalisation."""
         levels = torch.arange(256, dtype=torch.float64) / 255.0
         # Exact, and without a float copy of all pictures: from the histogram of the 256 levels.
-        counts = [torch.bincount(self.images[:, c].reshape(-1).cpu().int(), minlength=256).double() for c in range(3)]
+        counts = torch.zeros(3, 256, dtype=torch.float64)
+        for part in self.images.split(1024):
+            counts += torch.stack([torch.bincount(part[:, c].reshape(-1).cpu().int(), minlength=256) for c in range(3)])
         means = [float((count * levels).sum() / count.sum()) for count in counts]
         variances = [
             float((count * (levels - mean) ** 2).sum() / count.sum()) for count, mean in zip(counts, means, strict=True)
@@ -95,7 +103,8 @@ class LabelledPictures:
     def select(self, index: Tensor | Sequence[int], name: str | None = None) -> "LabelledPictures":
         """Some of the pictures, by position, with all classes."""
         index = torch.as_tensor(index, dtype=torch.int64, device=self.labels.device)
-        return LabelledPictures(self.images[index], self.labels[index], self.classes, self.name if name is None else name)
+        chosen = self.images.at(index) if isinstance(self.images, PictureFiles) else self.images[index]
+        return LabelledPictures(chosen, self.labels[index], self.classes, self.name if name is None else name)
 
     def per_class(self, count: int, generator: torch.Generator | None = None) -> "LabelledPictures":
         """``count`` pictures of each class: the first ones, or drawn without replacement with ``generator``.
@@ -119,20 +128,3 @@ def choose(available: int, count: int, generator: torch.Generator | None, what: 
     if generator is None:
         return torch.arange(count)
     return torch.randperm(available, generator=generator)[:count].sort().values
-
-
-def square_picture(image: Tensor, size: int) -> Tensor:
-    """``uint8`` (3, H, W) to ``uint8`` (3, size, size): the shorter side becomes ``size`` px, then the central square.
-
-    Resized by MATLAB-style antialiased bicubic (``images.resize``). The usual evaluation on ImageNet enlarges the shorter
-    side to 8/7 of the size first and so drops a border of 1/16; here the whole central square is kept.
-    """
-    if size < 1:
-        raise LabelError(f"pictures of {size} px cannot be made; ask for 1 px or more")
-    height, width = image.shape[1:]
-    shorter = min(height, width)
-    target = tuple(round(side * size / shorter) for side in (height, width))
-    if (height, width) != target:
-        image = to_uint8(resize(to_float(image), target))
-    top, left = (target[0] - size) // 2, (target[1] - size) // 2
-    return image[:, top : top + size, left : left + size].contiguous()

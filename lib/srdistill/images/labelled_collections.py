@@ -15,8 +15,9 @@ import torch
 
 from srdistill.images.collections import CollectionError
 from srdistill.images.downloads import Archive, DownloadError, data_folders, download_folder, fetch
-from srdistill.images.labelled import LabelError, LabelledPictures, choose, square_picture
+from srdistill.images.labelled import LabelError, LabelledPictures, choose
 from srdistill.images.photo_classes import photo_classes
+from srdistill.images.picture_files import PictureFiles, square_picture
 from srdistill.images.pictures import SUFFIXES, read_picture
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.needs import Need
@@ -85,6 +86,8 @@ CLASS_COUNTS = {
     "imagenette": 10, "imagewoof": 10, "tiny-imagenet": 200, "imagenet": 1000, "cifar10": 10, "cifar100": 100,
 }  # fmt: skip
 NAMES = ("photos", *FOLDERS, *CIFAR)
+# Bytes of pixels up to which class folders are read at once; what is larger stays in its files.
+HELD = 4 * 2**30
 _SPLITS = {"train": ("train",), "test": ("val", "test")}
 
 
@@ -98,8 +101,8 @@ def load_labelled(
     ``test``).
 
     Args:
-        per_class: how many pictures of each class, None for all (of ``photos`` 100 for training, 50 for testing). All of
-            them are held in memory: ImageNet's training pictures do not fit, a part of them does.
+        per_class: how many pictures of each class, None for all (of ``photos`` 100 for training, 50 for testing). Class
+            folders of more than 4 GiB of pixels (ImageNet) are not held in memory but read as they are needed, every time.
         seed: draws them; None takes the first ones by file name. (``photos`` are always drawn, None is 0.)
         download: all but ``imagenet`` can be fetched; their MD5 are checked.
 
@@ -159,7 +162,9 @@ def _read(
         for place in _drawn(len(files), per_class, seed, label, f"{name}: class {entry} ({classes[entry]})"):
             chosen.append(files[place])
             labels.append(label)
-    # Pillow decodes outside of Python's lock.
+    files = PictureFiles(chosen, size)
+    if files.shape.numel() > HELD:
+        return LabelledPictures(files, torch.tensor(labels), tuple(classes.values()), name)
     with ThreadPoolExecutor() as pool:
         read = pool.map(lambda path: square_picture(read_picture(path), size), chosen)
         images = torch.stack(list(bar(read, f"reading {name}", total=len(chosen))))

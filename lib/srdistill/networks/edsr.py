@@ -31,9 +31,10 @@ class ResidualBlock(nn.Module):
         self.residual_scale = residual_scale
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.relu = nn.ReLU()  # a module, for ``training.evaluate.dead_channels`` to look at
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.residual_scale * self.conv2(torch.relu(self.conv1(x)))
+        return x + self.residual_scale * self.conv2(self.relu(self.conv1(x)))
 
 
 def _upsampler(scale: int, width: int) -> nn.Sequential:

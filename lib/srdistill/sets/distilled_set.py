@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,15 +45,17 @@ class Sizes:
         return {name: 100.0 * value / getattr(original, name) for name, value in vars(self).items()}
 
 
-def sizes_of(images: Sequence[Tensor], labels: int = 0, generator_bytes: int = 0) -> Sizes:
-    """The sizes of ``uint8`` images (3, H, W) with ``labels`` stored labels and a decoder of ``generator_bytes``."""
-    lossless = sum(len(png_bytes(image.cpu())) for image in images)
-    return Sizes(
-        images=len(images),
-        pixels=sum(image.shape[-1] * image.shape[-2] for image in images),
-        lossless_bytes=lossless,
-        total_bytes=lossless + labels * _LABEL_BYTES + generator_bytes,
-    )
+def sizes_of(images: Iterable[Tensor], labels: int = 0, generator_bytes: int = 0) -> Sizes:
+    """The sizes of ``uint8`` images (3, H, W) with ``labels`` stored labels and a decoder of ``generator_bytes``.
+
+    Images without pixels, the places of those that something else makes, do not count.
+    """
+    count = pixels = lossless = 0
+    for image in images:
+        if image.numel():
+            count, pixels = count + 1, pixels + image.shape[-1] * image.shape[-2]
+            lossless += len(png_bytes(image.cpu()))
+    return Sizes(count, pixels, lossless, lossless + labels * _LABEL_BYTES + generator_bytes)
 
 
 @dataclass
@@ -146,6 +148,8 @@ class DistilledSet:
         for old in folder.glob("[0-9][0-9][0-9][0-9][0-9]_*.png"):
             old.unlink()
         for index, (image, label) in enumerate(zip(self.images, self.labels.tolist(), strict=True)):
+            if not image.numel():
+                continue
             with atomic_path(folder / f"{index:05d}_{self.names[label].replace('/', '_')}.png") as temporary:
                 temporary.write_bytes(png_bytes(image))
         sizes = self.sizes
@@ -153,7 +157,7 @@ class DistilledSet:
         write_text(
             folder / "README.md",
             f"# A distilled training set\n\n"
-            f"{len(self)} images of {self.images.shape[-1]} x {self.images.shape[-2]} px from "
+            f"{self.sizes.images} images of {self.images.shape[-1]} x {self.images.shape[-2]} px from "
             f"{len(set(self.labels.tolist()))} source pictures or classes ({sizes.pixels:,} pixels, "
             f"{sizes.lossless_bytes:,} bytes as PNG). File names: index, source picture or class.\n{use}\n\n"
             f"Method: {self.method}\n\n{settings}\n",

@@ -17,6 +17,7 @@ from srdistill.study.steps.classifiers import CLASSIFIER, STUDENT, TEACHER
 from srdistill.study.study import Study
 from srdistill.study.tasks import Resource, Task
 from srdistill.training.classification import train_classifier, train_student
+from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.teacher import check_teacher
 
 ALL_PICTURES = "All pictures, own labels"
@@ -51,18 +52,23 @@ class ClassificationStudy(Study):
 
     metrics = ("accuracy", "best_accuracy", "seconds_per_epoch")
     use = "Training pictures of a classifier, or patches to be enlarged; file names end with the class."
-    lpips, lpips_declared, lpips_note = None, None, ""
+    lpips, lpips_note = None, ""
+
+    @cached_property
+    def planned(self) -> dict:
+        """What the plan says of each data set of the table, by name; one's own pictures take the place of the first."""
+        plans = self.plan.tasks[self.name]
+        if self.data:
+            plans = (replace(plans[0], name="own", collection=self.data, train=None, test=None),)
+        return {plan.name: plan for plan in plans}
 
     @cached_property
     def datasets(self) -> dict[str, Dataset]:
         """The data sets of the table by name."""
-        plans = self.plan.tasks[self.name]
-        if self.data:
-            plans = (replace(plans[0], name="own", collection=self.data, train=None, test=None),)
         return {
-            plan.name: Dataset(plan.name, {part: labelled(plan.collection, part, plan.size, getattr(plan, part))
-                                           for part in ("train", "test")})
-            for plan in plans
+            name: Dataset(name, {part: labelled(plan.collection, part, plan.size, getattr(plan, part))
+                                 for part in ("train", "test")})
+            for name, plan in self.planned.items()
         }  # fmt: skip
 
     @property
@@ -95,9 +101,9 @@ class ClassificationStudy(Study):
         return Task(CLASSIFIER, train_classifier, settings, seed, self.device, self.table.timed, label)
 
     def teacher(self, dataset: str, network: str) -> Task:
-        """The task that checks the teacher: what needs it fails if its accuracy is below the plan's gate."""
+        """The task that checks the teacher: what needs it fails if its accuracy is below the data set's gate."""
         network_task = replace(self.on_all(dataset, network, 0), alone=False)
-        settings = {"network": network_task, "test": self.datasets[dataset].parts["test"], "gate": self.plan.gate}
+        settings = {"network": network_task, "test": self.datasets[dataset].parts["test"], "gate": self.planned[dataset].gate}
         return Task(TEACHER, check_teacher, settings, 0, self.device, label=f"teacher {network} on {dataset}")
 
     def source(self, row: ClassRow, seed: int, dataset: str = "", network: str = "") -> Resource:
@@ -112,23 +118,28 @@ class ClassificationStudy(Study):
         }
         return Resource(row.source, settings | {name: self.resolved(v, cell) for name, v in row.source_settings.items()})
 
+    def recipe(self, row: ClassRow, dataset: str = "", network: str = "") -> ClassificationRecipe:
+        """How students of the row are trained, by default the first one on the first data set."""
+        cell = Cell(row, network or self.networks[0], None, None, dataset=dataset or self.dataset.name)
+        return self.resolved(row.recipe, cell)
+
     def student(self, row: Row, network: str, seed: int, dataset: str = "") -> Task:
         """The task that trains and tests a student of the row."""
         dataset = dataset or self.dataset.name
         if row.method is None:
             return self.on_all(dataset, network, seed)
         settings = dict(self.datasets[dataset].parts) | {
-            "source": self.source(row, seed, dataset, network), "recipe": row.recipe,
+            "source": self.source(row, seed, dataset, network), "recipe": self.recipe(row, dataset, network),
             "classifier": self.plan.classifiers[network],
         }  # fmt: skip
         label = f"{network} on {row.label}, {dataset}, seed {seed}"
         return Task(STUDENT, train_student, settings, seed, self.device, self.table.timed, label)
 
     def cells(self, rows: Sequence[Row], networks: Sequence[str] = (), scale: int = 0) -> list[Cell]:
-        """Every data set, student and row, seed by seed."""
+        """Data set by data set, so that no two need to be in memory; of each every student and row, seed by seed."""
         found = []
-        for seed in self.seeds:
-            for dataset in self.datasets:
+        for dataset in self.datasets:
+            for seed in self.seeds:
                 for network in networks or self.networks:
                     for row in rows:
                         task = self.student(row, network, seed, dataset)
@@ -209,7 +220,7 @@ class ClassificationStudy(Study):
         None: of the training pictures.
         """
         if row is None:
-            return sizes_of(list(self.dataset.train.images))
+            return sizes_of(self.dataset.train.images)
         sizes = Sizes(**self.entry(self.set_task(row, 0)).value["sizes"])
         extra = row.extra_bytes(self, row) if row.extra_bytes else 0
         return replace(sizes, total_bytes=sizes.total_bytes + extra)

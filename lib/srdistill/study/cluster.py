@@ -110,7 +110,8 @@ def end_tree(pid: int) -> None:
     """Kill a process and all that it has started. What is finished is stored, and unfinished work has its checkpoints."""
     try:
         parent = psutil.Process(pid)
-        processes = [*parent.children(recursive=True), parent]
+        # From the top, or it would report, or start anew, what ends below it.
+        processes = [parent, *parent.children(recursive=True)]
     except psutil.NoSuchProcess:
         return
     for process in processes:

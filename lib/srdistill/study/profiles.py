@@ -13,8 +13,11 @@ DEFAULT = "laptop"
 
 @dataclass(frozen=True)
 class Profile:
-    """What all papers share. ``lpips``: its backbone; ``lpips_measured``: whether it is measured at all: a profile that
-    downloads nothing would have the column on some machines only. ``lpips_download``: whether the weights may be fetched."""
+    """What all papers share.
+
+    ``lpips``: its backbone. ``lpips_measured``: whether it is measured at all; a profile that downloads nothing would have
+    values on some machines only. ``lpips_download``: whether the backbone's weights may be fetched.
+    """
 
     name: str
     where: str

@@ -16,9 +16,10 @@ from pathlib import Path
 import torch
 
 from srdistill.images.collections import CollectionError, load_collection
-from srdistill.images.labelled import LabelledPictures, square_picture
+from srdistill.images.labelled import LabelledPictures
 from srdistill.images.labelled_collections import CLASS_COUNTS, IMAGENETTE, IMAGEWOOF, load_labelled
 from srdistill.images.photos import photos
+from srdistill.images.picture_files import square_picture
 from srdistill.images.pictures import PictureError, Pictures
 from srdistill.rehearsing import rehearsing
 from srdistill.seeds import generator_for

@@ -21,9 +21,13 @@ class CellsFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class FromCell:
-    """A setting of a row that depends on the cell: one of the paper's ``parts``, by name, e.g. ``FromCell("teacher")``."""
+    """A setting of a row that depends on the cell: one of the paper's ``parts``, by name, e.g. ``FromCell("teacher")``.
+
+    ``given``: settings of the part, which is called with study, cell and these.
+    """
 
     name: str
+    given: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class ClassRow(Row):
     """
 
     ipc: int = 0
-    recipe: "ClassificationRecipe | None" = None
+    recipe: "ClassificationRecipe | FromCell | None" = None
     source: Callable | None = None
     source_settings: Mapping[str, object] = field(default_factory=dict)
     extra_bytes: Callable | None = None

@@ -117,6 +117,8 @@ class Run:
         failed = TABLES / self.label / "runs" / f"{name}.failed.ipynb"
         log = scratch / f"{name}.kernel.log"
         error = self._headless(source, running, log, staging)
+        if self._stopped == _INTERRUPTED:
+            return Outcome(_INTERRUPTED)
         if error:
             return _failed(error, _kept(running, failed), log)
         try:

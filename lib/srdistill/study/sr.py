@@ -163,12 +163,13 @@ class SRStudy(Study):
         return {name: _mean_psnr(found) for name, found in scores.items()}
 
     def lines(self, cell: Cell, answer: dict, context: dict[str, float]) -> list[dict]:
-        """A line for each picture."""
-        scores = answer["scores"]
+        """A line for each picture. ``dead``: see ``dead_channels``."""
+        scores, dead = answer["scores"], answer["dead"]
         flat = cell.row is not None and bool(context) and collapsed({n: _mean_psnr(s) for n, s in scores.items()}, context)
         row = BICUBIC if cell.row is None else cell.row.label
+        who = {"row": row, "network": cell.network, "seed": cell.seed}
         return [
-            {"row": row, "network": cell.network, "seed": cell.seed, "testset": name, "collapsed": flat} | line
+            who | {"testset": name, "collapsed": flat, "dead": dead[name]} | line
             for name, found in scores.items()
             for line in found
         ]

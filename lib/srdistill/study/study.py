@@ -42,6 +42,8 @@ class Study:
     # Column names of what is measured, in the order of tables; what the images of an exported set are good for.
     metrics: tuple[str, ...] = ()
     use = ""
+    # The perceptual metric that the profile asks for, at hand or not.
+    lpips_declared: Resource | None = None
 
     def __init__(self, paper: "Paper", table: "Table", profile: str = "", seeds: int = 0, data: str = ""):
         settle()
@@ -81,11 +83,11 @@ class Study:
             self.execution.start([cell.task for cell in self.cells(list(found.values()))])
         return found
 
-    def part(self, name: str, cell: Cell) -> object:
-        """What a row's ``FromCell(name)`` stands for in a cell: a task, a resource, or a plain value."""
+    def part(self, name: str, cell: Cell, **given) -> object:
+        """What a row's ``FromCell(name, given)`` stands for in a cell: a task, a resource, or a plain value."""
         if name not in self.paper.parts:
             raise ValueError(f"unknown part {name!r}; {self.paper.title} has: {', '.join(self.paper.parts)}")
-        return self.paper.parts[name](self, cell)
+        return self.paper.parts[name](self, cell, **given)
 
     def set_task(self, row: Row, seed: int, dataset: str = "", network: str = "") -> Task:
         """The task that makes the row's set."""
@@ -101,7 +103,7 @@ class Study:
         if isinstance(value, Row):
             return self.set_task(value, cell.seed, cell.dataset, cell.network)
         if isinstance(value, FromCell):
-            return self.part(value.name, cell)
+            return self.part(value.name, cell, **value.given)
         return value
 
     def make_set(self, row: Row, seed: int = 0, dataset: str = "", network: str = "") -> DistilledSet:

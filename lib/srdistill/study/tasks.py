@@ -170,7 +170,7 @@ class Resource:
         return {"loader": _name(self.loader), "code": code_digest(self.loader), "settings": settings}
 
     def load(self, opened: Callable[[object], object] = lambda value: value, device: str = "cpu") -> object:
-        """What the loader gives; a hashed one is kept in this process, as nothing may change it.
+        """What the loader gives; a hashed one is kept in this process while there is room, as nothing may change it.
 
         Raises OtherData if it is not the one that was declared; what the loader raises.
         """
@@ -191,14 +191,29 @@ class Resource:
         return vars(self) | ({"digest": self.digest} if self.hashed else {})
 
 
+# Bytes of pictures that a process keeps beside those it loaded last; those used longest ago go first.
+KEPT_BYTES = 8 * 2**30
 _kept: dict[str, object] = {}
 
 
 def _loaded(loader: Callable, settings: Mapping) -> object:
     place = f"{_name(loader)}({sorted(settings.items())})"
-    if place not in _kept:
-        _kept[place] = loader(**settings)
-    return _kept[place]
+    found = _kept.pop(place, None)
+    _drop_beyond(KEPT_BYTES)
+    if found is None:
+        found = loader(**settings)
+    _kept[place] = found  # at the end: used last
+    return found
+
+
+def _drop_beyond(limit: int) -> None:
+    while _kept and sum(map(_bytes_of, _kept.values())) > limit:
+        del _kept[next(iter(_kept))]
+
+
+def _bytes_of(pictures: object) -> int:
+    images = getattr(pictures, "images", ())
+    return images.nbytes if hasattr(images, "nbytes") else sum(image.nbytes for image in images)
 
 
 def _name(function: Callable) -> str:

@@ -8,7 +8,9 @@ from srdistill.networks.classifiers import Classifier
 from srdistill.training.teacher_logits import teacher_logits
 
 
-def confusion(network: Classifier, data: LabelledPictures, *, device: torch.device | str = "cpu", batch: int = 250) -> Tensor:
+def confusion(
+    network: Classifier, data: LabelledPictures, *, device: torch.device | str = "cpu", batch: int | None = None
+) -> Tensor:
     """int64 (K, K): how many pictures of the class of the row the network takes for the class of the column.
 
     Raises:
@@ -28,7 +30,9 @@ def confusion(network: Classifier, data: LabelledPictures, *, device: torch.devi
     return torch.bincount(cells, minlength=count**2).view(count, count)
 
 
-def accuracy(network: Classifier, data: LabelledPictures, *, device: torch.device | str = "cpu", batch: int = 250) -> float:
+def accuracy(
+    network: Classifier, data: LabelledPictures, *, device: torch.device | str = "cpu", batch: int | None = None
+) -> float:
     """Percentage of pictures whose largest logit is that of their class. Raises what ``confusion`` raises."""
     counts = confusion(network, data, device=device, batch=batch)
     return 100.0 * counts.diagonal().sum().item() / counts.sum().item()

@@ -68,6 +68,33 @@ def evaluate(
     return [rows[position] for position in range(len(pictures))]
 
 
+@torch.inference_mode()
+def dead_channels(
+    network: nn.Module, pictures: Pictures, scale: int, *, device: torch.device | str = "cpu"
+) -> float | None:
+    """The share of channels behind a convolution's ``nn.ReLU`` that are 0 all over the LR versions of all pictures.
+
+    Such a channel has no part in the output, and its filter gets no gradient: neither training nor matching can move it.
+    None for a network without such layers.
+    """
+    network, fired = network.to(device).eval(), {}
+
+    def look(layer: nn.Module, _, output: Tensor) -> None:
+        if output.ndim != 4:  # not pictures: tokens, or positions
+            return
+        alive = (output > 0).transpose(0, 1).flatten(1).any(1)
+        fired[layer] = fired[layer] | alive if layer in fired else alive
+
+    hooks = [layer.register_forward_hook(look) for layer in network.modules() if isinstance(layer, nn.ReLU)]
+    try:
+        for image in pictures.images:
+            network(to_float(low_resolution(mod_crop(image)[None].to(device), scale)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return 1 - torch.cat(list(fired.values())).double().mean().item() if fired else None
+
+
 def collapsed(mean_psnr: dict[str, float], bicubic_psnr: dict[str, float]) -> bool:
     """Whether a trained network equals bicubic on every test set; arguments are PSNR in dB by test set.
 

@@ -13,7 +13,7 @@ Source = Callable[[int], tuple[Tensor, Tensor | None]]
 
 
 def soft_labels(
-    teacher: nn.Module, pictures: Tensor, classes: int, device: torch.device | str = "cpu", batch: int = 256
+    teacher: nn.Module, pictures: Tensor, classes: int, device: torch.device | str = "cpu", batch: int | None = None
 ) -> Tensor:
     """The teacher's logits of pictures, ``uint8`` or float in [0, 1], in float16, (N, classes), before any temperature.
 

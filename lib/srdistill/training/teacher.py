@@ -20,7 +20,12 @@ from srdistill.training.teacher_logits import TeacherError
 
 
 def check_teacher(
-    network: Classifier, data: LabelledPictures, *, at_least: float, device: torch.device | str = "cpu", batch: int = 250
+    network: Classifier,
+    data: LabelledPictures,
+    *,
+    at_least: float,
+    device: torch.device | str = "cpu",
+    batch: int | None = None,
 ) -> float:
     """The teacher's accuracy in percent on pictures it was not trained on, if it is ``at_least`` that.
 

@@ -43,7 +43,7 @@ def coreset_patches(
         factor: r of the paper; 2 for all of its tables but 3 and figure 5, there 2 to 8.
         crops: P of the paper; 5 in RDED's scripts. pool: that many random pictures of each class (300 in RDED's scripts); None:
             all.
-        scale: range of a crop's share of the picture's area. batch: pictures at a time.
+        scale: range of a crop's share of the picture's area. batch: pictures that are cut at a time.
 
     Labels are classes; ``settings["loss"]`` is the mean cross entropy of the kept patches.
 
@@ -63,7 +63,7 @@ def coreset_patches(
         index = chosen[first : first + batch]
         cut = _cut(images[index], boxes[first * crops : (first + batch) * crops], size, device)
         seen = padded(to_float(cut), side, padding)
-        logits = teacher_logits(teacher, seen, classes=len(names), batch=batch * crops, device=device)
+        logits = teacher_logits(teacher, seen, classes=len(names), device=device)
         loss, which = _losses(logits, labels[index].repeat_interleave(crops)).view(-1, crops).min(1)
         best.append(cut.unflatten(0, (-1, crops))[torch.arange(len(index)), which].cpu())
         losses.append(loss)

@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from srdistill.images.resize import downscale
-from srdistill.papers.dietz.distances import DISTANCES, check_distance
+from srdistill.papers.dietz.distances import DISTANCES, WITHOUT_BIASES, check_distance
 
 Weights = dict[str, Tensor]
 
 
 def matched_weights(network: nn.Module, distance: str) -> tuple[Weights, Weights]:
-    """The weights whose gradients are compared, and the rest (biases count nothing in ``rows``); detached."""
+    """The weights whose gradients are compared, and the rest (biases, where they count nothing); detached."""
     check_distance(distance)
     matched, rest = {}, {name: buffer for name, buffer in network.named_buffers()}
     for name, weight in network.named_parameters():
-        (rest if distance == "rows" and weight.ndim == 1 else matched)[name] = weight.detach()
+        (rest if distance in WITHOUT_BIASES and weight.ndim == 1 else matched)[name] = weight.detach()
     return matched, rest
 
 
@@ -90,3 +90,16 @@ def match(
         gradients.append(torch.autograd.grad(values.sum(), images)[0])
         distances.append(values.detach())
     return torch.cat(distances), torch.cat(gradients)
+
+
+def distances(
+    network: nn.Module,
+    weights: tuple[Weights, Weights],
+    synthetic: Tensor,
+    real: Sequence[Tensor],
+    scale: int,
+    distance: str = "rows",
+) -> Tensor:
+    """The distances per class (C,) of ``match`` alone, without a second derivative."""
+    ours = real_gradients(network, weights, list(synthetic), scale)
+    return DISTANCES[distance](ours, list(real))

@@ -18,7 +18,7 @@ from srdistill.images.resize import downscale
 from srdistill.papers.dietz.class_gradients import Weights, match
 from srdistill.papers.dietz.real_gradients import RealGradients
 from srdistill.papers.dietz.record import Record
-from srdistill.papers.dietz.settings import Matching
+from srdistill.papers.dietz.settings import Matching, optimizer_of
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.starts import start_set
@@ -71,9 +71,9 @@ def gradient_matching(
         "gradient_matching",
         {
             "ipc": ipc, "size": size, "start": start if isinstance(start, str) else start.method, "scale": matching.scale,
-            "network": source.described, "iterations": matching.iterations, "lr": matching.lr,
-            "momentum": matching.momentum, "distance": matching.distance, "crop": matching.crop, "step": matching.step,
-            "flips": matching.flips, "steps_along": matching.steps_along,
+            "network": source.described, "iterations": matching.iterations, "optimizer": matching.optimizer,
+            "lr": matching.lr, "momentum": matching.momentum, "distance": matching.distance, "crop": matching.crop,
+            "step": matching.step, "flips": matching.flips, "steps_along": matching.steps_along,
         },
         moving.record.history,
         moving.record.snapshots,
@@ -84,7 +84,7 @@ class _Pixels:
     """The synthetic images (C, ipc, 3, H, W) on their way: all that an iteration changes."""
 
     def __init__(self, images: Tensor, source: RealGradients, matching: Matching):
-        self.images, self.momentum = images, torch.zeros_like(images)
+        self.images, self.optimizer = images, optimizer_of(matching, images)
         self.source, self.matching = source, matching
         self.record = Record(matching.iterations, matching.snapshots)
 
@@ -105,19 +105,21 @@ class _Pixels:
                 raise Diverged(
                     f"the gradient distance became NaN in iteration {k}; lower lr ({settings.lr}) or look at the start images"
                 )
-            self.momentum.mul_(settings.momentum).add_(undo_d4(gradient, element))
-            self.images.sub_(settings.lr * self.momentum).clamp_(0, 1)
+            self.images.grad = undo_d4(gradient, element)
+            self.optimizer.step()
+            self.images.clamp_(0, 1)
             if t + 1 < settings.steps_along:
                 weights = train_step(net, weights, self.images, settings, generator_for(seed, "inner", k, t))
         self.record.add(distance=values.mean(), min=self.images.min(), mean=self.images.mean(), max=self.images.max())
 
     def state(self) -> dict:
         """For a checkpoint."""
-        return {"images": self.images, "momentum": self.momentum, **self.record.state()}
+        return {"images": self.images, "optimizer": self.optimizer.state_dict(), **self.record.state()}
 
     def restore(self, saved: dict) -> None:
         """Go on from what ``state`` gave."""
-        self.images, self.momentum = (saved[name].to(self.images.device) for name in ("images", "momentum"))
+        self.images.copy_(saved["images"])
+        self.optimizer.load_state_dict(saved["optimizer"])
         self.record.restore(saved)
 
 

@@ -15,7 +15,7 @@ from srdistill.images.pictures import Pictures, to_uint8
 from srdistill.papers.dietz.class_gradients import match
 from srdistill.papers.dietz.real_gradients import RealGradients
 from srdistill.papers.dietz.record import Record
-from srdistill.papers.dietz.settings import LatentMatching
+from srdistill.papers.dietz.settings import LatentMatching, optimizer_of
 from srdistill.priors.code_gradients import code_gradients
 from srdistill.priors.inversion import codes_of
 from srdistill.priors.prior import Prior
@@ -99,10 +99,7 @@ class _Codes:
     def __init__(self, begin: Tensor, prior: Prior, source: RealGradients, matching: LatentMatching, ipc: int):
         self.begin, self.prior, self.source, self.matching, self.ipc = begin, prior, source, matching, ipc
         self.codes = begin.clone().requires_grad_()
-        if matching.optimizer == "adam":
-            self.optimizer = torch.optim.Adam([self.codes], lr=matching.lr, betas=(matching.momentum, 0.999))
-        else:
-            self.optimizer = torch.optim.SGD([self.codes], lr=matching.lr, momentum=matching.momentum)
+        self.optimizer = optimizer_of(matching, self.codes)
         self.record = Record(matching.iterations, matching.snapshots)
 
     def look(self, step: int) -> None:

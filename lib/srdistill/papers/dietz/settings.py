@@ -3,20 +3,37 @@
 import math
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from srdistill.papers.dietz.distances import check_distance
 
 OPTIMIZERS = ("adam", "sgd")
+
+
+def optimizer_of(matching: "Matching | LatentMatching", moved: Tensor) -> torch.optim.Optimizer:
+    """What moves images or codes."""
+    if matching.optimizer == "adam":
+        return torch.optim.Adam([moved], lr=matching.lr, betas=(matching.momentum, 0.999))
+    return torch.optim.SGD([moved], lr=matching.lr, momentum=matching.momentum)
+
+
+def check_optimizer(name: str) -> None:
+    """Raise ValueError unless ``name`` is one of ``OPTIMIZERS``."""
+    if name not in OPTIMIZERS:
+        raise ValueError(f"unknown optimizer {name!r}; there are: {', '.join(OPTIMIZERS)}")
 
 
 @dataclass(frozen=True)
 class Matching:
     """Settings of ``gradient_matching``, in pixel space.
 
-    ``scale``: of the SR task. ``lr``, ``momentum``: SGD on the images, in [0, 1] units. The gradient of a pixel falls with
-    the number of pixels of a class, so larger or more images need a larger rate: 1 to 5 moves one image of 64 px visibly in a
-    hundred iterations, 0.01 does not move it by one 8-bit level.
+    ``scale``: of the SR task. ``optimizer``, ``lr``: on the images, in [0, 1] units. ``sgd`` with ``momentum`` is what DC and
+    GLaD have; the gradient of a pixel falls with the number of pixels of a class, so larger or more images need a larger rate.
+    ``adam`` (betas ``momentum`` and 0.999) moves every value by about ``lr`` per iteration, whatever the number of pixels:
+    0.004 is one 8-bit level.
 
-    ``distance``: ``rows``, ``cosine`` or ``mse``, see ``distances``. ``crop``, ``step``: the real sub-images, in px; for a
+    ``distance``: a key of ``distances.DISTANCES``. ``crop``, ``step``: the real sub-images, in px; for a
     network drawn anew each gives one random crop per iteration, at most ``batch_real`` per picture. ``flips``: one flip or
     quarter turn per iteration, for real and synthetic images alike.
 
@@ -27,6 +44,7 @@ class Matching:
 
     scale: int = 2
     iterations: int = 1000
+    optimizer: str = "sgd"
     lr: float = 1.0
     momentum: float = 0.5
     distance: str = "rows"
@@ -42,6 +60,7 @@ class Matching:
     def __post_init__(self):
         if self.iterations < 1 or self.steps_along < 1:
             raise ValueError(f"iterations and steps_along must be 1 or more, got {self.iterations} and {self.steps_along}")
+        check_optimizer(self.optimizer)
         check_distance(self.distance)
 
 
@@ -72,6 +91,5 @@ class LatentMatching:
             raise ValueError(f"iterations and code_chunk must be 1 or more, got {self.iterations} and {self.code_chunk}")
         if not (0 <= self.lr < math.inf and 0 <= self.momentum < 1):
             raise ValueError(f"lr must be finite and not negative and momentum in [0, 1), got {self.lr} and {self.momentum}")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"unknown optimizer {self.optimizer!r}; there are: {', '.join(OPTIMIZERS)}")
+        check_optimizer(self.optimizer)
         check_distance(self.distance)

@@ -3,16 +3,22 @@
 from srdistill.study.store import Entry
 from srdistill.study.tasks import Step, Task
 from srdistill.study.work import Work
+from srdistill.training.evaluate import dead_channels
 
 
 def score_network(task: Task, work: Work):
-    """``task.function`` (``evaluate``) of the opened network on each of the test sets."""
+    """``task.function`` (``evaluate``) of the opened network on each of the test sets, and its share of dead channels."""
     given = {name: work.opened(value) for name, value in task.settings.items()}
     found = {
         name: task.function(given["network"], pictures, given["scale"], device=work.device, lpips=given["lpips"])
         for name, pictures in given["tests"].items()
     }
-    return {"scores": found}, None
+    network, scale = given["network"], given["scale"]
+    dead = {
+        name: None if network is None else dead_channels(network, pictures, scale, device=work.device)
+        for name, pictures in given["tests"].items()
+    }
+    return {"scores": found, "dead": dead}, None
 
 
 def _read(entry: Entry, task: Task, work: Work) -> dict[str, list[dict]]:
