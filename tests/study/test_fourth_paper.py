@@ -13,11 +13,11 @@ from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.random_crops import random_crops
 from srdistill.study import settings
-from srdistill.study.questions import Question
 from srdistill.study.export import export_table
 from srdistill.study.metrics import GAIN
 from srdistill.study.paper import Paper, Table
 from srdistill.study.presentation import Presentation
+from srdistill.study.questions import Question
 from srdistill.study.rows import BICUBIC, ORIGINAL, Cell, FromCell, Row
 from srdistill.study.sr import SRStudy
 from srdistill.study.tasks import Step, Task

@@ -1,6 +1,8 @@
 """Tasks: what a key holds and what it does not, what cannot be a setting, and the order of work."""
 
+import functools
 import pickle
+import sys
 from dataclasses import dataclass, replace
 
 import cloudpickle
@@ -13,6 +15,7 @@ from srdistill.papers.dietz.gradient_matching import gradient_matching
 from srdistill.papers.dietz.settings import Matching
 from srdistill.sets.noise import noise
 from srdistill.study import tasks
+from srdistill.study.generators import LOADERS, generator
 from srdistill.study.pictures import pictures as picture_resource
 from srdistill.study.rows import ORIGINAL
 from srdistill.study.steps.networks import NETWORK
@@ -245,6 +248,19 @@ def test_a_method_without_a_place_of_its_own_is_refused(function):
         _ = a_set(function).key
     with pytest.raises(NotASetting, match="'loader' is a function without"):
         _ = a_set(real=Resource(function)).key
+
+
+def test_a_decorated_function_of_the_library_is_found_at_its_place(monkeypatch):
+    wrapper = functools.wraps(noise)(made_with(noise))
+    with pytest.raises(NotASetting):  # it says that it is ``noise``, which is another function
+        _ = a_set(wrapper).key
+    monkeypatch.setattr(sys.modules[noise.__module__], "noise", wrapper)
+    assert a_set(wrapper).key == a_set(wrapper).key
+
+
+@pytest.mark.parametrize("kind", list(LOADERS))
+def test_published_generators_can_be_named(kind):
+    assert len(a_set(prior=generator(kind, None, None, "cpu")).key) == 32
 
 
 # --- on the way to a worker -------------------------------------------------------------------------------------------

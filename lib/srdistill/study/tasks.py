@@ -9,6 +9,7 @@ for a finished task loads nothing but its answer.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
@@ -249,6 +250,8 @@ def plain(value: object, name: str = "value") -> object:
 
 def _check_function(function: Callable, name: str) -> None:
     """Raise NotASetting for a function whose code is not all there is to it: what it was made with would not count."""
+    if is_library(function) and _at_its_place(function):
+        return  # decorated or not, its module is what counts
     known = inspect.isfunction(function) or isinstance(function, type)
     if not known or getattr(function, "__closure__", None) or "<lambda>" in function.__qualname__:
         what = getattr(function, "__qualname__", type(function).__name__)
@@ -256,6 +259,13 @@ def _check_function(function: Callable, name: str) -> None:
             f"setting {name!r} is a function without a place of its own ({what}); define it with def at the "
             "top of a notebook cell or module, and hand what it needs over as settings"
         )
+
+
+def _at_its_place(function: Callable) -> bool:
+    found = sys.modules.get(function.__module__)
+    for name in function.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is function
 
 
 def _tasks_in(value: object) -> Iterator[Task]:
