@@ -5,11 +5,17 @@ from dataclasses import dataclass, field
 from srdistill.papers.dietz.settings import LatentMatching, Matching
 from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.priors.inversion_recipe import InversionRecipe
-from srdistill.study.settings import TestSet, departures, recipe_for
+from srdistill.study.settings import CITED, PRINTED, TestSet, departures, recipe_for
 from srdistill.training.recipe import Recipe
 
 # The tables that images made from codes have a part in.
 _LATENT = ("dietz_t4", "dietz_t5")
+
+
+# Where the settings of the methods at the paper's scale are from; what is not named is a choice of ours.
+_LATENT_MATCHING = {"scale": PRINTED} | dict.fromkeys(("momentum", "distance", "crop", "step", "batch_real"), CITED)
+_MATCHING = _LATENT_MATCHING | {"iterations": CITED}
+_INVERSION = dict.fromkeys(("loss", "iterations", "lr", "tuning_iterations"), CITED)
 
 
 @dataclass(frozen=True)
@@ -17,23 +23,27 @@ class DietzPlan:
     """Everything that the size of a run depends on, beside the profile. ``tables`` of a field: where it matters, all of them
     if it has none."""
 
-    train: str = field(metadata={"about": "training pictures"})
-    train_side: int = field(metadata={"about": "central crop of each training picture, px (0: whole)"})
-    train_min_side: int = field(metadata={"about": "training pictures smaller than this are left out, px"})
-    tests: tuple[TestSet, ...] = field(metadata={"about": "test sets"})
-    networks: dict[str, dict] = field(metadata={"about": "students"})
-    recipes: dict[str, Recipe] = field(metadata={"about": "training recipes"})
-    recipes_x4: dict[str, Recipe] = field(metadata={"about": "training recipes at x4", "tables": ("dietz_t5",)})
-    size: int = field(metadata={"about": "side of the synthetic images, px"})
-    matching_network: dict = field(metadata={"about": "matching network"})
-    matching: Matching = field(metadata={"about": "matching"})
+    train: str = field(metadata={"about": "training pictures", "source": PRINTED})
+    train_side: int = field(metadata={"about": "central crop of each training picture, px (0: whole)", "source": PRINTED})
+    train_min_side: int = field(metadata={"about": "training pictures smaller than this are left out, px", "source": CITED})
+    tests: tuple[TestSet, ...] = field(metadata={"about": "test sets", "source": PRINTED})
+    networks: dict[str, dict] = field(metadata={"about": "students", "source": PRINTED})
+    recipes: dict[str, Recipe] = field(metadata={"about": "training recipes", "source": {"EDSR": CITED}})
+    recipes_x4: dict[str, Recipe] = field(
+        metadata={"about": "training recipes at x4", "source": CITED, "tables": ("dietz_t5",)}
+    )
+    size: int = field(metadata={"about": "side of the synthetic images, px", "source": PRINTED})
+    matching_network: dict = field(metadata={"about": "matching network", "source": PRINTED})
+    matching: Matching = field(metadata={"about": "matching", "source": _MATCHING})
     iterations_ipc10: int = field(metadata={"about": "distillation iterations at IPC 10"})
-    prior: str = field(metadata={"about": "generator", "tables": _LATENT})
+    prior: str = field(metadata={"about": "generator", "source": PRINTED, "tables": _LATENT})
     prior_recipe: AutoencoderRecipe | None = field(metadata={"about": "training of the generator", "tables": _LATENT})
-    latent_size: int = field(metadata={"about": "side of the images made from codes, px", "tables": _LATENT})
-    inversion: InversionRecipe = field(metadata={"about": "GAN inversion", "tables": _LATENT})
-    perceptual: str = field(metadata={"about": "perceptual distance in the published inversion", "tables": _LATENT})
-    latent: LatentMatching = field(metadata={"about": "latent distillation", "tables": _LATENT})
+    latent_size: int = field(metadata={"about": "side of the images made from codes, px", "source": PRINTED, "tables": _LATENT})
+    inversion: InversionRecipe = field(metadata={"about": "GAN inversion", "source": _INVERSION, "tables": _LATENT})
+    perceptual: str = field(
+        metadata={"about": "perceptual distance in the published inversion", "source": CITED, "tables": _LATENT}
+    )
+    latent: LatentMatching = field(metadata={"about": "latent distillation", "source": _LATENT_MATCHING, "tables": _LATENT})
 
     @property
     def crop(self) -> int:
