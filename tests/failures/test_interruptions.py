@@ -65,7 +65,7 @@ def test_killed_and_again(study_notebook, uninterrupted):
 
 def test_two_runs_at_once(study_notebook, uninterrupted):
     runs = [study_notebook.start(*SMOKE) for _ in range(2)]
-    done = [process.communicate(timeout=120) for process in runs]
+    done = [process.communicate(timeout=400) for process in runs]
     assert [process.returncode for process in runs] == [0, 0], done
     assert table(study_notebook.repository) == uninterrupted
     assert sorted(study_notebook.repository.made()) == sorted(

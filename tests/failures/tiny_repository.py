@@ -125,7 +125,7 @@ class Command:
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess:
         process = self.start(*arguments, **more)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=400)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     @contextmanager

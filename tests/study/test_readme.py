@@ -5,8 +5,9 @@ import re
 import pytest
 
 from srdistill.images.pictures import read_folder
+from srdistill.papers import dietz
 from srdistill.study.paths import ROOT
-from srdistill.study.study import ORIGINAL, Study
+from srdistill.study.rows import ORIGINAL
 
 README = (ROOT / "README.md").read_text()
 
@@ -14,14 +15,14 @@ README = (ROOT / "README.md").read_text()
 def test_a_method_in_ten_lines_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("SRDISTILL_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (block,) = (block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "def top_left" in block)
     assert len(block.strip().splitlines()) <= 12
-    study = Study("dietz_t1", profile="smoke")
-    names = {"study": study, "rows": [study.row(ORIGINAL)]}
+    study = dietz.PAPER.open("dietz_t1", profile="smoke")
+    names = {"study": study, "rows": {ORIGINAL: study.row(ORIGINAL)}}
     exec(block, names)
     assert names["results"].failures == []
     assert "Top-left corners" in set(names["results"].scores.row)
-    study.make_set(names["rows"][-1], seed=0).export("corners")
+    study.make_set(names["rows"]["Top-left corners"]).export("corners")
     assert len(read_folder("corners")) == len(study.train)
 
 

@@ -1,7 +1,7 @@
 """What a result depends on, in words that can be hashed: values, and the code that makes it.
 
-Code counts by its syntax tree: comments, docstrings and layout do not. A function of the library counts with every module of
-the library that it imports, directly or not; one that was written in a notebook counts by its own source, and by what it
+Code counts by its syntax tree: comments, docstrings and layout do not. A function of the library counts with every module below
+the study layer that it imports, directly or not; one that was written in a notebook counts by its own source, and by what it
 names: functions, classes and values beside it, and parts of the library.
 """
 
@@ -18,6 +18,8 @@ from pathlib import Path
 from types import CodeType
 
 _LIBRARY = "srdistill."
+# Declares, keeps and shows results, and decides none: a wing's loader that stands beside declarations does not depend on it.
+_BOOKKEEPING = "srdistill.study."
 _SIMPLE = (bool, int, float, str, type(None))
 
 
@@ -117,7 +119,7 @@ def _closure_digest(module: str) -> str:
         current = pending.pop()
         if current not in seen:
             seen.add(current)
-            pending += _imports(current)
+            pending += [name for name in _imports(current) if not (name + ".").startswith(_BOOKKEEPING)]
     return _digest("".join(f"{name}:{_essence(name)}" for name in sorted(seen)))
 
 

@@ -29,25 +29,50 @@ def recipe_for(network: str, scale: int, recipes: Mapping[int, Mapping]) -> Reci
     return recipes[scale][network]
 
 
-def departures(ours, theirs, table: str, skipped: frozenset[str] = frozenset()) -> list[str]:
-    """How one dataclass departs from another in what ``table`` depends on (empty: any), one sentence per field.
+# Where the paper profile has a setting from. Only the first is called the paper's.
+PRINTED, CITED, OURS = "printed", "cited code", "ours"
+_CALLED = {PRINTED: "paper", CITED: "code that the paper cites", OURS: "our choice for the paper's scale"}
 
-    Fields have ``about`` in their metadata, and ``tables`` where they matter to some only.
+
+def departures(mine, paper, table: str, skipped: frozenset[str] = frozenset()) -> list[str]:
+    """How a plan departs from the one of the paper's scale in what ``table`` depends on (empty: any), one sentence per field;
+    of that plan itself, what nobody printed.
+
+    Fields have ``about`` in their metadata, ``tables`` where they matter to some only, and ``source``: where the paper's plan
+    has it from, ``PRINTED``, ``CITED`` or ``OURS``, or a mapping of that by the names inside, what is not named being ours.
     """
     lines = []
-    for item in fields(ours):
-        mine, paper = getattr(ours, item.name), getattr(theirs, item.name)
-        if item.name not in skipped and _matters(item, table) and mine != paper:
-            lines.append(f"{item.metadata['about']}: {_difference(mine, paper)}")
+    for item in fields(mine):
+        if item.name in skipped or not _matters(item, table):
+            continue
+        here, there, about = getattr(mine, item.name), getattr(paper, item.name), item.metadata["about"]
+        source = item.metadata.get("source", OURS)
+        if mine == paper:
+            lines += _not_printed(about, there, source)
+        elif here != there:
+            lines.append(f"{about}: {_difference(here, there, source)}")
     return lines
 
 
-def _difference(mine: object, paper: object) -> str:
+def _not_printed(about: str, value: object, source: str | Mapping[str, str]) -> list[str]:
+    """What of a setting of the paper's plan is a choice of ours."""
+    if isinstance(source, str):
+        return [f"{about}: {_words(value)} is our choice, the paper does not print it"] if source == OURS and value else []
+    parts = {f.name: getattr(value, f.name) for f in fields(value)} if is_dataclass(value) else value
+    own = [name for name in parts if source.get(name, OURS) == OURS]
+    found = ", ".join(f"{name} {_words(parts[name])}" for name in own)
+    return [f"{about}: {found}: our choice, the paper does not print it"] if own else []
+
+
+def _difference(mine: object, paper: object, source: str | Mapping[str, str]) -> str:
     """In words; of two settings of one kind only what differs."""
     if not is_dataclass(mine) or type(mine) is not type(paper) or isinstance(mine, _IN_ONE_LINE):
-        return f"{_words(mine)} (paper: {_words(paper)})"
+        known = {"": source} if isinstance(source, str) else source
+        called = ", ".join(f"{name} {_CALLED[origin]}".strip() for name, origin in known.items())
+        return f"{_words(mine)} ({called}: {_words(paper)})"
     return ", ".join(
-        f"{f.name} {_words(getattr(mine, f.name))} (paper: {_words(getattr(paper, f.name))})"
+        f"{f.name} {_words(getattr(mine, f.name))} "
+        f"({_CALLED[source if isinstance(source, str) else source.get(f.name, OURS)]}: {_words(getattr(paper, f.name))})"
         for f in fields(mine)
         if getattr(mine, f.name) != getattr(paper, f.name)
     )

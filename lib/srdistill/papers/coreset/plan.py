@@ -7,7 +7,7 @@ from srdistill.diffusion.recipe import DiffusionRecipe
 from srdistill.papers.coreset.printed import RESNET
 from srdistill.papers.coreset.sre2l import Recovery
 from srdistill.priors.autoencoder import AutoencoderRecipe
-from srdistill.study.settings import departures
+from srdistill.study.settings import CITED, OURS, PRINTED, departures
 from srdistill.training.classification_recipe import ClassificationRecipe
 
 
@@ -40,21 +40,23 @@ class TaskPlan:
 class CoresetPlan:
     """Everything that the size of such a run depends on, beside seeds and checkpoints of the profile."""
 
-    tasks: dict[str, tuple[TaskPlan, ...]] = field(metadata={"about": "data sets"})
-    networks: dict[str, tuple[str, ...]] = field(metadata={"about": "students"})
-    classifiers: dict[str, dict] = field(metadata={"about": "classifiers, each its students' teacher"})
-    ipcs: dict[str, tuple[int, ...]] = field(metadata={"about": "pictures per class", "tables": ("coreset_t1", "coreset_t2")})
-    factor: int = field(metadata={"about": "r, of a picture's side to a patch's"})
-    factors: tuple[int, ...] = field(metadata={"about": "values of r", "tables": ("coreset_t3",)})
-    selection: dict = field(metadata={"about": "selection of patches"})
-    teacher: ClassificationRecipe = field(metadata={"about": "training of teachers and on all pictures"})
-    students: dict[int, ClassificationRecipe] = field(metadata={"about": "training of students by IPC"})
+    tasks: dict[str, tuple[TaskPlan, ...]] = field(metadata={"about": "data sets", "source": PRINTED})
+    networks: dict[str, tuple[str, ...]] = field(metadata={"about": "students", "source": PRINTED})
+    classifiers: dict[str, dict] = field(metadata={"about": "classifiers, each its students' teacher", "source": PRINTED})
+    ipcs: dict[str, tuple[int, ...]] = field(
+        metadata={"about": "pictures per class", "source": PRINTED, "tables": ("coreset_t1", "coreset_t2")}
+    )
+    factor: int = field(metadata={"about": "r, of a picture's side to a patch's", "source": PRINTED})
+    factors: tuple[int, ...] = field(metadata={"about": "values of r", "source": PRINTED, "tables": ("coreset_t3",)})
+    selection: dict = field(metadata={"about": "selection of patches", "source": CITED})
+    teacher: ClassificationRecipe = field(metadata={"about": "training of teachers and on all pictures", "source": OURS})
+    students: dict[int, ClassificationRecipe] = field(metadata={"about": "training of students by IPC", "source": CITED})
     prior: str = field(metadata={"about": "autoencoder of the diffusion model"})
     prior_recipe: AutoencoderRecipe | None = field(metadata={"about": "training of the autoencoder"})
     transformer: dict = field(metadata={"about": "diffusion model, trained from scratch (empty: SDXL-Turbo)"})
     pretraining: DiffusionRecipe | None = field(metadata={"about": "training from scratch"})
-    engine: dict = field(metadata={"about": "expansion"})
-    sre2l: Recovery = field(metadata={"about": "SRe2L", "tables": ("coreset_t1", "coreset_t2")})
+    engine: dict = field(metadata={"about": "expansion", "source": {"steps": PRINTED}})
+    sre2l: Recovery = field(metadata={"about": "SRe2L", "source": CITED, "tables": ("coreset_t1", "coreset_t2")})
 
     @property
     def stand_ins(self) -> dict[str, str]:

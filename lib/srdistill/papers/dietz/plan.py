@@ -5,11 +5,17 @@ from dataclasses import dataclass, field
 from srdistill.papers.dietz.settings import LatentMatching, Matching
 from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.priors.inversion_recipe import InversionRecipe
-from srdistill.study.settings import TestSet, departures, recipe_for
+from srdistill.study.settings import CITED, PRINTED, TestSet, departures, recipe_for
 from srdistill.training.recipe import Recipe
 
 # The tables that images made from codes have a part in.
 _LATENT = ("dietz_t4", "dietz_t5")
+
+
+# Where the settings of the methods at the paper's scale are from; what is not named is a choice of ours.
+_LATENT_MATCHING = {"scale": PRINTED} | dict.fromkeys(("momentum", "distance", "crop", "step", "batch_real"), CITED)
+_MATCHING = _LATENT_MATCHING | {"iterations": CITED}
+_INVERSION = dict.fromkeys(("loss", "iterations", "lr", "tuning_iterations"), CITED)
 
 
 @dataclass(frozen=True)
@@ -17,23 +23,27 @@ class DietzPlan:
     """Everything that the size of a run depends on, beside the profile. ``tables`` of a field: where it matters, all of them
     if it has none."""
 
-    train: str = field(metadata={"about": "training pictures"})
-    train_side: int = field(metadata={"about": "central crop of each training picture, px (0: whole)"})
-    train_min_side: int = field(metadata={"about": "training pictures smaller than this are left out, px"})
-    tests: tuple[TestSet, ...] = field(metadata={"about": "test sets"})
-    networks: dict[str, dict] = field(metadata={"about": "students"})
-    recipes: dict[str, Recipe] = field(metadata={"about": "training recipes"})
-    recipes_x4: dict[str, Recipe] = field(metadata={"about": "training recipes at x4", "tables": ("dietz_t5",)})
-    size: int = field(metadata={"about": "side of the synthetic images, px"})
-    matching_network: dict = field(metadata={"about": "matching network"})
-    matching: Matching = field(metadata={"about": "matching"})
+    train: str = field(metadata={"about": "training pictures", "source": PRINTED})
+    train_side: int = field(metadata={"about": "central crop of each training picture, px (0: whole)", "source": PRINTED})
+    train_min_side: int = field(metadata={"about": "training pictures smaller than this are left out, px", "source": CITED})
+    tests: tuple[TestSet, ...] = field(metadata={"about": "test sets", "source": PRINTED})
+    networks: dict[str, dict] = field(metadata={"about": "students", "source": PRINTED})
+    recipes: dict[str, Recipe] = field(metadata={"about": "training recipes", "source": {"EDSR": CITED}})
+    recipes_x4: dict[str, Recipe] = field(
+        metadata={"about": "training recipes at x4", "source": CITED, "tables": ("dietz_t5",)}
+    )
+    size: int = field(metadata={"about": "side of the synthetic images, px", "source": PRINTED})
+    matching_network: dict = field(metadata={"about": "matching network", "source": PRINTED})
+    matching: Matching = field(metadata={"about": "matching", "source": _MATCHING})
     iterations_ipc10: int = field(metadata={"about": "distillation iterations at IPC 10"})
-    prior: str = field(metadata={"about": "generator", "tables": _LATENT})
+    prior: str = field(metadata={"about": "generator", "source": PRINTED, "tables": _LATENT})
     prior_recipe: AutoencoderRecipe | None = field(metadata={"about": "training of the generator", "tables": _LATENT})
-    latent_size: int = field(metadata={"about": "side of the images made from codes, px", "tables": _LATENT})
-    inversion: InversionRecipe = field(metadata={"about": "GAN inversion", "tables": _LATENT})
-    perceptual: str = field(metadata={"about": "perceptual distance in the published inversion", "tables": _LATENT})
-    latent: LatentMatching = field(metadata={"about": "latent distillation", "tables": _LATENT})
+    latent_size: int = field(metadata={"about": "side of the images made from codes, px", "source": PRINTED, "tables": _LATENT})
+    inversion: InversionRecipe = field(metadata={"about": "GAN inversion", "source": _INVERSION, "tables": _LATENT})
+    perceptual: str = field(
+        metadata={"about": "perceptual distance in the published inversion", "source": CITED, "tables": _LATENT}
+    )
+    latent: LatentMatching = field(metadata={"about": "latent distillation", "source": _LATENT_MATCHING, "tables": _LATENT})
 
     @property
     def crop(self) -> int:
@@ -79,7 +89,7 @@ PAPER = DietzPlan(
     },
     size=192,
     matching_network={"architecture": "SRCNN"},
-    matching=Matching(iterations=1000, lr=10.0, crop=480, step=240, batch_real=256),
+    matching=Matching(iterations=1000, lr=10.0, distance="rows-literal", crop=480, step=240, batch_real=256),
     iterations_ipc10=1000,
     # StyleGAN-XL's own inversion: 1000 steps in W, then 350 on the generator; the paper took fewer and does not say how many.
     prior="stylegan_xl",
@@ -87,7 +97,7 @@ PAPER = DietzPlan(
     latent_size=512,
     inversion=InversionRecipe(iterations=1000, lr=0.1, tuning_iterations=350),
     perceptual="vgg",
-    latent=LatentMatching(iterations=1000, lr=0.001, crop=480, step=240, batch_real=256),
+    latent=LatentMatching(iterations=1000, lr=0.001, distance="rows-literal", crop=480, step=240, batch_real=256),
 )  # fmt: skip
 _GPU = DietzPlan(
     train="sr291",
@@ -104,14 +114,14 @@ _GPU = DietzPlan(
     recipes_x4={"EDSR": Recipe(2000, 16, 64, lr=4e-4, schedule="cosine", precision="bf16", channels_last=True)},
     size=64,
     matching_network={"architecture": "SRCNN"},
-    matching=Matching(iterations=300, lr=1.0, crop=96, step=48, batch_real=16),
+    matching=Matching(iterations=300, lr=1.0, distance="rows-literal", crop=96, step=48, batch_real=16),
     iterations_ipc10=60,
     prior="taef2",
     prior_recipe=None,
     latent_size=96,  # no more, or the smallest of the 291 would have to go
     inversion=InversionRecipe(iterations=200, tuning_iterations=100),
     perceptual="alex",
-    latent=LatentMatching(iterations=300, lr=0.003, crop=96, step=48, batch_real=16),
+    latent=LatentMatching(iterations=300, lr=0.003, distance="rows-literal", crop=96, step=48, batch_real=16),
 )  # fmt: skip
 _LAPTOP = DietzPlan(
     train="photos",
@@ -129,7 +139,8 @@ _LAPTOP = DietzPlan(
     recipes_x4={"EDSR": Recipe(600, 8, 48, lr=5e-3, schedule="cosine", channels_last=True)},
     size=64,
     matching_network={"architecture": "SRCNN", "widths": (16, 8)},
-    matching=Matching(iterations=80, lr=5.0, crop=128, step=128, batch_real=4),
+    # The distance as DC's code has it, for which these rates were tried out.
+    matching=Matching(iterations=80, lr=5.0, distance="rows-literal", crop=128, step=128, batch_real=4),
     iterations_ipc10=20,
     prior="autoencoder",
     prior_recipe=AutoencoderRecipe(iterations=3000),
@@ -137,7 +148,7 @@ _LAPTOP = DietzPlan(
     inversion=InversionRecipe(iterations=60, tuning_iterations=30),
     perceptual="",
     # Of 0.0003 to 0.01, and SGD at 0.1 and 1, this rate did best for EDSR on 12 BSDS pictures that are not test pictures here.
-    latent=LatentMatching(iterations=25, lr=0.01, crop=128, step=128, batch_real=4),
+    latent=LatentMatching(iterations=25, lr=0.01, distance="rows-literal", crop=128, step=128, batch_real=4),
 )  # fmt: skip
 _SMOKE = DietzPlan(
     train="photos",
@@ -153,13 +164,13 @@ _SMOKE = DietzPlan(
     recipes_x4={"EDSR": Recipe(4, 2, 24, lr=1e-3)},
     size=32,
     matching_network={"architecture": "SRCNN", "widths": (4, 4)},
-    matching=Matching(iterations=3, lr=5.0, crop=48, step=48, batch_real=2),
+    matching=Matching(iterations=3, lr=5.0, distance="rows-literal", crop=48, step=48, batch_real=2),
     iterations_ipc10=1,
     prior="autoencoder",
     prior_recipe=AutoencoderRecipe(iterations=10, width=8, patch=16),
     latent_size=48,
     inversion=InversionRecipe(iterations=2, tuning_iterations=1),
     perceptual="",
-    latent=LatentMatching(iterations=3, lr=0.003, crop=48, step=48, batch_real=2),
+    latent=LatentMatching(iterations=3, lr=0.003, distance="rows-literal", crop=48, step=48, batch_real=2),
 )  # fmt: skip
 PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP, "gpu": _GPU, "paper": PAPER}

@@ -9,7 +9,7 @@ from srdistill.papers.labelfree.gsdd import FeatureMatching
 from srdistill.papers.labelfree.selection import Selection
 from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.priors.inversion_recipe import InversionRecipe
-from srdistill.study.settings import TestSet, departures, recipe_for
+from srdistill.study.settings import CITED, OURS, PRINTED, TestSet, departures, recipe_for
 from srdistill.training.adversarial_recipe import REAL_ESRGAN, REAL_SR, AdversarialRecipe
 from srdistill.training.recipe import Recipe
 
@@ -21,29 +21,39 @@ STUDENTS = {
 }
 
 
+# Where the settings of the methods at the paper's scale are from; what is not named is a choice of ours.
+_SELECTION = dict.fromkeys(("threshold", "clusters", "features"), PRINTED) | {"stride": CITED}
+_FINE_TUNING = dict.fromkeys(("representative", "diverse"), PRINTED)
+_FINE_TUNING |= dict.fromkeys(("recipe", "trained", "rows", "memory"), CITED)
+
+
 @dataclass(frozen=True)
 class LabelFreePlan:
     """Everything that the size of such a run depends on, beside seeds, LPIPS and checkpoints of the profile."""
 
-    train: str = field(metadata={"about": "training pictures"})
+    train: str = field(metadata={"about": "training pictures", "source": PRINTED})
     train_side: int = field(metadata={"about": "central crop of each training picture, px (0: whole)"})
     train_min_side: int = field(metadata={"about": "training pictures smaller than this are left out, px"})
-    tests: tuple[TestSet, ...] = field(metadata={"about": "test sets"})
-    networks: dict[str, dict] = field(metadata={"about": "students"})
-    recipes_x4: dict[str, AdversarialRecipe | Recipe] = field(metadata={"about": "training recipes"})
-    size: int = field(metadata={"about": "side of the patches, px"})
-    selection: Selection = field(metadata={"about": "selection of patches"})
-    counts: tuple[int, ...] = field(metadata={"about": "images in a set", "tables": ("labelfree_t1", "labelfree_t2")})
+    tests: tuple[TestSet, ...] = field(metadata={"about": "test sets", "source": PRINTED})
+    networks: dict[str, dict] = field(metadata={"about": "students", "source": PRINTED})
+    recipes_x4: dict[str, AdversarialRecipe | Recipe] = field(metadata={"about": "training recipes", "source": OURS})
+    size: int = field(metadata={"about": "side of the patches, px", "source": CITED})
+    selection: Selection = field(metadata={"about": "selection of patches", "source": _SELECTION})
+    counts: tuple[int, ...] = field(
+        metadata={"about": "images in a set", "source": PRINTED, "tables": ("labelfree_t1", "labelfree_t2")}
+    )
     control_counts: tuple[int, ...] = field(
         metadata={"about": "images in random and undistilled sets", "tables": ("labelfree_t1", "labelfree_t2")}
     )
-    selection_counts: tuple[int, ...] = field(metadata={"about": "images in a set", "tables": ("labelfree_t3",)})
-    prior: str = field(metadata={"about": "autoencoder of the diffusion model"})
+    selection_counts: tuple[int, ...] = field(
+        metadata={"about": "images in a set", "source": PRINTED, "tables": ("labelfree_t3",)}
+    )
+    prior: str = field(metadata={"about": "autoencoder of the diffusion model", "source": CITED})
     prior_recipe: AutoencoderRecipe | None = field(metadata={"about": "training of the autoencoder"})
     transformer: dict = field(metadata={"about": "diffusion model, trained from scratch (empty: DiT-XL/2 for this size)"})
     pretraining: DiffusionRecipe | None = field(metadata={"about": "training from scratch"})
-    fine_tuning: FineTuning = field(metadata={"about": "fine-tuning"})
-    sampling: Sampling = field(metadata={"about": "sampling"})
+    fine_tuning: FineTuning = field(metadata={"about": "fine-tuning", "source": _FINE_TUNING})
+    sampling: Sampling = field(metadata={"about": "sampling", "source": CITED})
     gsdd: FeatureMatching = field(metadata={"about": "GSDD", "tables": ("labelfree_t1",)})
 
     @property
