@@ -156,3 +156,16 @@ def test_selection_has_one_factor_for_all_data_sets():
         theirs = study.set_task(rows[f"RDED, r = {factor}"], 0).settings["patches"]
         ours = study.set_task(rows[f"r = {factor}"], 0)
         assert theirs.function is coreset_patches and theirs.key == ours.key
+
+
+@pytest.mark.parametrize(("table", "label", "ours"), [
+    ("coreset_t1", "RDED{}, IPC 1", "Ours, IPC 1"),
+    ("coreset_t3", "RDED{}, r = 3", "r = 3"),
+    ("coreset_t4", "RDED{}", "Superres+Aug (rho=0.8)"),
+])  # fmt: skip
+def test_one_row_of_rded_sees_as_many_pictures_as_ours(table, label, ours):
+    study = opened(table)
+    rows = study.rows()
+    seen = [study.recipe(rows[one]).epochs * len(study.make_set(rows[one], 0))
+            for one in (label.format(""), label.format(", as many pictures"), ours)]  # fmt: skip
+    assert seen[1] == seen[2] > seen[0]

@@ -140,13 +140,14 @@ def tables_1_and_2(study: ClassificationStudy) -> list[Row]:
 
 
 def table_3(study: ClassificationStudy) -> list[Row]:
-    """The size of patches: ours and RDED's at every factor."""
-    ours, theirs = [], []
+    """The size of patches: ours and RDED's at every factor, and RDED's trained on as many pictures as ours."""
+    ours, theirs, longer = [], [], []
     for r in study.plan.factors:
         everything = ABLATION[_ALL_PARTS]
         ours.append(coreset_row(study, 1, f"r = {r}", coreset_patches, expansion=everything, **selected(study, 1, r)))
         theirs.append(rded(study, 1, f"{RDED}, r = {r}", r))
-    return ours + theirs
+        longer.append(rded(study, 1, f"{RDED}, as many pictures, r = {r}", r, epochs=study.plan.student(1).epochs * r**2))
+    return ours + theirs + longer
 
 
 def _with_part(study: ClassificationStudy, part: str, label: str) -> ClassRow:
@@ -162,6 +163,7 @@ def table_4(study: ClassificationStudy) -> list[Row]:
     whole, everything = PRINTED_PARTS[_ALL_PARTS], ABLATION[_ALL_PARTS]
     return [
         rded(study, 1, RDED),
+        rded(study, 1, f"{RDED}, as many pictures", epochs=study.plan.student(1).epochs * r**2),
         *(_with_part(study, part, name) for part, name in PRINTED_PARTS.items()),
         patches,
         coreset_row(study, 1, f"{RANDOM}, enlarged", random_coreset, ipc=1, factor=r),
