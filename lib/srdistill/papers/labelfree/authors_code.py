@@ -65,7 +65,7 @@ SETTINGS = (
     Setting("features", "CLIP ViT-B/32", "CLIP ViT-B/32, not normalised",
             lambda plan: f"{plan.selection.features}, {'' if plan.selection.normalise else 'not '}normalised"),
     Setting("k-means", "7 classes", "7 classes, random state 42, scikit-learn's starts (10 up to version 1.3, then 1)",
-            lambda plan: f"{plan.selection.clusters} classes, {plan.selection.n_init} starts, a random state for each seed"),
+            lambda plan: f"{plan.selection.clusters} classes, {plan.selection.n_init} starts, another random state"),
     Setting("transformer", "DiT, resolution lost", "DiT-XL/2 for 512 px", _model),
     Setting("label rows", "", "rows 0 to 6 of ImageNet's 1000, trained on", lambda plan: _ROWS[plan.fine_tuning.rows]),
     Setting("codes in training", "", "drawn from the encoder's distribution", lambda plan: "its mean"),
