@@ -15,8 +15,8 @@ DEFAULT = "laptop"
 class Profile:
     """What all papers share.
 
-    ``lpips``: its backbone. ``lpips_measured``: whether it is measured at all; a profile that downloads nothing would have values
-    on some machines only. ``lpips_download``: whether the backbone's weights may be fetched.
+    ``lpips``: its backbone. ``lpips_measured``: whether it is measured at all; a profile that downloads nothing would have
+    values on some machines only. ``lpips_download``: whether the backbone's weights may be fetched.
     """
 
     name: str

@@ -48,7 +48,8 @@ class SRStudy(Study):
         own = Path(self.data, "test") if self.data else None
         if own and own.is_dir():
             return {"own": pictures(str(own), "test", self.plan.tests[0].side)}
-        return {test.name: pictures(test.collection, "test", test.side) for test in self.plan.tests if test not in self.left_out}
+        chosen = [test for test in self.plan.tests if test not in self.left_out]
+        return {test.name: pictures(test.collection, "test", test.side) for test in chosen}
 
     @cached_property
     def left_out(self) -> list[TestSet]:
@@ -79,7 +80,7 @@ class SRStudy(Study):
         """The perceptual metric; None where it is not measured, or its weights are not at hand."""
         found = self.lpips_declared
         if found is None:
-            self.lpips_note = f"not measured in profile {self.profile.name}, which downloads nothing; its weights would be needed"
+            self.lpips_note = f"profile {self.profile.name} downloads no weights and does not measure it; larger ones do"
             return None
         try:
             self.lpips_note = f"{found.load().name} (backbone weights {found.digest[:8]})"
