@@ -27,8 +27,8 @@ class PublishedModel:
 
     def need(self, download: bool) -> Need:
         """What ``load`` would find, without loading or fetching it."""
-        return repository_need(self.name, self.repository, self.revision, f"{self.subfolder}/config.json".lstrip("/"), self.size,
-                               download)  # fmt: skip
+        file = f"{self.subfolder}/config.json".lstrip("/")
+        return repository_need(self.name, self.repository, self.revision, file, self.size, download)
 
     def load(self, path: str | Path | None = None, download: bool = False) -> nn.Module:
         """The model in float32: from ``path`` if given, else ``$SRDISTILL_WEIGHTS/<name>``, else Hugging Face's cache.

@@ -12,8 +12,8 @@ _IN_ONE_LINE = Recipe | AdversarialRecipe | ClassificationRecipe
 
 @dataclass(frozen=True)
 class TestSet:
-    """A named collection to evaluate on; ``side`` takes the central crop of that many px (0: whole pictures). ``optional``: where
-    it is not at hand and nobody offers it, a table has one column less and says so."""
+    """A named collection to evaluate on; ``side`` takes the central crop of that many px (0: whole pictures). ``optional``:
+    where it is not at hand and nobody offers it, a table has one column less and says so."""
 
     name: str
     collection: str
