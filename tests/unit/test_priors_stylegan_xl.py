@@ -267,8 +267,8 @@ def test_missing_modules_are_named_and_found_in_the_folder_of_the_code(tmp_path,
     path = tmp_path / "g.pkl"
     # Protocol 0 names the module of a function in plain text: c<module>\n<name>\n, called with no arguments.
     known = written(path, b"csgxl_test_only_module\nmake\n)R.")
-    words = "needs the Python module 'sgxl_test_only_module'; .*checkout.*code=.*timm==0.4.12.*nvcc"
-    with pytest.raises(PriorError, match=words):
+    expected = "needs the Python module 'sgxl_test_only_module'; .*checkout.*code=.*timm==0.4.12.*nvcc"
+    with pytest.raises(PriorError, match=expected):
         load_stylegan_xl(**known)
     code = tmp_path / "code"
     code.mkdir()

@@ -1,10 +1,10 @@
 """A rehearsal of a large profile: ``SRDISTILL_REHEARSE=1``, or ``make rehearse PROFILE=gpu``.
 
-Every notebook runs with that profile's own code, classes and sizes of networks, on the CPU, but with two steps of everything, a
-handful of pictures, and a crop of the test pictures. Data that are not at hand are pieces of the embedded photographs, and
+Every notebook runs with that profile's own code, classes and sizes of networks, on the CPU, but with two steps of everything,
+a handful of pictures, and a crop of the test pictures. Data that are not at hand are pieces of the embedded photographs, and
 weights random ones (``rehearsing.or_random``). Two models have smaller stand-ins: SDXL-Turbo, which is too large, and
-StyleGAN-XL, whose code cannot be installed with pip. Compilation of networks is left out. The numbers mean nothing; they go to
-``papers_tables/rehearsal-<profile>``.
+StyleGAN-XL, whose code cannot be installed with pip. Compilation of networks is left out. The numbers mean nothing; they go
+to ``papers_tables/rehearsal-<profile>``.
 
 A plan is cut short by the names of its settings (``LIMITS``), and then by its own method ``rehearsed``, if it has one.
 """
@@ -16,10 +16,9 @@ from pathlib import Path
 import torch
 
 from srdistill.images.collections import CollectionError, load_collection
-from srdistill.images.labelled import LabelledPictures
+from srdistill.images.labelled import LabelledPictures, square_picture
 from srdistill.images.labelled_collections import CLASS_COUNTS, IMAGENETTE, IMAGEWOOF, load_labelled
 from srdistill.images.photos import photos
-from srdistill.images.picture_files import square_picture
 from srdistill.images.pictures import PictureError, Pictures
 from srdistill.rehearsing import rehearsing
 from srdistill.seeds import generator_for
@@ -36,8 +35,8 @@ LIMITS = {
 _CLASSIFIER_BATCH = 32
 # Pictures to train on, and of each test set; side of the central crop of a test picture, px.
 TRAIN, TEST, SIDE = 3, 2, 96
-# Side of the central crop of a training picture, px, where the plan takes whole ones.
-LARGEST = 512
+# Side of the central crop of a training picture, px, where the plan takes whole ones: twice what it must have, within these.
+_SIDES = (192, 512)
 # How many files are read to find them.
 _READ = 12
 
@@ -91,12 +90,13 @@ def handful(collection: str, split: str, side: int, least: int) -> Pictures:
 def _few(found: Pictures, split: str, side: int, least: int) -> Pictures:
     found = found.at_least(least) if least else found
     found = found.select(found.names[: TRAIN if split == "train" else TEST])
-    return found.center_crop(side or LARGEST)
+    smallest, largest = _SIDES
+    return found.center_crop(side or min(max(2 * least, smallest), largest))
 
 
 def handful_of_classes(collection: str, split: str, size: int, per_class: int | None) -> LabelledPictures:
-    """A few pictures of every class, as ``pictures.classes``; where there are none, as many classes of pieces of
-    photographs."""
+    """A few pictures of every class, as ``pictures.classes``; where there are none, as many classes of pieces of photographs.
+    """
     try:
         return load_labelled(collection, split, size=size, per_class=per_class)
     except CollectionError:

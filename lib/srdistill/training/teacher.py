@@ -27,7 +27,7 @@ def check_teacher(
     device: torch.device | str = "cpu",
     batch: int | None = None,
 ) -> float:
-    """The teacher's accuracy in percent on pictures it was not trained on, if it is ``at_least`` that.
+    """The teacher's accuracy in percent on pictures it was not trained on, if it is ``at_least`` that (0: whatever it is).
 
     Raises:
         TeacherError: other classes, or the same in another order, by name; or too low an accuracy: the message tells a
@@ -38,7 +38,7 @@ def check_teacher(
     counts = data.labels.bincount(minlength=count)
     # Always naming the largest class: 100 / K where classes are equally large.
     chance = 100.0 * counts.max().item() / len(data)
-    if not chance < at_least <= 100:
+    if at_least and not chance < at_least <= 100:
         raise ValueError(f"at_least is {at_least} percent; give a value above chance ({chance:.1f}) and up to 100")
     _check_classes(network.classes, data.classes, f"the teacher ({network.architecture})", data.name)
     table = confusion(network, data, device=device, batch=batch)
