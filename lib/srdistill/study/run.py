@@ -26,9 +26,9 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 from srdistill import progress
 from srdistill.study.board import read_claims, table_title, write_board
 from srdistill.study.cluster import (
-    ONE_THREAD,
     SCHEDULER,
     WORKERS,
+    WORKING,
     ClusterError,
     connect,
     default_workers,
@@ -131,7 +131,7 @@ class Run:
 
     def _headless(self, source: Path, running: Path, log: Path, staging: Path) -> dict:
         """Execute ``source`` in a process of its own; what it says went wrong (see ``headless``)."""
-        environment = os.environ | ONE_THREAD | {SCHEDULER: self.scheduler, STAGING: str(staging)}
+        environment = os.environ | WORKING | {SCHEDULER: self.scheduler, STAGING: str(staging)}
         environment.pop(WORKERS, None)
         given = json.dumps({"profile": self.profile} | self.parameters)
         complaints = log.with_suffix(".errors")
