@@ -14,10 +14,10 @@ from srdistill.images.convention import bicubic
 class SRCNN(nn.Module):
     """``kernels`` are the three filter sizes (odd), ``widths`` the two hidden widths.
 
-    ``identity`` starts as bicubic: the first three channels of every layer pass the picture on (a Dirac filter each), all others
-    start as usual and reach the output through weights of zero. From the usual start, the few hundred steps that a laptop has
-    time for end below bicubic. What the other filters add to the output must be nothing at first: else it is noise, and Adam
-    is rid of it soonest by switching the filters off for good (see ``training.evaluate.dead_channels``).
+    ``identity`` starts as bicubic: the first three channels of every layer pass the picture on (a Dirac filter each), all
+    others start as usual and reach the output through weights of zero. From the usual start, the few hundred steps that a
+    laptop has time for end below bicubic. What the other filters add to the output must be nothing at first: else it is noise,
+    and Adam is rid of it soonest by switching the filters off for good (see ``training.evaluate.dead_channels``).
     """
 
     def __init__(

@@ -72,8 +72,8 @@ def gradient_matching(
         {
             "ipc": ipc, "size": size, "start": start if isinstance(start, str) else start.method, "scale": matching.scale,
             "network": source.described, "iterations": matching.iterations, "optimizer": matching.optimizer,
-            "lr": matching.lr, "momentum": matching.momentum, "distance": matching.distance, "crop": matching.crop, "step": matching.step,
-            "flips": matching.flips, "steps_along": matching.steps_along,
+            "lr": matching.lr, "momentum": matching.momentum, "distance": matching.distance, "crop": matching.crop,
+            "step": matching.step, "flips": matching.flips, "steps_along": matching.steps_along,
         },
         moving.record.history,
         moving.record.snapshots,

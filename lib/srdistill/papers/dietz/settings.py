@@ -25,13 +25,27 @@ def check_optimizer(name: str) -> None:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """An optimiser of images or codes and its learning rate."""
+
+    optimizer: str
+    lr: float
+
+    def __post_init__(self):
+        check_optimizer(self.optimizer)
+
+    def __str__(self) -> str:
+        return f"{self.optimizer} {self.lr:g}"
+
+
+@dataclass(frozen=True)
 class Matching:
     """Settings of ``gradient_matching``, in pixel space.
 
-    ``scale``: of the SR task. ``optimizer``, ``lr``: on the images, in [0, 1] units. ``sgd`` with ``momentum`` is what DC and GLaD
-    have; the gradient of a pixel falls with the number of pixels of a class, so larger or more images need a larger rate.
-    ``adam`` (betas ``momentum`` and 0.999) moves every value by about ``lr`` per iteration, whatever the number of pixels: 0.004
-    is one 8-bit level.
+    ``scale``: of the SR task. ``optimizer``, ``lr``: on the images, in [0, 1] units. ``sgd`` with ``momentum`` is what DC and
+    GLaD have; the gradient of a pixel falls with the number of pixels of a class, so larger or more images need a larger rate.
+    ``adam`` (betas ``momentum`` and 0.999) moves every value by about ``lr`` per iteration, whatever the number of pixels:
+    0.004 is one 8-bit level.
 
     ``distance``: a key of ``distances.DISTANCES``. ``crop``, ``step``: the real sub-images, in px; for a
     network drawn anew each gives one random crop per iteration, at most ``batch_real`` per picture. ``flips``: one flip or
