@@ -13,7 +13,7 @@ def gradients(seed, classes=4):
     return [torch.randn(classes, *shape, generator=generator, dtype=torch.float64) for shape in shapes]
 
 
-def dataset_condensation(ours, theirs, epsilon=1e-6):
+def dataset_condensation(ours, theirs):
     """VICO-UoE/DatasetCondensation's "ours" for one class, row by row."""
     total = 0.0
     for s, t in zip(ours, theirs, strict=True):
@@ -22,15 +22,27 @@ def dataset_condensation(ours, theirs, epsilon=1e-6):
         for s_row, t_row in zip(s.reshape(s.shape[0], -1).tolist(), t.reshape(t.shape[0], -1).tolist(), strict=True):
             dot = sum(a * b for a, b in zip(s_row, t_row, strict=True))
             norms = sum(a * a for a in s_row) ** 0.5 * sum(b * b for b in t_row) ** 0.5
-            total += 1 - dot / (norms + epsilon)
+            total += 1 - dot / (norms + 1e-6)
     return total
 
 
-@pytest.mark.parametrize(("distance", "epsilon"), [(literal_row_distance, 1e-6), (row_distance, 0.0)])
-def test_rows_equal_the_formula_of_dataset_condensation(distance, epsilon):
+def over_the_largest(gradients):
+    """Each weight's gradient of a class, divided by the norm of its largest row."""
+    return [g / g.flatten(1).norm(dim=-1).max() if g.ndim > 1 else g for g in gradients]
+
+
+def test_literal_rows_equal_the_formula_of_dataset_condensation():
     s, r = gradients(0), gradients(1)
-    expected = [dataset_condensation([g[c] for g in s], [g[c] for g in r], epsilon) for c in range(4)]
-    assert distance(s, r).tolist() == pytest.approx(expected, abs=1e-12)
+    expected = [dataset_condensation([g[c] for g in s], [g[c] for g in r]) for c in range(4)]
+    assert literal_row_distance(s, r).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_rows_equal_that_formula_of_gradients_in_units_of_their_largest_row():
+    s, r = times(1e-3, gradients(0)), gradients(1)
+    expected = [
+        dataset_condensation(over_the_largest([g[c] for g in s]), over_the_largest([g[c] for g in r])) for c in range(4)
+    ]
+    assert row_distance(s, r).tolist() == pytest.approx(expected, abs=1e-12)
 
 
 def times(factor, gradients):
@@ -60,22 +72,24 @@ def test_equal_gradients_are_no_distance_apart_however_small():
     assert literal_row_distance(s, s).item() == pytest.approx(62.4, abs=0.1)
 
 
-@pytest.mark.parametrize(("ours", "theirs", "counts"), [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1e-9, 1, 1), (1e-9, 1e-9, 0)])
+@pytest.mark.parametrize(("ours", "theirs", "counts"), [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1e-9, 1, 1), (1e-9, 1e-9, 1)])
 def test_dead_rows_count_by_rule_and_pull_at_nothing(ours, theirs, counts):
-    """The first row of five is dead on one side or on both; the others are equal."""
+    """The first row of five is zero, or nearly, on one side or on both; the others are equal."""
     s, r = gradients(0)[:1], gradients(0)[:1]
     s[0][:, 0] *= ours
     r[0][:, 0] *= theirs
     s[0].requires_grad_()
     distance = row_distance(s, r)
-    assert distance.tolist() == pytest.approx([counts] * 4, abs=1e-12)
+    others = lost_by_epsilon([s[0].detach()[:, 1:], *s[1:]])
+    assert (distance.detach() - others).tolist() == pytest.approx([counts] * 4, abs=1e-6)
     (derivative,) = torch.autograd.grad(distance.sum(), s)
-    assert torch.isfinite(derivative).all() and not derivative[:, 0].any()
+    assert torch.isfinite(derivative).all()
+    assert bool(derivative[:, 0].any()) == (theirs > 0 < ours)
 
 
 def test_rows_by_hand():
     s = [torch.tensor([[[3.0, 4.0], [1.0, 0.0], [0.0, 2.0]]])]
-    r = [torch.tensor([[[3.0, 4.0], [0.0, 5.0], [0.0, -1.0]]])]
+    r = [torch.tensor([[[3.0, 4.0], [0.0, 5.0], [0.0, -3.0]]])]
     assert row_distance(s, r).tolist() == pytest.approx([0 + 1 + 2], abs=1e-5)
 
 
@@ -87,11 +101,19 @@ def test_rows_ignore_biases():
     assert not torch.allclose(mse_distance(other, r), mse_distance(s, r))
 
 
+def lost_by_epsilon(s):
+    """What equal gradients are apart, per class: next to nothing, as long as no row is much smaller than the largest."""
+    squares = [g.flatten(2).square().sum(-1) for g in s if g.ndim > 2]
+    shares = torch.cat([square / square.amax(1, keepdim=True) for square in squares], 1)
+    return (1e-6 / (shares + 1e-6)).sum(1)
+
+
 def test_rows_lie_between_zero_and_twice_their_number():
     s = gradients(0)
-    opposite = [-g for g in s]
-    assert row_distance(s, s).tolist() == pytest.approx([0] * 4, abs=1e-5)
-    assert row_distance(s, opposite).tolist() == pytest.approx([2 * (5 + 3)] * 4, abs=1e-5)
+    opposite, lost = [-g for g in s], lost_by_epsilon(s)
+    assert (lost < 1e-4).all()
+    assert row_distance(s, s).tolist() == pytest.approx(lost.tolist(), abs=1e-12)
+    assert row_distance(s, opposite).tolist() == pytest.approx((2 * (5 + 3) - lost).tolist(), abs=1e-12)
     apart = row_distance(s, gradients(1))
     assert (apart > 0).all() and (apart < 16).all()
 

@@ -13,8 +13,11 @@ class InversionRecipe:
     ``loss``: ``published`` or ``highpass``, see ``inversion_loss``; a perceptual distance is added with its
     ``perceptual_weight``. ``lr``: peak rate, in units of the code. ``tuning_lr``: that of the weights. ``batch``: pictures at a
     time; while codes are fitted memory grows with it and results do not change, while the generator is tuned a step sees as
-    many, in turn. PTI makes one generator per picture, 350 steps each; here one serves all: a generator per image makes no
-    small set.
+    many, in turn.
+
+    Tuning is less than pivotal tuning. Roich et al. make a generator for each picture and tune it for 350 steps; here one
+    serves all, for a generator per image makes no small set, and each picture is in ``tuning_iterations * batch / pictures``
+    of its steps: 350 steps of 16 show each of 800 pictures seven times.
     """
 
     loss: str = "highpass"

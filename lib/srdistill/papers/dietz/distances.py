@@ -4,55 +4,47 @@ Each takes two lists of per-class gradients, one tensor (C, *shape) per weight, 
 ``rows`` is what Dataset Condensation means by default (VICO-UoE/DatasetCondensation, utils.py, "ours"); ``cosine`` is the
 formula that Dietz et al. print as equation 3; ``mse`` is DC's third choice.
 
-``rows-literal`` is DC's code to the letter: it adds 1e-6 to the product of the two norms, which there belong to a cross-entropy
-of several nats. The loss of super-resolution is a mean square of differences in [0, 1], and in SRCNN's first layer that
-product is itself between 1e-9 and 1e-5. So the literal distance depends on the unit of the loss, and falls when gradients
-merely grow. Dietz et al. most likely ran it: they build on this code and say nothing of a change.
+``rows-literal`` is DC's code to the letter: it adds 1e-6 to the product of the two norms, which there belong to a
+cross-entropy of several nats. The loss of super-resolution is a mean square of differences in [0, 1], and in SRCNN's first
+layer that product is itself between 1e-9 and 1e-5. So the literal distance depends on the unit of the loss, and falls when
+gradients merely grow. Dietz et al. most likely ran it: they build on this code and say nothing of a change.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-_LITERAL_EPSILON = 1e-6
-# A row is dead if it is this much smaller than the largest row of its side and class: rounding noise, or a filter behind a ReLU
-# that never fires, whose gradient is exactly zero.
-_DEAD = 1e-6
+_EPSILON = 1e-6
 
 
 def row_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     """Sum over weights and output channels of 1 - cosine; biases and other 1-D weights count nothing.
 
-    A sum, not a mean: an SRCNN with 64, 32 and 3 output channels has values in [0, 198]. Multiplying either side by a number,
-    the task loss by another unit, or one row by its own factor, changes nothing.
+    A sum, not a mean: an SRCNN with 64, 32 and 3 output channels has values in [0, 198]. The epsilon comes in after each side's
+    gradient of a weight is divided by its largest row, so it means the same in any unit of the loss: multiplying either side
+    by a number changes nothing. Rows a thousand times smaller than the largest, of filters that hardly ever fire, count half;
+    without that they would pull at the images a thousand times as hard as all others.
 
-    Dead rows have no direction. One that is dead on both sides counts 0, for nothing is missing; on one side it counts 1, as a
-    right angle does (and as DC's formula has it). Neither pulls at the images.
+    A row that is zero has no direction: behind a ReLU that never fires. Zero on both sides counts 0, for nothing is missing; on
+    one side it counts 1, as a right angle does. Neither pulls at the images.
     """
-    pairs = [(s.flatten(2), r.flatten(2)) for s, r in zip(synthetic, real, strict=True) if not _is_bias(s)]
-    directions = [_directions([pair[side] for pair in pairs]) for side in (0, 1)]
     total = 0
-    for (ours, mine), (theirs, other) in zip(*directions, strict=True):
-        apart = 1 - (ours * theirs).sum(-1)
-        total = total + torch.where(mine & other, apart, (mine != other).to(apart)).sum(-1)
+    for s, r in _rows(synthetic, real):
+        s, r = _over_the_largest(s), _over_the_largest(r)
+        dead = ~(s.any(-1) | r.any(-1))
+        total = total + torch.where(dead, 0.0, _apart(s, r)).sum(-1)
     return total
 
 
 def literal_row_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-    """The same to the letter of DC's code, 1e-6 and all: a row whose two norms multiply to less counts 1, whatever it holds."""
-    total = 0
-    for s, r in zip(synthetic, real, strict=True):
-        if _is_bias(s):
-            continue
-        s, r = s.flatten(2), r.flatten(2)
-        cosine = (s * r).sum(-1) / (s.norm(dim=-1) * r.norm(dim=-1) + _LITERAL_EPSILON)
-        total = total + (1 - cosine).sum(-1)
-    return total
+    """The same to the letter of DC's code, 1e-6 on gradients as they are: a row whose norms multiply to less counts nearly 1,
+    whatever it holds."""
+    return sum(_apart(s, r).sum(-1) for s, r in _rows(synthetic, real))
 
 
 def cosine_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-    """1 - cosine of all gradients in one vector, biases included; values in [0, 2]. Zero gradients count as dead rows do."""
+    """1 - cosine of all gradients in one vector, biases included; values in [0, 2]. Zero gradients count as zero rows do."""
     whole = [torch.cat([g.flatten(1) for g in gradients], 1)[:, None] for gradients in (synthetic, real)]
     return row_distance(whole[:1], whole[1:])
 
@@ -62,21 +54,22 @@ def mse_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     return sum((s - r).flatten(1).square().sum(1) for s, r in zip(synthetic, real, strict=True))
 
 
-def _is_bias(gradient: Tensor) -> bool:
-    return gradient.ndim <= 2  # the class axis and one more
+def _rows(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The rows (C, O, n) of every weight that is no bias: biases have the class axis and one more."""
+    for s, r in zip(synthetic, real, strict=True):
+        if s.ndim > 2:
+            yield s.flatten(2), r.flatten(2)
 
 
-def _directions(rows: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Rows (C, O, n) of each weight at length 1, and which of them live, (C, O)."""
-    norms = [row.detach().norm(dim=-1) for row in rows]
-    largest = torch.stack([norm.amax(1) for norm in norms]).amax(0)[:, None]
-    found = []
-    for row, norm in zip(rows, norms, strict=True):
-        alive = norm > _DEAD * largest
-        # The safe number comes in before the root, so that a dead row's derivative is 0, not NaN.
-        square = torch.where(alive[..., None], row, 1.0).square().sum(-1, keepdim=True)
-        found.append((torch.where(alive[..., None], row, 0.0) / square.sqrt(), alive))
-    return found
+def _over_the_largest(rows: Tensor) -> Tensor:
+    """Rows (C, O, n) of a weight over the norm of the largest of each class; zeros stay zeros."""
+    largest = rows.norm(dim=-1).amax(1)[:, None, None]
+    return rows / torch.where(largest > 0, largest, 1.0)
+
+
+def _apart(s: Tensor, r: Tensor) -> Tensor:
+    """1 - cosine of rows (C, O, n), as DC writes it."""
+    return 1 - (s * r).sum(-1) / (s.norm(dim=-1) * r.norm(dim=-1) + _EPSILON)
 
 
 DISTANCES: dict[str, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] = {

@@ -3,6 +3,9 @@
 As ``gradient_matching``, but what moves are codes: images are what a frozen generator makes of them, and the gradient
 with respect to the images goes on into the codes. Codes never meet each other, so a group of classes goes through at
 a time, and the generator's graph exists for ``code_chunk`` codes only, however many classes there are.
+
+GLaD moves the features F_n by SGD at 1 and the vectors w at 0.001, which almost keeps them. Dietz et al. name neither space
+nor rate; here all values of a code share one optimiser and one rate, and for StyleGAN-XL the code is W+, each vector by itself.
 """
 
 from dataclasses import dataclass

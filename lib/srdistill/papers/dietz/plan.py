@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from srdistill.papers.dietz.settings import LatentMatching, Matching
+from srdistill.papers.dietz.settings import LatentMatching, Matching, Rate
 from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.priors.inversion_recipe import InversionRecipe
 from srdistill.study.settings import CITED, PRINTED, TestSet, departures, recipe_for
@@ -35,6 +35,7 @@ class DietzPlan:
     size: int = field(metadata={"about": "side of the synthetic images, px", "source": PRINTED})
     matching_network: dict = field(metadata={"about": "matching network", "source": PRINTED})
     matching: Matching = field(metadata={"about": "matching", "source": _MATCHING})
+    rates: dict[str, Rate] = field(metadata={"about": "optimiser and rate of the images", "source": CITED})
     iterations_ipc10: int = field(metadata={"about": "distillation iterations at IPC 10"})
     prior: str = field(metadata={"about": "generator", "source": PRINTED, "tables": _LATENT})
     prior_recipe: AutoencoderRecipe | None = field(metadata={"about": "training of the generator", "tables": _LATENT})
@@ -44,6 +45,11 @@ class DietzPlan:
         metadata={"about": "perceptual distance in the published inversion", "source": CITED, "tables": _LATENT}
     )
     latent: LatentMatching = field(metadata={"about": "latent distillation", "source": _LATENT_MATCHING, "tables": _LATENT})
+
+    def rate(self, start: object) -> Rate:
+        """What moves images from ``noise`` or ``downscaled`` pictures, or against a ``trained`` network; any other start
+        counts as downscaled pictures."""
+        return self.rates[start if isinstance(start, str) and start in self.rates else "downscaled"]
 
     @property
     def crop(self) -> int:
@@ -89,7 +95,8 @@ PAPER = DietzPlan(
     },
     size=192,
     matching_network={"architecture": "SRCNN"},
-    matching=Matching(iterations=1000, lr=10.0, distance="rows-literal", crop=480, step=240, batch_real=256),
+    matching=Matching(iterations=1000, crop=480, step=240, batch_real=256),
+    rates=dict.fromkeys(("downscaled", "noise", "trained"), Rate("sgd", 1.0)),
     iterations_ipc10=1000,
     # StyleGAN-XL's own inversion: 1000 steps in W, then 350 on the generator; the paper took fewer and does not say how many.
     prior="stylegan_xl",
@@ -114,7 +121,8 @@ _GPU = DietzPlan(
     recipes_x4={"EDSR": Recipe(2000, 16, 64, lr=4e-4, schedule="cosine", precision="bf16", channels_last=True)},
     size=64,
     matching_network={"architecture": "SRCNN"},
-    matching=Matching(iterations=300, lr=1.0, distance="rows-literal", crop=96, step=48, batch_real=16),
+    matching=Matching(iterations=300, crop=96, step=48, batch_real=16),
+    rates=dict.fromkeys(("downscaled", "noise", "trained"), Rate("adam", 0.001)),
     iterations_ipc10=60,
     prior="taef2",
     prior_recipe=None,
@@ -132,15 +140,15 @@ _LAPTOP = DietzPlan(
         "SRCNN": {"widths": (16, 8), "identity": True}, "VDSR": {"width": 16, "depth": 6}, "EDSR": {"width": 16, "depth": 2},
     },
     recipes={
-        "SRCNN": Recipe(600, 8, 32, loss="mse", lr=1e-3, schedule="cosine"),
+        "SRCNN": Recipe(1200, 8, 32, loss="mse", lr=3e-4, schedule="cosine"),
         "VDSR": Recipe(400, 8, 32, lr=2e-3, schedule="cosine", channels_last=True),
         "EDSR": Recipe(500, 8, 32, lr=5e-3, schedule="cosine", channels_last=True),
     },
     recipes_x4={"EDSR": Recipe(600, 8, 48, lr=5e-3, schedule="cosine", channels_last=True)},
     size=64,
     matching_network={"architecture": "SRCNN", "widths": (16, 8)},
-    # The distance as DC's code has it, for which these rates were tried out.
-    matching=Matching(iterations=80, lr=5.0, distance="rows-literal", crop=128, step=128, batch_real=4),
+    matching=Matching(iterations=80, crop=128, step=128, batch_real=4),
+    rates=dict.fromkeys(("downscaled", "noise", "trained"), Rate("adam", 0.003)),
     iterations_ipc10=20,
     prior="autoencoder",
     prior_recipe=AutoencoderRecipe(iterations=3000),
@@ -164,7 +172,8 @@ _SMOKE = DietzPlan(
     recipes_x4={"EDSR": Recipe(4, 2, 24, lr=1e-3)},
     size=32,
     matching_network={"architecture": "SRCNN", "widths": (4, 4)},
-    matching=Matching(iterations=3, lr=5.0, distance="rows-literal", crop=48, step=48, batch_real=2),
+    matching=Matching(iterations=3, crop=48, step=48, batch_real=2),
+    rates=dict.fromkeys(("downscaled", "noise", "trained"), Rate("adam", 0.003)),
     iterations_ipc10=1,
     prior="autoencoder",
     prior_recipe=AutoencoderRecipe(iterations=10, width=8, patch=16),

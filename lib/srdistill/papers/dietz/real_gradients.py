@@ -20,6 +20,14 @@ _GROUP_PIXELS = 2**24
 _last: dict[str, object] = {}
 
 
+def network_digest(network: nn.Module) -> bytes:
+    """A hash of its layers and weights."""
+    found = hashlib.sha256(str(network).encode())
+    for name, tensor in network.state_dict().items():
+        found.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return found.digest()
+
+
 class RealGradients:
     """The networks of the iterations and their gradients on real images.
 
@@ -82,11 +90,8 @@ class RealGradients:
 
         They depend on no seed, so the sets of several seeds, and of several starts, share them.
         """
-        network = hashlib.sha256(str(self.fixed).encode())
-        for name, tensor in self.fixed.state_dict().items():
-            network.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
         windows = (real.digest, self.windows.crop, self.matching.step)
-        key = (network.digest(), windows, self.matching.scale, self.matching.distance, self.device)
+        key = (network_digest(self.fixed), windows, self.matching.scale, self.matching.distance, self.device)
         if _last.get("key") != key:
             _last.update(key=key, gradients={})
         return _last["gradients"]

@@ -25,6 +25,20 @@ def check_optimizer(name: str) -> None:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """An optimiser of images or codes and its learning rate."""
+
+    optimizer: str
+    lr: float
+
+    def __post_init__(self):
+        check_optimizer(self.optimizer)
+
+    def __str__(self) -> str:
+        return f"{self.optimizer} {self.lr:g}"
+
+
+@dataclass(frozen=True)
 class Matching:
     """Settings of ``gradient_matching``, in pixel space.
 
