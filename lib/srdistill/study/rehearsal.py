@@ -1,10 +1,10 @@
 """A rehearsal of a large profile: ``SRDISTILL_REHEARSE=1``, or ``make rehearse PROFILE=gpu``.
 
-Every notebook runs with that profile's own code, classes and sizes of networks, on the CPU, but with two steps of everything,
-a handful of pictures, and a crop of the test pictures. Data that are not at hand are pieces of the embedded photographs, and
+Every notebook runs with that profile's own code, classes and sizes of networks, on the CPU, but with two steps of everything, a
+handful of pictures, and a crop of the test pictures. Data that are not at hand are pieces of the embedded photographs, and
 weights random ones (``rehearsing.or_random``). Two models have smaller stand-ins: SDXL-Turbo, which is too large, and
-StyleGAN-XL, whose code cannot be installed with pip. Compilation of networks is left out. The numbers mean nothing; they go
-to ``papers_tables/rehearsal-<profile>``.
+StyleGAN-XL, whose code cannot be installed with pip. Compilation of networks is left out. The numbers mean nothing; they go to
+``papers_tables/rehearsal-<profile>``.
 
 A plan is cut short by the names of its settings (``LIMITS``), and then by its own method ``rehearsed``, if it has one.
 """
@@ -16,9 +16,10 @@ from pathlib import Path
 import torch
 
 from srdistill.images.collections import CollectionError, load_collection
-from srdistill.images.labelled import LabelledPictures, square_picture
+from srdistill.images.labelled import LabelledPictures
 from srdistill.images.labelled_collections import CLASS_COUNTS, IMAGENETTE, IMAGEWOOF, load_labelled
 from srdistill.images.photos import photos
+from srdistill.images.picture_files import square_picture
 from srdistill.images.pictures import PictureError, Pictures
 from srdistill.rehearsing import rehearsing
 from srdistill.seeds import generator_for
@@ -95,8 +96,8 @@ def _few(found: Pictures, split: str, side: int, least: int) -> Pictures:
 
 
 def handful_of_classes(collection: str, split: str, size: int, per_class: int | None) -> LabelledPictures:
-    """A few pictures of every class, as ``pictures.classes``; where there are none, as many classes of pieces of photographs.
-    """
+    """A few pictures of every class, as ``pictures.classes``; where there are none, as many classes of pieces of
+    photographs."""
     try:
         return load_labelled(collection, split, size=size, per_class=per_class)
     except CollectionError:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import pandas as pd
 from torch import Tensor, nn
 
 from srdistill.images.collections import collection_needs
@@ -12,17 +13,21 @@ from srdistill.images.perceptual import WeightsMissing
 from srdistill.images.pictures import Pictures
 from srdistill.rehearsing import rehearsing
 from srdistill.sets.distilled_set import Sizes, sizes_of
+from srdistill.study.gates import Headroom
 from srdistill.study.pictures import lpips_model, pictures
-from srdistill.study.rows import BICUBIC, Cell, Results, Row
+from srdistill.study.rows import BICUBIC, ORIGINAL, Cell, Results, Row
 from srdistill.study.settings import TestSet, named_settings
 from srdistill.study.steps.networks import NETWORK
 from srdistill.study.steps.scores import SCORES
 from srdistill.study.study import Study
 from srdistill.study.tasks import Resource, Task
 from srdistill.training.adversarial import train_adversarial
-from srdistill.training.adversarial_recipe import AdversarialRecipe
+from srdistill.training.adversarial_recipe import AdversarialRecipe, judged_by_its_own_loss
 from srdistill.training.evaluate import collapsed, evaluate, super_resolve
 from srdistill.training.sr import train
+
+# dB of full data over bicubic below which training sets have no room to differ in.
+_LEAST_HEADROOM = 0.5
 
 
 class SRStudy(Study):
@@ -48,8 +53,8 @@ class SRStudy(Study):
         own = Path(self.data, "test") if self.data else None
         if own and own.is_dir():
             return {"own": pictures(str(own), "test", self.plan.tests[0].side)}
-        chosen = [test for test in self.plan.tests if test not in self.left_out]
-        return {test.name: pictures(test.collection, "test", test.side) for test in chosen}
+        there = [test for test in self.plan.tests if test not in self.left_out]
+        return {test.name: pictures(test.collection, "test", test.side) for test in there}
 
     @cached_property
     def left_out(self) -> list[TestSet]:
@@ -80,7 +85,8 @@ class SRStudy(Study):
         """The perceptual metric; None where it is not measured, or its weights are not at hand."""
         found = self.lpips_declared
         if found is None:
-            self.lpips_note = f"profile {self.profile.name} downloads no weights and does not measure it; larger ones do"
+            profile = self.profile.name
+            self.lpips_note = f"not measured in profile {profile}, which downloads nothing; its weights would be needed"
             return None
         try:
             self.lpips_note = f"{found.load().name} (backbone weights {found.digest[:8]})"
@@ -157,15 +163,42 @@ class SRStudy(Study):
         return {name: _mean_psnr(found) for name, found in scores.items()}
 
     def lines(self, cell: Cell, answer: dict, context: dict[str, float]) -> list[dict]:
-        """A line for each picture."""
-        scores = answer["scores"]
+        """A line for each picture. ``dead``: see ``dead_channels``."""
+        scores, dead = answer["scores"], answer["dead"]
         flat = cell.row is not None and bool(context) and collapsed({n: _mean_psnr(s) for n, s in scores.items()}, context)
         row = BICUBIC if cell.row is None else cell.row.label
+        who = {"row": row, "network": cell.network, "seed": cell.seed}
         return [
-            {"row": row, "network": cell.network, "seed": cell.seed, "testset": name, "collapsed": flat} | line
+            who | {"testset": name, "collapsed": flat, "dead": dead[name]} | line
             for name, found in scores.items()
             for line in found
         ]
+
+    # --- what verdicts need -------------------------------------------------------------------------------------------
+
+    above, doing_nothing = "above bicubic", "bicubic"
+
+    def per_picture(self, results: Results) -> pd.DataFrame:
+        """A line for each picture and metric."""
+        keys = ["row", "network", "seed", "testset", "image"]
+        measured = [name for name in self.metrics if name in results.scores]
+        return results.scores[[*keys, *measured]].melt(keys, var_name="metric").dropna(subset="value")
+
+    def nothing(self, pictures: pd.DataFrame, metric: str) -> float | None:
+        """Bicubic's mean."""
+        found = pictures[(pictures.row == BICUBIC) & (pictures.metric == metric)]["value"]
+        return float(found.mean()) if len(found) else None
+
+    def headroom(self, pictures: pd.DataFrame) -> dict[str, Headroom]:
+        """PSNR of full data over bicubic."""
+        psnr, bicubic = pictures[pictures.metric == "psnr"], self.nothing(pictures, "psnr")
+        if bicubic is None:
+            return {}
+        full = psnr[psnr.row == ORIGINAL].groupby(["network", "seed"])["value"].mean()
+        return {
+            str(network): Headroom(float(found.mean()) - bicubic, _spread(found), _LEAST_HEADROOM, "dB")
+            for network, found in full.groupby("network")
+        }
 
     # --- what is said of the run --------------------------------------------------------------------------------------
 
@@ -190,6 +223,8 @@ class SRStudy(Study):
     def footnotes(self, results: Results) -> list[str]:
         """What has to stand under a table of this study."""
         sizes = ", ".join(f"{name} ({len(p)})" for name, p in self.tests.items())
+        recipes = {name: self.plan.recipe(name, results.scale) for name in results.networks}
+        flattered = judged_by_its_own_loss(recipes, self.profile.lpips) if self.lpips else ""
         return [
             f"Profile {self.profile.name}: trained on {self.train.origin} ({len(self.train)} pictures), tested on {sizes}, "
             f"x{results.scale}, {len(self.seeds)} seed(s). PSNR in dB and SSIM in RGB, {results.scale} px shaved, 8-bit "
@@ -198,6 +233,7 @@ class SRStudy(Study):
             *(f"{test.name} has no column: its pictures are not at hand, and nobody offers them." for test in self.left_out),
             # Only the first half of the message: the rest names folders of this machine.
             self.lpips_note if self.lpips else f"LPIPS is empty: {self.lpips_note.split(';')[0]}",
+            *([flattered] if flattered else []),
         ]
 
     @property
@@ -209,6 +245,11 @@ class SRStudy(Study):
     def digests(self) -> dict[str, str]:
         """Hashes of the training pictures and of every test set."""
         return {"train": self.real().digest} | {name: found.digest for name, found in self.test_sets.items()}
+
+
+def _spread(values: pd.Series) -> float:
+    """Standard deviation over seeds; 0 for one."""
+    return float(values.std()) if len(values) > 1 else 0.0
 
 
 def _mean_psnr(scores: Iterable[dict]) -> float:
