@@ -25,6 +25,7 @@
 import pandas as pd
 
 from srdistill.papers import dietz
+from srdistill.papers.dietz.steps import distance_table
 from srdistill.study.figures import distance_curves, evolution, image_rows
 from srdistill.study.measures import histories, levels_moved
 from srdistill.study.metrics import GAIN
@@ -73,8 +74,9 @@ _, losses, _ = study.trained(rows["Baseline (original)"], "SRCNN")
 distance_curves({"SRCNN, full data": [losses]}, ylabel="training loss (MSE)", xlabel="steps / 50")
 
 # %%
-random, fixed, shrunk, _ = study.sets(rows.values()).values()
-saved(study, image_rows({"random nets": random.images, "trained net": fixed.images}, shrunk.names), "before_after")
+random, fixed, literal, shrunk, _ = study.sets(rows.values()).values()
+shown_sets = {"random nets": random, "trained net": fixed, "literal epsilon": literal}
+saved(study, image_rows({name: made.images for name, made in shown_sets.items()}, shrunk.names), "before_after")
 
 # %%
 saved(study, evolution({"random nets": random.snapshots, "trained net": fixed.snapshots}), "evolution")
@@ -84,14 +86,21 @@ saved(study, evolution({"random nets": random.snapshots, "trained net": fixed.sn
 # training set.
 
 # %%
-distance_curves(histories(study, list(rows.values())[1:3]))
+distance_curves(histories(study, list(rows.values())[1:4]))
 
 # %% [markdown]
 # How far did the images move from where they started?
 
 # %%
-moved = {"random nets": levels_moved(shrunk, random), "trained net": levels_moved(shrunk, fixed)}
+moved = {name: levels_moved(shrunk, made) for name, made in shown_sets.items()}
 pd.DataFrame({"root mean square change, 8-bit levels": moved}).round(2)
+
+# %% [markdown]
+# Does matching lower what it is meant to lower? The distance of the sets to all sub-images of the real pictures, on networks
+# that matching never saw and on the trained one, of the start and of what came out; means over the seeds.
+
+# %%
+distance_table(study, rows)
 
 # %% [markdown]
 # ## The run

@@ -84,7 +84,8 @@ for one in (study, low):
     for dataset, found in one.datasets.items():
         for network in one.networks:
             accuracy = one.entry(one.teacher(dataset, network)).value["accuracy"]
-            print(f"{network} on {dataset} at {found.train.size} px: {accuracy:.1f} % (needed: {one.planned[dataset].gate:g} %)")
+            gate = one.planned[dataset].gate
+            print(f"{network} on {dataset} at {found.train.size} px: {accuracy:.1f} % (needed: {gate:g} %)")
 
 # %% [markdown]
 # ## Step 2: the coreset

@@ -14,7 +14,7 @@ from srdistill.networks.classifiers import build_classifier
 from srdistill.papers import coreset, dietz, labelfree
 from srdistill.study.paper import papers
 from srdistill.study.profiles import PROFILES, get_profile
-from srdistill.study.settings import departures
+from srdistill.study.settings import CITED, PRINTED, departures
 from srdistill.training.adversarial_recipe import AdversarialRecipe
 
 every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -83,12 +83,14 @@ def test_every_profile_has_a_plan_and_every_field_a_meaning(paper):
 
 
 @every_paper
-def test_the_paper_deviates_in_nothing_and_all_others_in_something(paper):
+def test_the_paper_names_what_nobody_printed_and_all_others_depart_in_something(paper):
     for table in paper.tables:
         if table.name != "protocol":
-            assert paper.plans["paper"].of_table(table.name).deviations(table.name) == []
+            own = paper.plans["paper"].of_table(table.name).deviations(table.name)
+            assert all(line.endswith("our choice, the paper does not print it") for line in own), own
             for name in ("smoke", "laptop", "gpu"):
-                assert paper.plans[name].of_table(table.name).deviations(table.name)
+                found = paper.plans[name].of_table(table.name).deviations(table.name)
+                assert found and not set(found) & set(own)
 
 
 @every_paper
@@ -109,17 +111,20 @@ class _Part:
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-    part: _Part = dataclasses.field(default=_Part(), metadata={"about": "matching"})
-    side: int = dataclasses.field(default=8, metadata={"about": "side", "tables": ("t2",)})
+    part: _Part = dataclasses.field(default=_Part(), metadata={"about": "matching", "source": {"rate": PRINTED}})
+    side: int = dataclasses.field(default=8, metadata={"about": "side", "source": CITED, "tables": ("t2",)})
 
 
 def test_departures_name_only_what_differs_and_matters():
     ours, theirs = _Plan(_Part(2.0), 9), _Plan()
+    cited = "side: 9 (code that the paper cites: 8)"
     assert departures(ours, theirs, "t1") == ["matching: rate 2.0 (paper: 1.0)"]
-    assert departures(ours, theirs, "t2") == ["matching: rate 2.0 (paper: 1.0)", "side: 9 (paper: 8)"]
+    assert departures(ours, theirs, "t2") == ["matching: rate 2.0 (paper: 1.0)", cited]
     assert departures(ours, theirs, "") == departures(ours, theirs, "t2")
-    assert departures(ours, theirs, "", frozenset({"part"})) == ["side: 9 (paper: 8)"]
-    assert departures(theirs, theirs, "") == []
+    assert departures(ours, theirs, "", frozenset({"part"})) == [cited]
+    longer = dataclasses.replace(theirs, part=_Part(steps=6))
+    assert departures(longer, theirs, "") == ["matching: steps 6 (our choice for the paper's scale: 5)"]
+    assert departures(theirs, theirs, "") == ["matching: steps 5: our choice, the paper does not print it"]
 
 
 # --- Dietz et al. -----------------------------------------------------------------------------------------------------
@@ -149,8 +154,9 @@ def test_deviations_name_pictures_and_recipes_of_both_sides(name):
 def test_a_field_that_equals_the_paper_is_not_listed():
     paper = dietz.PLANS["paper"]
     assert dataclasses.replace(paper, size=64).deviations("dietz_t1") == ["side of the synthetic images, px: 64 (paper: 192)"]
-    matching = dataclasses.replace(paper.matching, lr=3.0)
-    assert dataclasses.replace(paper, matching=matching).deviations("dietz_t1") == ["matching: lr 3.0 (paper: 10.0)"]
+    matching = dataclasses.replace(paper.matching, crop=240)
+    found = dataclasses.replace(paper, matching=matching).deviations("dietz_t1")
+    assert found == ["matching: crop 240 (code that the paper cites: 480)"]
 
 
 @every_dietz_plan
@@ -216,7 +222,7 @@ def test_plans_of_the_labelfree_paper_fit_together(plan):
 
 def test_deviations_of_the_labelfree_paper_say_which_sets_and_pictures():
     lines = labelfree.PLANS["laptop"].of_table("labelfree_t3").deviations("labelfree_t3")
-    assert "training pictures: photos (paper: ost)" in lines and "images in a set: 35 (paper: 140, 280, 420)" in lines
+    assert "training pictures: photos (paper: ost)" in lines and "images in a set: 7 (paper: 140, 280, 420)" in lines
     assert sum(line.startswith("images in a set") for line in lines) == 1
 
 
