@@ -9,6 +9,11 @@ WORKERS ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+# Memory that a step gives back is kept for the next one, as for workers (lib/srdistill/study/cluster.py).
+export MALLOC_ARENA_MAX ?= 1
+export MALLOC_MMAP_THRESHOLD_ ?= 33554432
+export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
+export MALLOC_TOP_PAD_ ?= 67108864
 READY := $(VENV)/.ready
 NOTEBOOKS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.py))))
 EXPORT := export

@@ -128,23 +128,14 @@ shown.check(questions, ["EDSR"])
 # %% [markdown]
 # ## What we saw
 #
-# Laptop profile, three seeds:
+# The board above is the finding, verdict by verdict; its gates say where this run could not have told. The laptop profile has
+# the shortest schedules that go through every step, and students on few photographs: it shows the method at work and how each
+# claim is judged. What it finds is no evidence for or against the paper; the `gpu` and `paper` profiles are there for that.
 #
-# * **Nothing was distilled again**, and what trains EDSR at ×4 is not what did best at ×2.
-# * **The lead of latent distillation is not reproduced.** At ×2 it gained 0.25 dB over the inversion it starts from; at
-#   ×4 the same set loses 0.35 dB against it, 0.30 dB against downscaled pictures and 0.29 dB against real crops with as
-#   many pixels. EDSR ends below bicubic (24.31 against 24.43 dB).
-# * **What was not distilled transfers.** Inverted crops give full data's PSNR (98 % of its gain), real crops and
-#   downscaled pictures three quarters of the gain, with 2 to 7 % of the pixels.
-# * The pixel set matched on a trained SRCNN fails altogether, 3 dB below bicubic. In the paper, too, it is the last.
-# * A likely reason, not tested: matching ×2 gradients multiplies the power between 0.1 and 0.25 cycles per pixel (the
-#   spectrum in `04_latent`). At ×2 that band is given in the LR picture; at ×4 most of it is what the network has to
-#   predict, and here it learns to predict what no picture has.
-# * LPIPS says the opposite: the latent set has the lowest, best value of all (0.377; full data 0.392).
-# * That *one factor suffices* would need sets distilled at ×4 beside these. The paper has none, and neither has this
-#   table.
-# * The paper's generator is a GAN of 512 px, ours a small autoencoder whose images distillation moves by 38 levels. A
-#   gentler distillation would transfer better, and gain less at ×2.
+# * Nothing is distilled again: the sets are those of ×2. That *one factor suffices* would need sets distilled at ×4 beside
+#   them. The paper has none, and neither has this table.
+# * Matching ×2 gradients changes a band of frequencies that is given in the LR picture at ×2, and that the network has to
+#   predict at ×4 (the spectrum in `04_latent`). Whether that is why sets transfer or not is not tested.
 
 # %%
 shown.save()
