@@ -39,7 +39,7 @@ class Plan:
                            metadata={"about": "students"})  # fmt: skip
     size: int = field(default=32, metadata={"about": "side, px"})
     crop: int = field(default=32, metadata={"about": "least side of one's own pictures, px"})
-    iterations: int = field(default=3, metadata={"about": "iterations"})
+    iterations: int = field(default=3, metadata={"about": "iterations", "source": settings.PRINTED})
 
     def of_table(self, table: str) -> "Plan":
         """The same for all."""

@@ -121,7 +121,7 @@ def test_threshold_that_selects_nothing_is_named(smoke_study):
 def test_published_model_that_is_not_at_hand_is_named(smoke_study, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     study = smoke_study(TABLE)
-    study.plan = replace(study.plan, pretraining=None)
+    study.plan = replace(study.plan, pretraining=None, size=256)
     assert isinstance(diffusion(study), Resource)  # naming it loads nothing
     with pytest.raises(RuntimeError, match="WeightsMissing: .*facebook/DiT-XL-2-256"):
         study.make_set(study.row("x", dit_samples, **sampled(study, 7, tuned=False)))

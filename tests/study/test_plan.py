@@ -23,7 +23,7 @@ ONE = ["03_pretrained_srcnn"]
 def test_everything_is_to_be_computed_in_an_empty_store():
     plan = make_plan(ONE, "smoke")
     kinds = {share.kind: (share.tasks, share.at_hand, len(share.computed)) for share in plan.shares}
-    assert kinds == {"scores": (16, 0, 16), "networks": (15, 0, 15), "sets": (4, 0, 4)}
+    assert kinds == {"scores": (19, 0, 19), "networks": (18, 0, 18), "sets": (5, 0, 5)}
     assert plan.seconds(1) is None
     assert "not known: the store has seen no such task" in plan.summary(2)
 
@@ -35,8 +35,8 @@ def test_what_a_run_has_left_is_at_hand_and_its_seconds_count():
     study.run(rows, ["SRCNN"])
     plan = make_plan(ONE, "smoke")
     shares = {share.kind: share for share in plan.shares}
-    assert (shares["sets"].at_hand, len(shares["sets"].computed)) == (4, 0)
-    assert (shares["networks"].at_hand, len(shares["networks"].computed)) == (5, 10)
+    assert (shares["sets"].at_hand, len(shares["sets"].computed)) == (5, 0)
+    assert (shares["networks"].at_hand, len(shares["networks"].computed)) == (6, 12)
     assert not {share.key for share in shares["networks"].computed} & {study.student(row, "SRCNN", 0).key for row in rows}
     # The scores of other students take as long as those that are there.
     assert plan.seconds(2) <= plan.seconds(1)
@@ -63,7 +63,7 @@ def test_it_answers_in_seconds_without_data_or_a_gpu(tmp_path, monkeypatch, prof
     assert "set5" in names
     assert all(need.source and need.remedy for need in names.values())
     if profile == "paper":
-        assert {"div2k", "ost", "imagenet", "sdxl-turbo", "DiT-XL-2-256", "sd-vae-ft-ema", "imagenet512.pkl"} <= set(names)
+        assert {"div2k", "ost", "imagenet", "sdxl-turbo", "DiT-XL-2-512", "sd-vae-ft-ema", "imagenet512.pkl"} <= set(names)
         assert (names["div2k"].size, names["div2k"].fetched) == (3_530_603_713, True)
 
 
@@ -77,7 +77,7 @@ def test_missing_is_exit_status_2_and_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SRDISTILL_DATA", str(tmp_path))
     assert main(["03", "--profile", "gpu"]) == 2
     out = capsys.readouterr().out
-    assert "t91: MISSING (github.com/jiny2001/dcscn-super-resolution" in out
+    assert "t91: MISSING (https://raw.githubusercontent.com/jiny2001/dcscn-super-resolution" in out
     assert main(["03", "--profile", "smoke"]) == 0
 
 

@@ -59,5 +59,6 @@ def test_every_table_of_every_profile_says_how_it_departs(paper, profile):
 def test_a_guess_is_not_called_the_papers():
     lines = dietz.PAPER.plans["laptop"].deviations("dietz_t1")
     (matching,) = [line for line in lines if line.startswith("matching: ")]
-    assert "(paper: 10.0)" not in matching
-    assert "(our choice for the paper's scale: 10.0)" in matching
+    assert "(paper: " not in matching and "(code that the paper cites: 1000)" in matching
+    (most,) = [line for line in lines if line.startswith("distillation iterations at IPC 10: ")]
+    assert "(our choice for the paper's scale: 1000)" in most

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from srdistill.files import DiskError
 from srdistill.papers import dietz
 from srdistill.papers.dietz import matching
+from srdistill.papers.dietz.tables import PUBLISHED
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.noise import noise
 from srdistill.study.describe import describe, rows_table, sizes_table
@@ -40,7 +41,7 @@ def test_one_line_per_row_network_seed_and_picture(smoke_study):
     results = study.run(two_rows(study), ["SRCNN"])
     scores = results.scores
     assert len(scores) == 4 * (1 + 2 * 2)
-    assert list(scores.columns[:6]) == ["row", "network", "seed", "testset", "collapsed", "image"]
+    assert list(scores.columns[:6]) == ["row", "network", "seed", "testset", "collapsed", "dead"]
     assert {"psnr", "ssim", "psnr_y", "ssim_y"} <= set(scores)
     counts = scores.groupby(["row", "network", "seed"], dropna=False).size()
     assert set(counts) == {4}
@@ -337,9 +338,11 @@ def test_matching_settings_come_from_the_plan_and_can_be_replaced(smoke_study):
     study = smoke_study()
     plan = study.plan
     one, ten = matching(study, 1, "noise"), matching(study, 10, "noise")
-    assert one["matching"] == plan.matching and one["network"] == plan.matching_network
-    assert ten["matching"].iterations == plan.iterations_ipc10 and ten["matching"].lr == 10 * plan.matching.lr
-    assert matching(study, 1, "noise", crop=64)["matching"] == replace(plan.matching, crop=64)
+    moved = replace(plan.matching, optimizer=plan.rate("noise").optimizer, lr=plan.rate("noise").lr)
+    assert one["matching"] == moved and one["network"] == plan.matching_network
+    assert ten["matching"] == replace(moved, iterations=plan.iterations_ipc10)
+    assert matching(study, 1, "noise", crop=64)["matching"] == replace(moved, crop=64)
+    assert matching(study, 10, "noise", **PUBLISHED)["matching"].lr == 10 * PUBLISHED["lr"]
     task = study.student(study.row(ORIGINAL), "SRCNN", 0)
     assert matching(study, 1, "downscaled", task)["network"] is task
 

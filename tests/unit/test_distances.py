@@ -72,7 +72,7 @@ def test_equal_gradients_are_no_distance_apart_however_small():
     assert literal_row_distance(s, s).item() == pytest.approx(62.4, abs=0.1)
 
 
-@pytest.mark.parametrize(("ours", "theirs", "counts"), [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1e-9, 1, 1), (1e-9, 1e-9, 1)])
+@pytest.mark.parametrize(("ours", "theirs", "counts"), [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1e-13, 1, 1), (1e-13, 1e-13, 1)])
 def test_dead_rows_count_by_rule_and_pull_at_nothing(ours, theirs, counts):
     """The first row of five is zero, or nearly, on one side or on both; the others are equal."""
     s, r = gradients(0)[:1], gradients(0)[:1]

@@ -282,7 +282,7 @@ def test_flip_is_shared_by_real_and_synthetic_images(pictures, monkeypatch):
         for weight in symmetric.parameters():
             if weight.ndim == 4:
                 weight.copy_(torch.stack([d4(weight, element) for element in range(8)]).mean(0))
-    options = {"network": symmetric, "start": "downscaled", "iterations": 8, "distance": "rows", "lr": 2.0}
+    options = {"network": symmetric, "start": "downscaled", "iterations": 8, "distance": "rows", "lr": 2.5}
     with_flips, without = distill(pictures, **options), distill(pictures, flips=False, **options)
     assert (without.images.int() - without.snapshots[0].int()).abs().max() > 20
     assert with_flips.history["distance"] == pytest.approx(without.history["distance"], rel=1e-3)

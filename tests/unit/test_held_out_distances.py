@@ -108,7 +108,7 @@ def test_epsilon_swamps_small_gradients(pictures):
     loud = epsilon_at_work(pictures, start(pictures), network, matching=MATCHING)
     with torch.no_grad():
         for weight in network.parameters():
-            weight.mul_(0.1)
+            weight.mul_(0.03)
     quiet = epsilon_at_work(pictures, start(pictures), network, matching=MATCHING)
     assert set(quiet.products) == {f"body.{i}.weight" for i in (0, 2, 4)} and quiet.products["body.0.weight"].shape == (3, 6)
     assert quiet.below()["body.0.weight"] > loud.below()["body.0.weight"]

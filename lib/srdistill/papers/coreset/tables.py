@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 from srdistill.papers.coreset.collages import collages
 from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
@@ -103,10 +104,17 @@ def soft_label_bytes(study: ClassificationStudy, row: ClassRow) -> int:
     return study.recipe(row).epochs * len(study.make_set(row, 0)) * len(study.dataset.train.classes) * 2
 
 
+# Counting them opens the model.
+_engine_bytes: WeakKeyDictionary[ClassificationStudy, int] = WeakKeyDictionary()
+
+
 def engine_bytes(study: ClassificationStudy, row: ClassRow) -> int:
     """What the diffusion model takes that the row's pictures cannot be made without."""
-    needed = isinstance(row, ClassRow) and "engine" in row.source_settings
-    return study.open(engine(study, study.dataset.name)).bytes if needed else 0
+    if not isinstance(row, ClassRow) or "engine" not in row.source_settings:
+        return 0
+    if study not in _engine_bytes:
+        _engine_bytes[study] = study.open(engine(study, study.dataset.name)).bytes
+    return _engine_bytes[study]
 
 
 def extra_bytes(study: ClassificationStudy, row: ClassRow) -> int:

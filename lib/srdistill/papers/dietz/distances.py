@@ -32,8 +32,8 @@ def row_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     total = 0
     for s, r in _rows(synthetic, real):
         s, r = _over_the_largest(s), _over_the_largest(r)
-        dead = ~(s.any(-1) | r.any(-1))
-        total = total + torch.where(dead, 0.0, _apart(s, r)).sum(-1)
+        ours, theirs = s.any(-1), r.any(-1)
+        total = total + torch.where(ours & theirs, _apart(s, r), (ours ^ theirs).to(s.dtype)).sum(-1)
     return total
 
 
