@@ -1,5 +1,6 @@
 """One table's run: its rows as tasks, its cells, and what came out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ def _client():
     return client
 
 
-class Study:
+class Study(ABC):
     """The pictures, the plan and the store of one table; ``SRStudy`` and ``ClassificationStudy`` say what a cell is.
 
     ``paper``, ``table``: see ``Paper.open``, which makes it. ``seeds``: 0 for the profile's. ``data``: one's own pictures.
@@ -141,13 +142,13 @@ class Study:
 
     # --- the run ------------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def cells(self, rows: Sequence[Row], networks: Sequence[str] = (), scale: int = 0) -> list[Cell]:
         """All cells of the rows, seed by seed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lines(self, cell: Cell, answer: object, context: object) -> list[dict]:
         """A finished cell as lines of ``Results.scores``."""
-        raise NotImplementedError
 
     def run(self, rows: Mapping[str, Row] | Sequence[Row], networks: Sequence[str] = (), scale: int = 0) -> Results:
         """All cells of a table. A cell that fails is reported in the results and not stored; the others go on.
@@ -205,23 +206,23 @@ class Study:
     # In words: what full data is measured against, and who does nothing.
     above, doing_nothing = "", ""
 
+    @abstractmethod
     def per_picture(self, results: Results) -> pd.DataFrame:
         """``row, network, seed, testset, image, metric, value``: what the table's means are made of."""
-        raise NotImplementedError
 
+    @abstractmethod
     def nothing(self, pictures: pd.DataFrame, metric: str) -> float | None:
         """The mean that is had without any training: bicubic's, or chance; None where the metric has no such value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def headroom(self, pictures: pd.DataFrame) -> "dict[str, Headroom]":
         """By student: how far full data lies above that; empty where the table has no full data."""
-        raise NotImplementedError
 
     # --- what is said of the run; the kinds of study fill it in -------------------------------------------------------
 
+    @abstractmethod
     def real(self, dataset: str = "") -> Resource:
         """The training pictures."""
-        raise NotImplementedError
 
     def set_defaults(self, row: Row) -> dict:
         """Settings that every method gets unless the row says otherwise."""
@@ -231,28 +232,28 @@ class Study:
         """Data set and student in words, where a set depends on them."""
         return ""
 
+    @abstractmethod
     def set_tasks(self, row: Row) -> list[tuple[str, int, Task]]:
         """All sets of a row: what else there is to say of each, seed, task."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sizes(self, row: Row | None) -> Sizes:
         """The four sizes of the row's set of seed 0; None: of the training pictures."""
-        raise NotImplementedError
 
+    @abstractmethod
     def about(self) -> dict[str, str]:
         """The run in a few lines, for ``describe``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def footnotes(self, results: Results) -> list[str]:
         """What has to stand under a table of this study."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def origin(self) -> str:
         """Where the training pictures are from."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def digests(self) -> dict[str, str]:
         """Hashes of training and test pictures."""
-        raise NotImplementedError

@@ -5,6 +5,7 @@ same. Nothing is kept from one epoch to the next. Pictures that are augmented co
 trains on them: CutMix then mixes any two classes as often as chance has it, and each batch shares one box.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -21,7 +22,7 @@ from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.soft_labels import soft_labels
 
 
-class _Source:
+class _Source(ABC):
     """What sources share: an epoch is shuffled, made, augmented by batches as it is trained on, and labelled.
 
     Args:
@@ -60,9 +61,9 @@ class _Source:
                 part.copy_(to_uint8(augment(to_float(part), self.views, draws).images))
         return pictures, soft_labels(self.teacher, pictures, self.classes, self.device)
 
+    @abstractmethod
     def _maker(self, epoch: int) -> Callable[[Tensor], Tensor]:
         """From positions to the pictures of ``epoch`` there, ``uint8``."""
-        raise NotImplementedError
 
 
 class ExpandedSource(_Source):
