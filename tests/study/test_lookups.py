@@ -30,8 +30,7 @@ def nothing_loads(monkeypatch):
 @pytest.mark.parametrize("table", ["dietz_t4", "labelfree_t1", "coreset_t4"])
 def test_a_finished_table_is_shown_and_exported_without_loading_a_model(table, finished, nothing_loads, tmp_path):
     study, rows = finished(table)
-    for row in (row for row in rows.values() if row.method is not None):
-        study.sizes(row)  # what is stored beside the pictures is counted once
+    study.sizes(list(rows.values())[-1])
     nothing_loads()
     for row in rows.values():
         if row.method is not None:

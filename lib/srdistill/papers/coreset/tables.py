@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 from srdistill.papers.coreset.collages import collages
 from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
-from srdistill.papers.coreset.engines import engine, expanded, unexpanded
+from srdistill.papers.coreset.engines import engine, engine_size, expanded, unexpanded
 from srdistill.papers.coreset.expansion import ABLATION, Expansion
 from srdistill.papers.coreset.no_patches import no_patches
 from srdistill.papers.coreset.printed import OURS, RDED, SRE2L
@@ -104,17 +103,10 @@ def soft_label_bytes(study: ClassificationStudy, row: ClassRow) -> int:
     return study.recipe(row).epochs * len(study.make_set(row, 0)) * len(study.dataset.train.classes) * 2
 
 
-# Counting them opens the model.
-_engine_bytes: WeakKeyDictionary[ClassificationStudy, int] = WeakKeyDictionary()
-
-
 def engine_bytes(study: ClassificationStudy, row: ClassRow) -> int:
     """What the diffusion model takes that the row's pictures cannot be made without."""
-    if not isinstance(row, ClassRow) or "engine" not in row.source_settings:
-        return 0
-    if study not in _engine_bytes:
-        _engine_bytes[study] = study.open(engine(study, study.dataset.name)).bytes
-    return _engine_bytes[study]
+    needed = isinstance(row, ClassRow) and "engine" in row.source_settings
+    return study.open(engine_size(study, study.dataset.name)) if needed else 0
 
 
 def extra_bytes(study: ClassificationStudy, row: ClassRow) -> int:
