@@ -19,6 +19,8 @@ class TestSet:
     collection: str
     side: int = 0
     optional: bool = False
+    # No class of tests, whatever its name makes pytest think.
+    __test__ = False
 
 
 def recipe_for(network: str, scale: int, recipes: Mapping[int, Mapping]) -> Recipe | AdversarialRecipe:
