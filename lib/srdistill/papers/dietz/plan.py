@@ -98,9 +98,9 @@ PAPER = DietzPlan(
     matching=Matching(iterations=1000, crop=480, step=240, batch_real=256),
     # GLaD's; the paper names none.
     rates=dict.fromkeys(("downscaled", "noise", "trained"), Rate("sgd", 1.0)),
-    # At initialisation only, as at IPC 1; DC would match 10 times along each of 1000 networks, which trains 50 steps in between.
+    # At initialisation only, as at IPC 1; DC matches 10 times along each of 1000 networks, and trains 50 steps between.
     iterations_ipc10=1000,
-    # The iterations and rate of StyleGAN-XL's own inversion, which the paper cuts down and does not say to what. That one has one
+    # Iterations and rate of StyleGAN-XL's own inversion, which the paper cuts down and does not say to what. That one has one
     # w for all layers (W) and tunes a generator per picture; here each layer has its own (W+), and one generator serves all.
     prior="stylegan_xl",
     prior_recipe=None,
@@ -154,7 +154,7 @@ _LAPTOP = DietzPlan(
     size=64,
     matching_network={"architecture": "SRCNN", "widths": (16, 8)},
     matching=Matching(iterations=25, crop=128, step=128, batch_real=4),
-    # Not yet chosen by the rule of ``choose_rates``. Tried for downscaled pictures at 80 iterations, seed 0, and measured by plain
+    # Not yet chosen by the rule of ``choose_rates``. Tried for downscaled pictures, 80 iterations, seed 0, measured by plain
     # cosines, 2.83 at the start: adam 0.001 gave 2.79, adam 0.003 2.71, sgd 0.1 2.72.
     rates=dict.fromkeys(("downscaled", "noise", "trained"), Rate("adam", 0.003)),
     iterations_ipc10=5,
