@@ -23,7 +23,7 @@ from srdistill.study.sr import SRStudy
 
 GRID = (Rate("sgd", 0.1), Rate("sgd", 1.0), Rate("adam", 0.001), Rate("adam", 0.003), Rate("adam", 0.01))
 STARTS = ("downscaled", "noise", "trained", "latent")
-# As good as the best: less than what two draws of the held-out networks differ by.
+# As good as the best.
 _TIE = 0.01
 
 

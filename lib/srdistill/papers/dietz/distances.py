@@ -5,9 +5,11 @@ Each takes two lists of per-class gradients, one tensor (C, *shape) per weight, 
 formula that Dietz et al. print as equation 3; ``mse`` is DC's third choice.
 
 ``rows-literal`` is DC's code to the letter: it adds 1e-6 to the product of the two norms, which there belong to a
-cross-entropy of several nats. The loss of super-resolution is a mean square of differences in [0, 1], and in SRCNN's first
-layer that product is itself between 1e-9 and 1e-5. So the literal distance depends on the unit of the loss, and falls when
-gradients merely grow. Dietz et al. most likely ran it: they build on this code and say nothing of a change.
+cross-entropy of several nats. The loss of super-resolution is a mean square of differences in [0, 1]. Measured on the seven
+embedded photographs and their versions shrunk to 64 px: half of the rows have a product below 1.5e-5 in the first layer of a
+fresh SRCNN 64-32, and below 4e-9 in that of a trained SRCNN 16-8, where the literal distance finds 22 of 27 rows missing and
+the plain cosines 11. So it depends on the unit of the loss, and falls when gradients merely grow. Dietz et al. most likely ran
+it: they build on this code and say nothing of a change.
 """
 
 from collections.abc import Callable, Iterator, Sequence
