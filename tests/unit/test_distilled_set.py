@@ -117,11 +117,6 @@ def test_sizes_of_pictures_without_labels(pictures):
     assert sizes_of(pictures.images, 2, 100).total_bytes == sizes.total_bytes + 8 + 100
 
 
-def test_shares_are_percentages_of_the_original():
-    shares = Sizes(1, 20, 30, 40).share_of(Sizes(4, 200, 1000, 40))
-    assert shares == pytest.approx({"images": 25, "pixels": 10, "lossless_bytes": 3, "total_bytes": 100})
-
-
 def test_digest_is_of_images_and_labels(small):
     same = DistilledSet(small.images.clone(), small.labels, small.names, "another method")
     assert same.digest == small.digest

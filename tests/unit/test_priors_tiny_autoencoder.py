@@ -1,19 +1,17 @@
-"""TAESD and TAEF2: the known round trip, and clear words for files that are missing or are something else."""
+"""TAEF2: the known round trip, and clear words for files that are missing or are something else."""
 
 import math
 
 import pooch
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from srdistill.images.convention import mod_crop
 from srdistill.images.metrics import psnr
 from srdistill.images.pictures import read_folder, to_float
 from srdistill.priors import tiny_autoencoder
-from srdistill.priors.autoencoder import tiny_networks
 from srdistill.priors.prior import Prior, PriorError
-from srdistill.priors.tiny_autoencoder import load_taef2, load_taesd, taef2_networks
+from srdistill.priors.tiny_autoencoder import load_taef2, taef2_networks
 from srdistill.weights import WeightsMissing
 
 
@@ -109,8 +107,6 @@ def test_missing_weights_say_where_and_how(nowhere):
         assert str(part) in str(error.value)
     with pytest.raises(WeightsMissing, match="mine/taef2_encoder.pth"):
         load_taef2(nowhere / "mine", download=True)
-    with pytest.raises(WeightsMissing, match="no weights taesd.safetensors"):
-        load_taesd()
 
 
 def test_failed_downloads_are_named(nowhere, monkeypatch):
@@ -121,11 +117,11 @@ def test_failed_downloads_are_named(nowhere, monkeypatch):
         raise ValueError("SHA256 hash of downloaded file does not match")
 
     monkeypatch.setattr(pooch, "retrieve", refuse)
-    with pytest.raises(WeightsMissing, match="could not download https://huggingface.*nobody there.*put it at .*weights"):
-        load_taesd(download=True)
+    with pytest.raises(WeightsMissing, match="could not download https://github.*nobody there.*put it at .*weights"):
+        load_taef2(download=True)
     monkeypatch.setattr(pooch, "retrieve", damaged)
     with pytest.raises(PriorError, match="does not have the expected SHA-256, nothing was kept"):
-        load_taesd(download=True)
+        load_taef2(download=True)
 
 
 def test_downloads_go_to_the_folder_of_the_environment_and_are_pinned(nowhere, monkeypatch):
@@ -138,34 +134,8 @@ def test_downloads_go_to_the_folder_of_the_environment_and_are_pinned(nowhere, m
 
     monkeypatch.setattr(pooch, "retrieve", fetch)
     # Whatever arrives is checked once more, as a file from anywhere else is.
-    with pytest.raises(PriorError, match="SHA-256 .* instead of db169d69"):
-        load_taesd(download=True)
+    with pytest.raises(PriorError, match="SHA-256 .* instead of 10a4e102"):
+        load_taef2(download=True)
     ((url, known_hash, path),) = asked
-    assert "/614f76814bbe30edbe2e627ace1c2234c81a2c0e/" in url
-    assert known_hash == "sha256:" + tiny_autoencoder.TAESD.sha256 and path == str(nowhere / "weights/taesd")
-
-
-def test_taesd_loads_a_file_in_the_layout_of_diffusers(tmp_path):
-    torch.manual_seed(0)
-    model = tiny_networks(4, 64, (1, 3, 3, 3), (3, 3, 3, 1))
-    save_file(model.state_dict(), tmp_path / "taesd.safetensors")
-    prior = load_taesd(tmp_path / "taesd.safetensors", sha256=None)
-    # The published file has 9,793,292 bytes: these weights in float32 and a header.
-    everything = sum(p.numel() for p in prior.parameters())
-    assert 9_793_292 - 40_000 < 4 * everything < 9_793_292
-    images = torch.rand(1, 3, 16, 16)
-    assert prior.code_shape(16) == (4, 2, 2) == prior.encode(images).shape[1:]
-    shown = model(images * 2 - 1).sample
-    assert (prior.decode(prior.encode(images)) * 2 - 1 - shown).abs().max() < 0.2  # diffusers rounds the codes to 8 bits
-
-
-def test_taesd_of_another_architecture_hash_or_format_is_refused(tmp_path):
-    path = tmp_path / "taesd.safetensors"
-    save_file({"encoder.layers.0.weight": torch.zeros(3)}, path)
-    with pytest.raises(PriorError, match="SHA-256"):
-        load_taesd(path)
-    with pytest.raises(PriorError, match="another architecture than TAESD"):
-        load_taesd(path, sha256=None)
-    path.write_bytes(b"text")
-    with pytest.raises(PriorError, match="no readable safetensors file"):
-        load_taesd(path, sha256=None)
+    assert "/5cccb12dc72074a4be35680c3b108548a7c69978/" in url
+    assert known_hash == "sha256:" + tiny_autoencoder.TAEF2_ENCODER.sha256 and path == str(nowhere / "weights/taesd")

@@ -13,7 +13,7 @@ from srdistill.papers.labelfree.learned_features import load_clip, load_mobilene
 from srdistill.priors.prior import Prior
 from srdistill.priors.stable_diffusion import load_sd_vae
 from srdistill.priors.stylegan_stand_in import style_stand_in
-from srdistill.priors.tiny_autoencoder import load_taef2, load_taesd
+from srdistill.priors.tiny_autoencoder import load_taef2
 from srdistill.priors.weights_file import WeightsFile
 from srdistill.rehearsing import may_fetch, or_random, rehearse, rehearsing
 from srdistill.training.perceptual_loss import perceptual_loss
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("nowhere")
 
 GREY = torch.full((1, 3, 64, 64), 128, dtype=torch.uint8)
 LOADERS = {
-    "TAESD": load_taesd, "TAEF2": load_taef2, "SD VAE": load_sd_vae, "CLIP": load_clip, "MobileNet": load_mobilenet,
+    "TAEF2": load_taef2, "SD VAE": load_sd_vae, "CLIP": load_clip, "MobileNet": load_mobilenet,
     "torchvision's MobileNet": load_torchvision_mobilenet, "perceptual": lambda: perceptual_loss("squeeze"),
     "LPIPS": lambda: Lpips("squeeze"),
 }  # fmt: skip
@@ -60,8 +60,7 @@ def test_outside_of_a_rehearsal_missing_weights_are_an_error(load):
 
 
 @pytest.mark.parametrize(("load", "count", "name"), [
-    (load_taef2, None, "TAEF2 (random)"), (load_taesd, 2_445_063, "TAESD (random)"),
-    (load_sd_vae, 83_653_863, "SD VAE (random)"),
+    (load_taef2, None, "TAEF2 (random)"), (load_sd_vae, 83_653_863, "SD VAE (random)"),
     (load_clip, 87_849_216, "CLIP ViT-B/32 (random)"), (load_torchvision_mobilenet, 2_223_872, "MobileNetV2 (random)"),
     (load_mobilenet, 2_223_872, "MobileNetV2 (random)"),
 ])  # fmt: skip

@@ -1,29 +1,19 @@
-"""Pretrained tiny autoencoders (Ollin Boer Bohan, MIT licence): TAESD and TAEF2.
+"""TAEF2, a pretrained tiny autoencoder (Ollin Boer Bohan, MIT licence), which imitates that of FLUX.2.
 
-Both make one code cell of 8 x 8 pixels. TAESD imitates the autoencoder of Stable Diffusion 1: 4 values a cell, one for
-48 of the picture. TAEF2 imitates that of FLUX.2: 32 values a cell, one for 6; round trip of Set5: 31.13 dB.
+One code cell of 32 values stands for 8 x 8 pixels, one value for 6 of the picture; round trip of Set5: 31.13 dB.
 """
 
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from srdistill.files import brief
-from srdistill.priors.autoencoder import AutoencoderPrior, tiny_networks
+from srdistill.priors.autoencoder import AutoencoderPrior
 from srdistill.priors.prior import PriorError
 from srdistill.priors.weights_file import WeightsFile
 from srdistill.rehearsing import or_random
 
-# A pinned revision of huggingface.co/madebyollin/taesd; several public projects state this hash for it.
-TAESD = WeightsFile(
-    "taesd/taesd.safetensors",
-    "https://huggingface.co/madebyollin/taesd/resolve/614f76814bbe30edbe2e627ace1c2234c81a2c0e/"
-    "diffusion_pytorch_model.safetensors",
-    "db169d69145ec4ff064e49d99c95fa05d3eb04ee453de35824a6d0f325513549",
-)
 _TAEF2_AT = "https://github.com/madebyollin/taesd/raw/5cccb12dc72074a4be35680c3b108548a7c69978/"
 # No hash is published; these are of the files with which the 31.13 dB were measured.
 TAEF2_ENCODER = WeightsFile(
@@ -42,37 +32,8 @@ _WIDTH = 64
 _FACTOR = 8
 
 
-def _random_taesd(*_, **__) -> AutoencoderPrior:
-    model = tiny_networks(4, _WIDTH, (1, 3, 3, 3), (3, 3, 3, 1))
-    return AutoencoderPrior(model.encoder, model.decoder, name="TAESD (random)", channels=4, factor=_FACTOR, signed=True)
-
-
 def _random_taef2(*_, **__) -> AutoencoderPrior:
     return AutoencoderPrior(*taef2_networks(), name="TAEF2 (random)", channels=32, factor=_FACTOR, signed=False)
-
-
-@or_random(_random_taesd)
-def load_taesd(
-    path: str | Path | None = None, *, download: bool = False, sha256: str | None = TAESD.sha256
-) -> AutoencoderPrior:
-    """TAESD in diffusers' AutoencoderTiny: codes (4, size / 8, size / 8).
-
-    ``path``: the safetensors file in diffusers' layout; by default ``$SRDISTILL_WEIGHTS/taesd/taesd.safetensors``.
-    ``download``: fetch it, at a pinned revision, if it is not there. ``sha256``: None accepts weights of your own.
-
-    Raises:
-        WeightsMissing: not at hand. PriorError: another hash, or weights of another architecture.
-    """
-    file = WeightsFile(TAESD.name, TAESD.url, sha256).find(path, download)
-    try:
-        state = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise PriorError(f"{file}: no readable safetensors file ({error}); fetch it again from {TAESD.url}") from error
-    # TAESD is what AutoencoderTiny's own defaults describe.
-    model = tiny_networks(4, _WIDTH, (1, 3, 3, 3), (3, 3, 3, 1))
-    _load(model, state, file, "TAESD")
-    size = _bytes({key: value for key, value in state.items() if key.startswith("decoder.")})
-    return AutoencoderPrior(model.encoder, model.decoder, name="TAESD", channels=4, factor=_FACTOR, signed=True, bytes=size)
 
 
 @or_random(_random_taef2)

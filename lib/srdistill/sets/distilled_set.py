@@ -40,10 +40,6 @@ class Sizes:
     lossless_bytes: int
     total_bytes: int
 
-    def share_of(self, original: "Sizes") -> dict[str, float]:
-        """Each size as a percentage of the original's."""
-        return {name: 100.0 * value / getattr(original, name) for name, value in vars(self).items()}
-
 
 def sizes_of(images: Iterable[Tensor], labels: int = 0, generator_bytes: int = 0) -> Sizes:
     """The sizes of ``uint8`` images (3, H, W) with ``labels`` stored labels and a decoder of ``generator_bytes``.
