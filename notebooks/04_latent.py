@@ -27,6 +27,7 @@ import math
 import pandas as pd
 
 from srdistill.papers import dietz
+from srdistill.papers.dietz.steps import distance_table
 from srdistill.study.figures import distance_curves, evolution, image_rows, spectrum_figure
 from srdistill.study.measures import histories, levels_moved, octave_table
 from srdistill.study.metrics import GAIN
@@ -145,6 +146,15 @@ saved(study, evolution(stages | {"latent space": sets[latent].snapshots}), "figu
 
 # %%
 distance_curves(histories(study, [rows[latent], rows[sharp_latent]]))
+
+# %% [markdown]
+# Does matching lower what it is meant to lower? The distance of the sets to all sub-images of the real pictures: on the network
+# that was matched, and (*before*, *after*) on the same one trained from other seeds; means over the seeds. Optimiser and rate
+# are those after which the latter is lowest, of a fixed grid (`python -m srdistill.papers.dietz.choose_rates`); no student had
+# a say.
+
+# %%
+distance_table(study, rows)
 
 # %% [markdown]
 # How far do the codes move, as a share of their norm? And the images, in 8-bit levels?

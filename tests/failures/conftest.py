@@ -1,5 +1,6 @@
 """Every failure test has its own repository, store and Jupyter folders."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -17,12 +18,14 @@ _VARIABLES = tuple(f"SRDISTILL_{name}" for name in (
 @pytest.fixture(scope="session")
 def workers():
     """Two workers that tests share: they have no store of their own, and know ``tiny_tasks``."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in _VARIABLES:
-            patch.delenv(name, raising=False)
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-        with cluster.local_cluster(2) as made:
-            yield made.scheduler_address
+    with contextlib.ExitStack() as stack:
+        # Theirs alone: this lasts as long as the session, and other tests want the variables.
+        with pytest.MonkeyPatch.context() as patch:
+            for name in _VARIABLES:
+                patch.delenv(name, raising=False)
+            patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+            made = stack.enter_context(cluster.local_cluster(2))
+        yield made.scheduler_address
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from srdistill.study import keys
+from srdistill.study import keys, tasks
 from srdistill.study.paper import Paper, papers
 from srdistill.study.study import Study
 
@@ -29,6 +29,8 @@ def paper_of(table: str) -> Paper:
 @pytest.fixture(autouse=True)
 def own_places(tmp_path, monkeypatch):
     _places(monkeypatch, tmp_path)
+    # What another test loaded from places that this one does not have.
+    monkeypatch.setattr(tasks, "_kept", {})
 
 
 @pytest.fixture
