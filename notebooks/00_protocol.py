@@ -170,7 +170,8 @@ readings = {
 sizes = pd.DataFrame({"reading": readings.keys(), "size %": [round(100 * share, 2) for share in readings.values()]})
 sizes.assign(**{"reduction %": (100 - sizes["size %"]).round(2)}).set_index("reading")
 
-# %% [markdown] No line gives 8.88 %. The nearest are pixels of 512 px and of 480 px images, sizes of the latent set and of a
+# %% [markdown]
+# No line gives 8.88 %. The nearest are pixels of 512 px and of 480 px images, sizes of the latent set and of a
 # sub-image: **images seven times larger than those of tables 1 to 3**. File sizes may give it, too: to be 8.88 % of the
 # archive, each of 800 PNG files would have to take this many kB, and this many bits a pixel at 512 px, where the archive's own
 # are:
@@ -180,7 +181,8 @@ each = 0.0888 * archive_bytes / 800
 bits = 8 * archive_bytes / (800 * mean_pixels)
 print(f"{each / 1000:.0f} kB each, {8 * each / 512**2:.2f} bits a pixel; the archive has {bits:.2f}")
 
-# %% [markdown] That is what PNG files of 512 px would be like, but a number that is solved for is no evidence. So each table
+# %% [markdown]
+# That is what PNG files of 512 px would be like, but a number that is solved for is no evidence. So each table
 # here carries four sizes: images, pixels, bytes as PNG, and bytes including labels and any decoder.
 #
 # ## Recovered gain

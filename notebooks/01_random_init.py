@@ -27,6 +27,7 @@ import pandas as pd
 from srdistill.images.subimages import extract_sub_images
 from srdistill.papers import dietz
 from srdistill.papers.dietz.steps import distance_table
+from srdistill.papers.dietz.tables import PUBLISHED
 from srdistill.study.figures import distance_curves, evolution, image_rows, pair_figure, sub_image_figure
 from srdistill.study.measures import histories, levels_moved, pixel_range
 from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
@@ -171,7 +172,7 @@ shown.zoom(["EDSR"])
 
 # %%
 one = dietz.PAPER.open("dietz_t1", profile=profile, seeds=1, data=data)
-sgd = dietz.PUBLISHED
+sgd = PUBLISHED
 changes = {f"SGD, lr {rate:g}": sgd | {"lr": rate} for rate in (0.1, 1.0, 10.0)}
 changes["SGD, lr 1, the printed cosine"] = sgd | {"distance": "cosine"}
 changes["as in the table"] = {}

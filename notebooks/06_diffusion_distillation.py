@@ -230,9 +230,9 @@ shown.check(questions, students)
 # the shortest schedules that go through every step, and students on few photographs: it shows the method at work and how each
 # claim is judged. What it finds is no evidence for or against the paper; the `gpu` and `paper` profiles are there for that.
 #
-# * Seven images, one for each pseudo-class, are the only size here; the paper's curves over sizes need `gpu`.
+# * Seven images and five times as many are the only sizes here; the paper's curves over sizes need `gpu`.
 # * What GSDD returns are real patches, reconstructed; the samples are textures in the pictures' colours. A transformer of two
-#   blocks, trained for seconds on 758 patches, is no DiT-XL/2. It helps our GSDD, too, that its generator is an autoencoder
+#   blocks, trained for a minute on patches of seven photographs, is no DiT-XL/2. It helps our GSDD, too, that its generator is an autoencoder
 #   trained on these very pictures.
 # * The row of samples without fine-tuning is what fine-tuning is to be judged by; the losses on fixed draws say whether it
 #   lowered what it is meant to lower.
