@@ -232,8 +232,8 @@ shown.check(questions, students)
 #
 # * Seven images and five times as many are the only sizes here; the paper's curves over sizes need `gpu`.
 # * What GSDD returns are real patches, reconstructed; the samples are textures in the pictures' colours. A transformer of two
-#   blocks, trained for a minute on patches of seven photographs, is no DiT-XL/2. It helps our GSDD, too, that its generator is an autoencoder
-#   trained on these very pictures.
+#   blocks, trained for a minute on patches of seven photographs, is no DiT-XL/2. It helps our GSDD, too, that its generator is
+#   an autoencoder trained on these very pictures.
 # * The row of samples without fine-tuning is what fine-tuning is to be judged by; the losses on fixed draws say whether it
 #   lowered what it is meant to lower.
 # * **Cost**: the paper's saving of training time can only come from fewer steps, not from fewer pictures.

@@ -45,9 +45,9 @@ for student in ("EDSR", "RCAN", "SRFormer", "HiT-SR"):
           f"drop with 70 images {drop:.2f} dB")  # fmt: skip
 
 # %% [markdown]
-# SRFormer's full-data number is below HiT-SR's, so it is the lower bar. EDSR and RCAN stand as far below the two transformers as
-# PSNR of the three colours does below PSNR of luma, which might be the reason; but by SSIM, SRFormer is below both of them, and
-# that reading does not explain it. So below are both, and printed numbers should be compared within one student only.
+# SRFormer's full-data number is below HiT-SR's, so it is the lower bar. EDSR and RCAN stand as far below the two transformers
+# as PSNR of the three colours does below PSNR of luma, which might be the reason; but by SSIM, SRFormer is below both of them,
+# and that reading does not explain it. So below are both, and printed numbers should be compared within one student only.
 
 # %% tags=["parameters"]
 profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
