@@ -6,6 +6,7 @@ SEEDS ?=
 DATA ?=
 TABLE ?=
 WORKERS ?=
+REHEARSE ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
@@ -14,6 +15,9 @@ export MALLOC_ARENA_MAX ?= 1
 export MALLOC_MMAP_THRESHOLD_ ?= 33554432
 export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export MALLOC_TOP_PAD_ ?= 67108864
+ifneq ($(REHEARSE),)
+export SRDISTILL_REHEARSE := $(REHEARSE)
+endif
 READY := $(VENV)/.ready
 NOTEBOOKS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.py))))
 EXPORT := export
@@ -41,6 +45,7 @@ help:
 	@echo "SEEDS=5                          number of seeds (default: the profile's)"
 	@echo "DATA=folder                      train on your own photographs; tests on folder/test if there is one"
 	@echo "WORKERS=4                        processes of one thread each (default: the physical cores; with a GPU one)"
+	@echo "REHEARSE=1                       two steps of everything that the profile does, on the CPU, before days go into it"
 	@echo "PYTHON=python3.12                the Python to make $(VENV) with"
 	@echo ""
 	@echo "Environment variables:"

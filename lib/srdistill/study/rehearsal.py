@@ -1,4 +1,4 @@
-"""A rehearsal of a large profile: ``SRDISTILL_REHEARSE=1``, or ``make rehearse PROFILE=gpu``.
+"""A rehearsal of a large profile: ``make tables PROFILE=gpu REHEARSE=1``, which sets ``SRDISTILL_REHEARSE``.
 
 Every notebook runs with that profile's own code, classes and sizes of networks, on the CPU, but with two steps of everything, a
 handful of pictures, and a crop of the test pictures. Data that are not at hand are pieces of the embedded photographs, and

@@ -164,8 +164,8 @@ _LAPTOP = DietzPlan(
     latent_size=128,
     inversion=InversionRecipe(iterations=50, tuning_iterations=25),
     perceptual="",
-    # Of 0.0003 to 0.01, and SGD at 0.1 and 1, this rate did best for EDSR on 12 BSDS pictures that are not test pictures here.
-    latent=LatentMatching(iterations=40, lr=0.01, distance="rows", crop=128, step=128, batch_real=4),
+    # By the same rule, 14.85 at the start: 11.06, 11.25, 11.76, 10.62, 10.55; the last two tie, and this one moves less.
+    latent=LatentMatching(iterations=40, lr=0.003, distance="rows", crop=128, step=128, batch_real=4),
 )  # fmt: skip
 _SMOKE = DietzPlan(
     train="photos",
