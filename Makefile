@@ -23,8 +23,8 @@ NOTEBOOKS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.py))))
 EXPORT := export
 OPTIONS := --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA),--data "$(DATA)") \
 	$(if $(WORKERS),--workers "$(WORKERS)")
-# Files of tests and notebooks go to two processes; each works by itself, on one thread.
-TWO := -n 2 --dist loadfile
+# Files of tests and notebooks go to two processes, in the order of their names; each works by itself, on one thread.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help tables plan test lab bench report $(EXPORT) sync clean $(NOTEBOOKS)

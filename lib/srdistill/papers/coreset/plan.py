@@ -168,7 +168,7 @@ _GPU = CoresetPlan(
 )  # fmt: skip
 _PHOTOS = TaskPlan("photos", "photos", 32, 100, 50, rded_factor=1)
 _FEW_PHOTOS = replace(_PHOTOS, train=16, test=8, gate=20.0)
-_SMALL = ClassificationRecipe(50, batch=11, lr=5e-3, temperature=20, channels_last=True)
+_SMALL = ClassificationRecipe(40, batch=11, lr=5e-3, temperature=20, channels_last=True)
 _LAPTOP = CoresetPlan(
     tasks=_everywhere((_PHOTOS,)) | {"coreset_t2": (replace(_PHOTOS, size=16),)},
     networks=_everywhere(("ConvNet",)),
@@ -178,13 +178,13 @@ _LAPTOP = CoresetPlan(
     factors=(2, 3, 4),
     selection={"pool": None, "crops": 5},
     teacher=ClassificationRecipe(15, batch=50, lr=5e-3, schedule="full cosine", cutmix=False, channels_last=True),
-    students={1: _SMALL, 10: replace(_SMALL, epochs=15, batch=44)},
+    students={1: _SMALL, 10: replace(_SMALL, epochs=12, batch=44)},
     prior="autoencoder",
     prior_recipe=AutoencoderRecipe(iterations=700, factor=2, channels=4, width=24),
     transformer={"width": 96, "depth": 4, "heads": 3, "patch": 4},
-    pretraining=DiffusionRecipe(1300, batch=16, lr=4e-3, ema=0.98, schedule="cosine", warm_up=50),
+    pretraining=DiffusionRecipe(1000, batch=16, lr=4e-3, ema=0.98, schedule="cosine", warm_up=50),
     engine={"steps": 5, "guidance": 1.0, "working_size": 32},
-    sre2l=Recovery(iterations=150),
+    sre2l=Recovery(iterations=100),
 )  # fmt: skip
 _SMOKE = CoresetPlan(
     tasks=_everywhere((_FEW_PHOTOS,)) | {"coreset_t2": (replace(_FEW_PHOTOS, size=16),)},
