@@ -10,7 +10,7 @@ REHEARSE ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
-# Memory that a step gives back is kept for the next one, as for workers (lib/srdistill/study/cluster.py).
+# Memory that a step gives back is kept for the next one, as for workers (lib/srdistill/study/engine/cluster.py).
 export MALLOC_ARENA_MAX ?= 1
 export MALLOC_MMAP_THRESHOLD_ ?= 33554432
 export MALLOC_TRIM_THRESHOLD_ ?= 8589934592

@@ -33,10 +33,10 @@ from srdistill.images.pictures import to_float, to_uint8
 from srdistill.images.resize import upscale
 from srdistill.networks import EDSR, SRCNN, VDSR, count_parameters
 from srdistill.papers import dietz
-from srdistill.study.figures import pair_figure, weights_figure
-from srdistill.study.presentation import describe
-from srdistill.study.published import published
-from srdistill.study.save import save_frame, saved
+from srdistill.study.pages.figures import pair_figure, weights_figure
+from srdistill.study.pages.presentation import describe
+from srdistill.study.pages.published import published
+from srdistill.study.pages.save import save_frame, saved
 from srdistill.training.evaluate import collapsed
 
 study = dietz.PAPER.open("protocol", profile=profile, seeds=seeds, data=data)

@@ -28,10 +28,10 @@ from srdistill.images.subimages import extract_sub_images
 from srdistill.papers import dietz
 from srdistill.papers.dietz.steps import distance_table
 from srdistill.papers.dietz.tables import PUBLISHED
-from srdistill.study.figures import distance_curves, evolution, image_rows, pair_figure, sub_image_figure
-from srdistill.study.measures import histories, levels_moved, pixel_range
-from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
-from srdistill.study.published import printed_table, published
+from srdistill.study.pages.figures import distance_curves, evolution, image_rows, pair_figure, sub_image_figure
+from srdistill.study.pages.measures import histories, levels_moved, pixel_range
+from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.pages.published import printed_table, published
 
 printed_table("dietz_t1")
 

@@ -29,11 +29,11 @@ from srdistill.networks import build_network
 from srdistill.papers import dietz
 from srdistill.papers.dietz.epsilon import epsilon_at_work
 from srdistill.papers.dietz.steps import distance_table
-from srdistill.study.figures import distance_curves, evolution, image_rows
-from srdistill.study.measures import detail_table, histories
 from srdistill.study.metrics import GAIN
-from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
-from srdistill.study.published import printed_table, published
+from srdistill.study.pages.figures import distance_curves, evolution, image_rows
+from srdistill.study.pages.measures import detail_table, histories
+from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.pages.published import printed_table, published
 
 printed_table("dietz_t2")
 

@@ -26,11 +26,11 @@ import pandas as pd
 
 from srdistill.papers import dietz
 from srdistill.papers.dietz.steps import distance_table
-from srdistill.study.figures import distance_curves, evolution, image_rows
-from srdistill.study.measures import histories, levels_moved
 from srdistill.study.metrics import GAIN
-from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
-from srdistill.study.published import printed_table, published
+from srdistill.study.pages.figures import distance_curves, evolution, image_rows
+from srdistill.study.pages.measures import histories, levels_moved
+from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.pages.published import printed_table, published
 
 printed_table("dietz_t3")
 

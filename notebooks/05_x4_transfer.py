@@ -26,10 +26,10 @@ import pandas as pd
 
 from srdistill.images.convention import low_resolution
 from srdistill.papers import dietz
-from srdistill.study.figures import image_rows
 from srdistill.study.metrics import GAIN
-from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
-from srdistill.study.published import printed_table, published
+from srdistill.study.pages.figures import image_rows
+from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.pages.published import printed_table, published
 
 printed_table("dietz_t5")
 

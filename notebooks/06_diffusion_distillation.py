@@ -24,11 +24,11 @@
 # %%
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
-from srdistill.study.costs import cost_figure, costs
-from srdistill.study.figures import distance_curves, image_rows
-from srdistill.study.measures import detail_table, histories, losses_table
-from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
-from srdistill.study.published import printed_table
+from srdistill.study.pages.costs import cost_figure, costs
+from srdistill.study.pages.figures import distance_curves, image_rows
+from srdistill.study.pages.measures import detail_table, histories, losses_table
+from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.pages.published import printed_table
 from srdistill.study.rows import ORIGINAL
 
 printed_table("labelfree_t1")

@@ -26,10 +26,10 @@ import pandas as pd
 from srdistill.networks import build_network, count_parameters
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
-from srdistill.study.figures import image_rows
 from srdistill.study.metrics import GAIN
-from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
-from srdistill.study.published import printed_table
+from srdistill.study.pages.figures import image_rows
+from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.pages.published import printed_table
 from srdistill.study.rows import ORIGINAL
 
 printed_table("labelfree_t2")

@@ -25,10 +25,10 @@
 from srdistill.images.patch_scores import score_windows
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, SELECTED, UNTUNED
-from srdistill.study.figures import image_rows, selection_figure
-from srdistill.study.measures import detail_table, losses_table
-from srdistill.study.presentation import Presentation, Question, describe, rows_table, saved
-from srdistill.study.published import printed_table
+from srdistill.study.pages.figures import image_rows, selection_figure
+from srdistill.study.pages.measures import detail_table, losses_table
+from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.pages.published import printed_table
 
 printed_table("labelfree_t3")
 

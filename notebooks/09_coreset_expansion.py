@@ -34,8 +34,8 @@ from srdistill.diffusion.engine import interpolated
 from srdistill.images.pictures import to_uint8
 from srdistill.papers import coreset
 from srdistill.papers.coreset import OURS, RANDOM, RDED, SELECTED, SRE2L
-from srdistill.study.presentation import Presentation, Question, describe, saved
-from srdistill.study.published import printed_table
+from srdistill.study.pages.presentation import Presentation, Question, describe, saved
+from srdistill.study.pages.published import printed_table
 
 printed_table("coreset_t1")
 

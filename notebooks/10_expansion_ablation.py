@@ -28,8 +28,8 @@ from srdistill.diffusion.schedule import denoising_steps, distinct_settings
 from srdistill.images.pictures import to_uint8
 from srdistill.papers import coreset
 from srdistill.papers.coreset import RANDOM, RDED, SELECTED
-from srdistill.study.presentation import Presentation, Question, describe, saved
-from srdistill.study.published import printed_table
+from srdistill.study.pages.presentation import Presentation, Question, describe, saved
+from srdistill.study.pages.published import printed_table
 from srdistill.training.teacher_logits import teacher_logits
 
 printed_table("coreset_t4")

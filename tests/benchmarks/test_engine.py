@@ -5,10 +5,10 @@ from pathlib import Path
 
 from srdistill.papers import dietz
 from srdistill.sets.noise import noise
-from srdistill.study.cluster import connect, local_cluster
-from srdistill.study.execution import Execution, execute
-from srdistill.study.store import Store
-from srdistill.study.tasks import graph
+from srdistill.study.engine.cluster import connect, local_cluster
+from srdistill.study.engine.execution import Execution, execute
+from srdistill.study.engine.store import Store
+from srdistill.study.engine.tasks import graph
 
 
 def _students(monkeypatch, place: Path, seeds: int):

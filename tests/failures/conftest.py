@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from tiny_repository import Command, Repository
 
-from srdistill.study import board, cluster, compare, pairs, paths, run
+from srdistill.study import compare, pairs, paths, run
+from srdistill.study.engine import cluster
+from srdistill.study.verdicts import board
 
 _VARIABLES = tuple(f"SRDISTILL_{name}" for name in (
     "PROFILE", "DATA", "WEIGHTS", "STAGING", "SCHEDULER", "WORKERS", "DEVICE", "STORE",

@@ -18,11 +18,11 @@ from srdistill.papers import dietz
 from srdistill.progress import reported
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.noise import noise
-from srdistill.study.execution import Execution
+from srdistill.study.engine.execution import Execution
+from srdistill.study.engine.store import Store
+from srdistill.study.pages.save import saved
 from srdistill.study.rows import ORIGINAL
 from srdistill.study.run import main
-from srdistill.study.save import saved
-from srdistill.study.store import Store
 from srdistill.training.checkpoint import Checkpoint
 
 SMOKE = ["--profile", "smoke"]

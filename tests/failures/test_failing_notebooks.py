@@ -188,7 +188,7 @@ def test_without_its_data_a_run_does_not_begin(repository, monkeypatch, tmp_path
 
 def test_a_named_scheduler_that_is_not_there(repository, monkeypatch, capsys):
     monkeypatch.setenv("SRDISTILL_SCHEDULER", "tcp://127.0.0.1:9")
-    monkeypatch.setattr("srdistill.study.cluster._PATIENCE", "1s")
+    monkeypatch.setattr("srdistill.study.engine.cluster._PATIENCE", "1s")
     repository.write_plain("01_one")
     assert main(SMOKE) == 2
     assert "no scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err

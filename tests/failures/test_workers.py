@@ -18,13 +18,13 @@ import srdistill
 from srdistill.files import DiskError
 from srdistill.papers import dietz
 from srdistill.sets.random_crops import random_crops
-from srdistill.study import cluster
-from srdistill.study.cluster import ClusterError, connect, local_cluster
-from srdistill.study.execution import Execution, execute
+from srdistill.study.engine import cluster
+from srdistill.study.engine.cluster import ClusterError, connect, local_cluster
+from srdistill.study.engine.execution import Execution, execute
+from srdistill.study.engine.store import Store
+from srdistill.study.pages.save import save_table
+from srdistill.study.pages.tables import long_table
 from srdistill.study.rows import ORIGINAL
-from srdistill.study.save import save_table
-from srdistill.study.store import Store
-from srdistill.study.tables import long_table
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_scheduler_without_workers(monkeypatch):
 
 
 def test_a_scheduler_that_goes_in_mid_run(store, monkeypatch, tmp_path):
-    monkeypatch.setattr("srdistill.study.execution._LOST_AFTER", 2.0)
+    monkeypatch.setattr("srdistill.study.engine.execution._LOST_AFTER", 2.0)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
     first = tiny(total, "first")
     long = tiny(waits, "long", marker=str(tmp_path / "began"), until=str(tmp_path / "never"))
@@ -208,7 +208,7 @@ def tables(tmp_path, monkeypatch, name: str, address: str = "") -> dict[str, str
     study.store = Store(tmp_path / f"store of {name}")
     client = connect(address) if address else None
     vars(study)["execution"] = Execution(study.store, client)
-    monkeypatch.setattr("srdistill.study.save.record_sets", lambda study, rows: None)
+    monkeypatch.setattr("srdistill.study.pages.save.record_sets", lambda study, rows: None)
     # Not study.rows(), which begins with all students.
     rows = study.table.rows(study)
     results = study.run(rows, ["SRCNN"])
@@ -234,7 +234,7 @@ def test_a_table_is_the_same_with_any_number_of_workers(tmp_path, store, workers
 
 def test_workers_end_with_the_kernel_that_started_them(tmp_path):
     code = (
-        "from srdistill.study.cluster import local_cluster\nimport sys, time\n"
+        "from srdistill.study.engine.cluster import local_cluster\nimport sys, time\n"
         f"with local_cluster(2) as own:\n    open({str(tmp_path / 'up')!r}, 'w').close()\n    time.sleep(60)\n"
     )
     kernel = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(HERE)})

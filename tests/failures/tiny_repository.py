@@ -39,7 +39,7 @@ staging = Path(os.environ["SRDISTILL_STAGING"])
 STUDY = """\
 from srdistill.papers import dietz
 from srdistill.sets.noise import noise
-from srdistill.study.presentation import Presentation
+from srdistill.study.pages.presentation import Presentation
 from srdistill.study.rows import ORIGINAL, by_label
 
 study = dietz.PAPER.open("dietz_t1", profile=profile, seeds=seeds, data=data)

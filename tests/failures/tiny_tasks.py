@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from srdistill.study.tasks import Step, Task
+from srdistill.study.engine.tasks import Step, Task
 
 
 def make(task: Task, work):

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from srdistill.study import keys, tasks
+from srdistill.study.engine import keys, tasks
 from srdistill.study.paper import Paper, papers
 from srdistill.study.study import Study
 

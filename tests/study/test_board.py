@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from srdistill.study.board import profiles_with_tables, write_board
-from srdistill.study.claims import Claim
-from srdistill.study.intervals import crossed_interval
+from srdistill.study.verdicts.board import profiles_with_tables, write_board
+from srdistill.study.verdicts.claims import Claim
+from srdistill.study.verdicts.intervals import crossed_interval
 
 
 @pytest.fixture

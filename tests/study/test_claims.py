@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from srdistill.papers import dietz, labelfree
-from srdistill.study.claims import Claim, claims_table
-from srdistill.study.intervals import crossed_interval
-from srdistill.study.presentation import Presentation
-from srdistill.study.questions import Question, check
+from srdistill.study.pages.presentation import Presentation
 from srdistill.study.rows import BICUBIC, ORIGINAL
 from srdistill.study.sr import SRStudy
+from srdistill.study.verdicts.claims import Claim, claims_table
+from srdistill.study.verdicts.intervals import crossed_interval
+from srdistill.study.verdicts.questions import Question, check
 
 NOISE = "Syn. IPC=1"
 

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from srdistill.papers import dietz
-from srdistill.study import save
 from srdistill.study.compare import Comparison, Snapshot, said_of
-from srdistill.study.save import save_frame
+from srdistill.study.pages import save
+from srdistill.study.pages.save import save_frame
 
 HEAD = "row,network,testset,metric,mean,std,n,published,status,note\n"
 

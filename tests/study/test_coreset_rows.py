@@ -8,10 +8,10 @@ import torch
 from srdistill.papers import coreset
 from srdistill.papers.coreset.coreset_patches import coreset_patches
 from srdistill.papers.coreset.tables import soft_label_bytes
-from srdistill.study import tasks
 from srdistill.study.classification import ALL_PICTURES
+from srdistill.study.engine import tasks
+from srdistill.study.engine.tasks import Resource
 from srdistill.study.rows import Row
-from srdistill.study.tasks import Resource
 
 TWO = (1, 10, 50)
 

@@ -21,12 +21,12 @@ from srdistill.papers.coreset import (
 from srdistill.papers.coreset.tables import soft_label_bytes
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.classification import ALL_PICTURES
-from srdistill.study.describe import describe, rows_table, sizes_frame
 from srdistill.study.export import export_table
-from srdistill.study.presentation import Presentation
+from srdistill.study.pages.describe import describe, rows_table, sizes_frame
+from srdistill.study.pages.presentation import Presentation
+from srdistill.study.pages.save import save_table
+from srdistill.study.pages.tables import long_table, notes, per_seed, wide_table
 from srdistill.study.rows import CellsFailed, ClassRow, Row
-from srdistill.study.save import save_table
-from srdistill.study.tables import long_table, notes, per_seed, wide_table
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 
 from srdistill.papers import labelfree
-from srdistill.study.costs import STAGES, cost_figure, costs, stages
+from srdistill.study.engine.work import perform
+from srdistill.study.pages.costs import STAGES, cost_figure, costs, stages
 from srdistill.study.rows import ORIGINAL
-from srdistill.study.work import perform
 
 
 @pytest.fixture

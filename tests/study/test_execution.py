@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from srdistill.files import DiskError
-from srdistill.study import execution as module
-from srdistill.study.execution import Execution, execute
-from srdistill.study.store import Store
-from srdistill.study.tasks import Step, Task
+from srdistill.study.engine import execution as module
+from srdistill.study.engine.execution import Execution, execute
+from srdistill.study.engine.store import Store
+from srdistill.study.engine.tasks import Step, Task
 
 # In one object: a plain list that a method names would count in its key.
 now = SimpleNamespace()

@@ -9,9 +9,9 @@ from srdistill.images.pictures import read_folder
 from srdistill.sets.noise import noise
 from srdistill.sets.random_crops import random_crops
 from srdistill.study.export import NothingToExport, export_table, main
+from srdistill.study.pages.save import save_table
+from srdistill.study.pages.tables import long_table
 from srdistill.study.rows import ORIGINAL
-from srdistill.study.save import save_table
-from srdistill.study.tables import long_table
 
 
 @pytest.fixture

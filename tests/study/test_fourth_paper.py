@@ -13,15 +13,15 @@ from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.random_crops import random_crops
 from srdistill.study import settings
+from srdistill.study.engine.tasks import Step, Task
+from srdistill.study.engine.work import Work
 from srdistill.study.export import export_table
 from srdistill.study.metrics import GAIN
+from srdistill.study.pages.presentation import Presentation
 from srdistill.study.paper import Paper, Table
-from srdistill.study.presentation import Presentation
-from srdistill.study.questions import Question
 from srdistill.study.rows import BICUBIC, ORIGINAL, Cell, FromCell, Row
 from srdistill.study.sr import SRStudy
-from srdistill.study.tasks import Step, Task
-from srdistill.study.work import Work
+from srdistill.study.verdicts.questions import Question
 from srdistill.training.recipe import Recipe
 
 OURS, RANDOM = "Darkest, 2", "Random crops, 2"

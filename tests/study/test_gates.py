@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
-from srdistill.study.claims import NO_POWER, OPEN, REPRODUCED, YES, Claim
-from srdistill.study.gates import Headroom
-from srdistill.study.questions import Question, check
 from srdistill.study.rows import BICUBIC, ORIGINAL, Results
 from srdistill.study.sr import SRStudy
+from srdistill.study.verdicts.claims import NO_POWER, OPEN, REPRODUCED, YES, Claim
+from srdistill.study.verdicts.gates import Headroom
+from srdistill.study.verdicts.questions import Question, check
 
 BASE = 30.0
 

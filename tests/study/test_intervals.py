@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from srdistill.study.intervals import crossed_interval, holm
+from srdistill.study.verdicts.intervals import crossed_interval, holm
 
 
 def test_one_picture_is_students_t_over_seeds():

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import srdistill
-from srdistill.study import keys
-from srdistill.study.keys import code_digest, file_digest, key_of
+from srdistill.study.engine import keys
+from srdistill.study.engine.keys import code_digest, file_digest, key_of
 
 
 def test_key_does_not_depend_on_the_order_of_a_dict():
@@ -186,6 +186,6 @@ def test_the_library_imports_only_in_the_forms_that_digests_follow():
 
 
 def test_a_module_that_is_imported_from_its_package_is_followed():
-    found = keys._imports("srdistill.study.work")
-    assert {"srdistill.progress", "srdistill.study.store", "srdistill.study.tasks"} <= set(found)
-    assert "srdistill.study.tasks.Task" not in found
+    found = keys._imports("srdistill.study.engine.work")
+    assert {"srdistill.progress", "srdistill.study.engine.store", "srdistill.study.engine.tasks"} <= set(found)
+    assert "srdistill.study.engine.tasks.Task" not in found

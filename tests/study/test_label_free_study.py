@@ -10,9 +10,9 @@ from srdistill.papers import labelfree
 from srdistill.papers.labelfree import PAPER, diffusion, dit_samples, fine_tuned, gsdd, patches, sampled
 from srdistill.papers.labelfree.tables import inverted
 from srdistill.sets.random_patches import random_patches
+from srdistill.study.engine.tasks import Resource
+from srdistill.study.pages.tables import long_table, notes, wide_table
 from srdistill.study.rows import ORIGINAL
-from srdistill.study.tables import long_table, notes, wide_table
-from srdistill.study.tasks import Resource
 
 TABLE = "labelfree_t3"
 STUDENT = "Real-ESRGAN"
@@ -26,7 +26,7 @@ def test_table_decides_about_students(smoke_study):
 def test_patches_are_the_same_for_every_study_and_lie_below_the_limit(smoke_study, monkeypatch):
     one, two = smoke_study(TABLE), smoke_study("labelfree_t1")
     first = one.open(patches(one))
-    monkeypatch.setattr("srdistill.study.execution.perform", lambda *_: pytest.fail("selected again"))
+    monkeypatch.setattr("srdistill.study.engine.execution.perform", lambda *_: pytest.fail("selected again"))
     second = two.open(patches(two))
     assert torch.equal(first.images(), second.images()) and torch.equal(first.label, second.label)
     assert first.size == 32 and first.classes == 7 and float(first.score.max()) < first.settings["limit"]
@@ -49,7 +49,7 @@ def test_diffusion_model_is_trained_once_and_its_samples_start_from_the_same_noi
     assert len(list((study.store.root / "diffusion").glob("*.json"))) == 2
 
     again = smoke_study(TABLE)
-    monkeypatch.setattr("srdistill.study.execution.perform", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr("srdistill.study.engine.execution.perform", lambda *_: pytest.fail("computed again"))
     assert [made.digest for made in sets(again)[1]] == [plain.digest, tuned.digest]
 
 

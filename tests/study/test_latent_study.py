@@ -9,10 +9,10 @@ import torch
 from srdistill.papers.dietz import gan_inversion, inverting, latent, latent_matching, pretrained, prior
 from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.sets.cut import cut
+from srdistill.study.engine.tasks import Resource
+from srdistill.study.engine.work import Work
 from srdistill.study.generators import STYLEGAN_CODE, TRUSTED_PICKLE
 from srdistill.study.rows import BICUBIC, ORIGINAL
-from srdistill.study.tasks import Resource
-from srdistill.study.work import Work
 
 
 def latent_rows(study):

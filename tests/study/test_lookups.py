@@ -3,10 +3,10 @@
 import pytest
 
 from srdistill.papers import coreset
-from srdistill.study import execution, work
+from srdistill.study.engine import execution, work
+from srdistill.study.engine.tasks import graph
 from srdistill.study.export import export_table
-from srdistill.study.presentation import Presentation
-from srdistill.study.tasks import graph
+from srdistill.study.pages.presentation import Presentation
 from srdistill.training.sr import train
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from srdistill.sets.distilled_set import DistilledSet
-from srdistill.study.measures import detail_table, levels_moved, losses_table, octave_table, pixel_range
+from srdistill.study.pages.measures import detail_table, levels_moved, losses_table, octave_table, pixel_range
 
 
 def made(images: torch.Tensor) -> DistilledSet:

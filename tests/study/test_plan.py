@@ -9,13 +9,13 @@ from srdistill.images.torchvision_weights import FILES
 from srdistill.needs import Need
 from srdistill.papers import dietz
 from srdistill.study import plan as module
-from srdistill.study.digests import digest_of
-from srdistill.study.execution import Execution
+from srdistill.study.engine.digests import digest_of
+from srdistill.study.engine.execution import Execution
+from srdistill.study.engine.seconds import alike
 from srdistill.study.pairs import notebook_names
 from srdistill.study.paper import tables
 from srdistill.study.pictures import pictures
 from srdistill.study.plan import main, make_plan
-from srdistill.study.seconds import alike
 
 ONE = ["03_pretrained_srcnn"]
 
@@ -109,7 +109,7 @@ def test_a_digest_is_remembered_until_a_file_changes(tmp_path, test_photos, monk
     assert digest_of(found, [folder], tmp_path) == "remembered"
     (folder / "1.png").unlink()
     assert digest_of(found, [folder], tmp_path) not in (first, "remembered")
-    monkeypatch.setattr("srdistill.study.digests._LARGEST", 1)
+    monkeypatch.setattr("srdistill.study.engine.digests._LARGEST", 1)
     (folder / "2.png").write_bytes((folder / "0.png").read_bytes())
     assert digest_of(found, [folder], tmp_path) is None
 

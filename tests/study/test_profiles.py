@@ -97,7 +97,7 @@ def test_the_paper_names_what_nobody_printed_and_all_others_depart_in_something(
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_table_can_be_declared(paper, name, monkeypatch):
     """All rows of all profiles, though neither pictures nor weights are at hand: nothing is loaded to declare them."""
-    monkeypatch.setattr("srdistill.study.tasks._loaded", lambda *_: pytest.fail("loaded pictures"))
+    monkeypatch.setattr("srdistill.study.engine.tasks._loaded", lambda *_: pytest.fail("loaded pictures"))
     for table in paper.tables:
         study = paper.open(table.name, profile=name)
         assert len(study.rows()) >= (0 if table.name == "protocol" else 3), table.name
@@ -222,7 +222,7 @@ def test_plans_of_the_labelfree_paper_fit_together(plan):
 
 def test_deviations_of_the_labelfree_paper_say_which_sets_and_pictures():
     lines = labelfree.PLANS["laptop"].of_table("labelfree_t3").deviations("labelfree_t3")
-    assert "training pictures: photos (paper: ost)" in lines and "images in a set: 7 (paper: 140, 280, 420)" in lines
+    assert "training pictures: photos (paper: ost)" in lines and "images in a set: 35 (paper: 140, 280, 420)" in lines
     assert sum(line.startswith("images in a set") for line in lines) == 1
 
 

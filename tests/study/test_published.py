@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
+from srdistill.study.pages.published import printed_table, published
 from srdistill.study.paper import papers
 from srdistill.study.paths import NOTEBOOKS, PUBLISHED
-from srdistill.study.published import printed_table, published
 
 COUNTS = {
     "dietz_t1": 81, "dietz_t2": 81, "dietz_t3": 81, "dietz_t4": 81, "dietz_t5": 54, "dietz_text": 8,

@@ -8,14 +8,14 @@ import torch
 from srdistill.images.labelled_collections import CLASS_COUNTS
 from srdistill.papers import coreset, dietz, labelfree
 from srdistill.rehearsing import rehearsing
+from srdistill.study.engine.tasks import Resource, Task, graph
+from srdistill.study.engine.work import device_kind, perform
 from srdistill.study.options import label_of as label_of_run
+from srdistill.study.pages.presentation import Presentation
 from srdistill.study.paper import papers
-from srdistill.study.presentation import Presentation
 from srdistill.study.profiles import PROFILES, get_profile
 from srdistill.study.rehearsal import LIMITS, SIDE, TEST, TRAIN, handful, handful_of_classes, label_of, rehearsed, shortened
 from srdistill.study.settings import TestSet
-from srdistill.study.tasks import Resource, Task, graph
-from srdistill.study.work import device_kind, perform
 from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.recipe import Recipe
 

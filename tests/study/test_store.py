@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from srdistill.files import DiskError
-from srdistill.study import store as module
-from srdistill.study.store import Store
+from srdistill.study.engine import store as module
+from srdistill.study.engine.store import Store
 
 KEY, SPEC = "0123abcd", {"method": "m", "seed": 0}
 
@@ -110,7 +110,7 @@ def test_an_interruption_between_tensors_and_json_leaves_no_entry(store, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("srdistill.study.store.write_text", interrupted)
+        patch.setattr("srdistill.study.engine.store.write_text", interrupted)
         with pytest.raises(KeyboardInterrupt):
             store.fetch("things", KEY, SPEC, Work())
     assert _files(store) == {".safetensors"}

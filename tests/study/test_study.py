@@ -14,12 +14,12 @@ from srdistill.papers.dietz import matching
 from srdistill.papers.dietz.tables import PUBLISHED
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.noise import noise
-from srdistill.study.describe import describe, rows_table, sizes_table
 from srdistill.study.metrics import GAIN
-from srdistill.study.presentation import Presentation
+from srdistill.study.pages.describe import describe, rows_table, sizes_table
+from srdistill.study.pages.presentation import Presentation
+from srdistill.study.pages.save import save_table, saved
+from srdistill.study.pages.tables import long_table
 from srdistill.study.rows import BICUBIC, ORIGINAL, CellsFailed, FromCell
-from srdistill.study.save import save_table, saved
-from srdistill.study.tables import long_table
 
 NOISE = "Noise, IPC=1, undistilled"
 
@@ -67,7 +67,7 @@ def test_a_second_run_computes_nothing_and_says_the_same(smoke_study, monkeypatc
 
     again = smoke_study()
     monkeypatch.setattr(again.store, "_put", never)
-    monkeypatch.setattr("srdistill.study.execution.perform", never)
+    monkeypatch.setattr("srdistill.study.engine.execution.perform", never)
     second = again.run(two_rows(again), ["SRCNN"])
     assert (first.computed, second.computed) == (2, 0)
     assert second.failures == []
@@ -254,7 +254,7 @@ def test_a_full_disk_ends_the_run_at_once(smoke_study, monkeypatch):
     def full(*_, **__):
         raise DiskError(28, "no room to write")
 
-    monkeypatch.setattr("srdistill.study.store.Store._put", full)
+    monkeypatch.setattr("srdistill.study.engine.store.Store._put", full)
     with pytest.raises(DiskError):
         study.run(two_rows(study), ["SRCNN"])
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from srdistill.papers import dietz
-from srdistill.study import tables as module
 from srdistill.study.metrics import GAIN, METRICS, number
-from srdistill.study.published import published
+from srdistill.study.pages import tables as module
+from srdistill.study.pages.published import published
+from srdistill.study.pages.tables import long_table, notes, per_seed, read_table, show, to_latex, to_markdown, wide_table
 from srdistill.study.rows import BICUBIC, ORIGINAL, Results, Row
-from srdistill.study.tables import long_table, notes, per_seed, read_table, show, to_latex, to_markdown, wide_table
 
 NOISE = "Syn. IPC=1"
 COLUMNS = ["row", "network", "testset", "metric", "mean", "std", "n", "published"]

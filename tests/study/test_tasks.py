@@ -14,13 +14,13 @@ from srdistill.networks import build_network
 from srdistill.papers.dietz.gradient_matching import gradient_matching
 from srdistill.papers.dietz.settings import Matching
 from srdistill.sets.noise import noise
-from srdistill.study import tasks
+from srdistill.study.engine import tasks
+from srdistill.study.engine.tasks import NotASetting, OtherVersion, Resource, Task, graph, plain
 from srdistill.study.generators import LOADERS, generator
 from srdistill.study.pictures import pictures as picture_resource
 from srdistill.study.rows import ORIGINAL
 from srdistill.study.steps.networks import NETWORK
 from srdistill.study.steps.sets import SET
-from srdistill.study.tasks import NotASetting, OtherVersion, Resource, Task, graph, plain
 from srdistill.training.recipe import Recipe
 from srdistill.training.sr import train
 
@@ -113,7 +113,7 @@ def test_code_of_method_step_and_network_counts(module, makes, changed_code):
 
 def test_code_that_has_no_part_does_not_count(changed_code):
     before = a_set().key, a_network().key
-    changed_code("srdistill.papers.dietz.gradient_matching", "srdistill.study.tables", "srdistill.study.execution")
+    changed_code("srdistill.papers.dietz.gradient_matching", "srdistill.study.pages.tables", "srdistill.study.engine.execution")
     assert (a_set().key, a_network().key) == before
 
 

@@ -12,13 +12,13 @@ from srdistill.papers.dietz.settings import Matching
 from srdistill.priors.inversion_recipe import InversionRecipe
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.noise import noise
-from srdistill.study import tasks, work
+from srdistill.study.engine import tasks, work
+from srdistill.study.engine.store import Store
+from srdistill.study.engine.tasks import OtherData, OtherVersion, Resource, Step, Task
+from srdistill.study.engine.work import NoSuchDevice, Work, device_kind, perform, settle
 from srdistill.study.pictures import pictures as picture_resource
 from srdistill.study.rows import ORIGINAL
 from srdistill.study.steps.sets import SET
-from srdistill.study.store import Store
-from srdistill.study.tasks import OtherData, OtherVersion, Resource, Step, Task
-from srdistill.study.work import NoSuchDevice, Work, device_kind, perform, settle
 from srdistill.training import checkpoint as checkpoints
 from srdistill.training import resumable
 

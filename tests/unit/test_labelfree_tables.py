@@ -8,8 +8,8 @@ from srdistill.papers import labelfree
 from srdistill.papers.labelfree import AS_PUBLISHED, DISTILLED
 from srdistill.papers.labelfree.authors_code import SETTINGS
 from srdistill.papers.labelfree.dit_samples import dit_samples
+from srdistill.study.engine.tasks import plain
 from srdistill.study.rows import FromCell
-from srdistill.study.tasks import plain
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import pandas as pd
 from srdistill.images.labelled import LabelledPictures
 from srdistill.seeds import derive_seed
 from srdistill.sets.distilled_set import Sizes, sizes_of
-from srdistill.study.gates import Headroom
+from srdistill.study.engine.tasks import Resource, Task
 from srdistill.study.pictures import labelled
 from srdistill.study.rows import Cell, ClassRow, Results, Row
 from srdistill.study.settings import named_settings
 from srdistill.study.steps.classifiers import CLASSIFIER, STUDENT, TEACHER
 from srdistill.study.study import Study
-from srdistill.study.tasks import Resource, Task
+from srdistill.study.verdicts.gates import Headroom
 from srdistill.training.classification import train_classifier, train_student
 from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.teacher import check_teacher

@@ -14,12 +14,12 @@ from pathlib import Path
 from srdistill.files import write_text
 from srdistill.progress import bar
 from srdistill.sets.distilled_set import DistilledSet, SetError
-from srdistill.study.board import table_title
 from srdistill.study.paths import BUILD, store_root
 from srdistill.study.profiles import get_profile
 from srdistill.study.provenance import provenance
 from srdistill.study.rows import Row
 from srdistill.study.study import Study
+from srdistill.study.verdicts.board import table_title
 
 
 class NothingToExport(ValueError):

@@ -13,8 +13,8 @@ from srdistill.priors.stylegan_stand_in import style_stand_in
 from srdistill.priors.stylegan_xl import IMAGENET512, REQUIREMENTS, load_stylegan_xl
 from srdistill.priors.tiny_autoencoder import TAEF2_DECODER, TAEF2_ENCODER, load_taef2
 from srdistill.rehearsing import or_random, rehearsing
+from srdistill.study.engine.tasks import Resource, Task
 from srdistill.study.steps.priors import PRIOR
-from srdistill.study.tasks import Resource, Task
 from srdistill.weights import WeightsMissing
 
 TRAINED = "autoencoder"

@@ -17,7 +17,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from srdistill.study.cluster import end_tree
+from srdistill.study.engine.cluster import end_tree
 
 # What went wrong, for the runner: the kernel died, the notebook raised, this machine could not go on.
 DEAD, RAISED, BROKEN = "dead", "raised", "broken"

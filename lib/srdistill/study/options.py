@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from srdistill.study import rehearsal
-from srdistill.study.cluster import WORKERS
+from srdistill.study.engine.cluster import WORKERS
 from srdistill.study.pairs import notebook_names, read_source
 from srdistill.study.profiles import PROFILES
 

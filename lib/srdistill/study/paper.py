@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from srdistill.study.published import published
+from srdistill.study.pages.published import published
 
 if TYPE_CHECKING:
     from srdistill.study.rows import Row

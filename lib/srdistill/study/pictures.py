@@ -10,8 +10,8 @@ from srdistill.images.photo_classes import picture_classes
 from srdistill.images.pictures import Pictures
 from srdistill.needs import Need, needing
 from srdistill.rehearsing import rehearsing
+from srdistill.study.engine.tasks import Resource
 from srdistill.study.rehearsal import handful, handful_of_classes
-from srdistill.study.tasks import Resource
 
 # How many crops of each of one's own pictures there are to train on, and to test on.
 _CROPS = {"train": 100, "test": 50}

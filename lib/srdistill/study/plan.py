@@ -16,16 +16,16 @@ import torch
 
 from srdistill.needs import Need
 from srdistill.rehearsing import rehearsing
-from srdistill.study.cluster import default_workers
-from srdistill.study.digests import digest_of
+from srdistill.study.engine.cluster import default_workers
+from srdistill.study.engine.digests import digest_of
+from srdistill.study.engine.seconds import alike, stored_seconds
+from srdistill.study.engine.store import Store
+from srdistill.study.engine.tasks import Resource, Task, graph
 from srdistill.study.options import UsageError, checked, parser, resolve
 from srdistill.study.paper import papers
 from srdistill.study.profiles import get_profile
 from srdistill.study.run_line import Expected, in_words
-from srdistill.study.seconds import alike, stored_seconds
-from srdistill.study.store import Store
 from srdistill.study.study import Study
-from srdistill.study.tasks import Resource, Task, graph
 
 # Seconds within which the host of a download must answer.
 _ANSWERS_WITHIN = 4.0

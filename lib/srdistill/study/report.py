@@ -12,11 +12,11 @@ from jinja2 import Environment
 from nbconvert import HTMLExporter
 
 from srdistill.files import write_text
-from srdistill.study.board import profiles_with_tables, read_claims
+from srdistill.study.pages.tables import read_table, wide_table
 from srdistill.study.pairs import notebook_names
 from srdistill.study.paper import tables
 from srdistill.study.paths import BUILD, NOTEBOOKS, TABLES
-from srdistill.study.tables import read_table, wide_table
+from srdistill.study.verdicts.board import profiles_with_tables, read_claims
 
 SITE = BUILD / "site"
 _TEMPLATE = Path(__file__).with_name("report.html.j2")

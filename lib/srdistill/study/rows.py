@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 if TYPE_CHECKING:
-    from srdistill.study.tasks import Task
+    from srdistill.study.engine.tasks import Task
     from srdistill.training.classification_recipe import ClassificationRecipe
 
 # What the papers call them, as far as they have them.

@@ -24,8 +24,8 @@ import nbformat
 from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from srdistill import progress
-from srdistill.study.board import read_claims, table_title, write_board
-from srdistill.study.cluster import (
+from srdistill.study.compare import Snapshot, said_of
+from srdistill.study.engine.cluster import (
     SCHEDULER,
     WORKERS,
     WORKING,
@@ -35,7 +35,6 @@ from srdistill.study.cluster import (
     end_tree,
     local_cluster,
 )
-from srdistill.study.compare import Snapshot, said_of
 from srdistill.study.headless import BROKEN, DEAD
 from srdistill.study.options import DEFAULTS, UsageError, check_parameters, checked, label_of, parser, resolve
 from srdistill.study.pairs import read_source, with_outputs, write_notebook
@@ -43,6 +42,7 @@ from srdistill.study.paths import BUILD, NOTEBOOKS, ROOT, STAGING, TABLES
 from srdistill.study.plan import Plan, make_plan
 from srdistill.study.profiles import PROFILES, get_profile
 from srdistill.study.run_line import RunLine, in_words
+from srdistill.study.verdicts.board import read_claims, table_title, write_board
 
 INTERRUPTED = 130
 # Errors after which no other notebook would get any further.

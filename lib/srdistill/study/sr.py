@@ -13,14 +13,14 @@ from srdistill.images.perceptual import WeightsMissing
 from srdistill.images.pictures import Pictures
 from srdistill.rehearsing import rehearsing
 from srdistill.sets.distilled_set import Sizes, sizes_of
-from srdistill.study.gates import Headroom
+from srdistill.study.engine.tasks import Resource, Task
 from srdistill.study.pictures import lpips_model, pictures
 from srdistill.study.rows import BICUBIC, ORIGINAL, Cell, Results, Row
 from srdistill.study.settings import TestSet, named_settings
 from srdistill.study.steps.networks import NETWORK
 from srdistill.study.steps.scores import SCORES
 from srdistill.study.study import Study
-from srdistill.study.tasks import Resource, Task
+from srdistill.study.verdicts.gates import Headroom
 from srdistill.training.adversarial import train_adversarial
 from srdistill.training.adversarial_recipe import AdversarialRecipe, judged_by_its_own_loss
 from srdistill.training.evaluate import collapsed, evaluate, super_resolve

@@ -9,20 +9,20 @@ import pandas as pd
 
 from srdistill import progress
 from srdistill.sets.distilled_set import DistilledSet, Sizes
-from srdistill.study.cluster import client_of_environment
-from srdistill.study.execution import NOT_RUN, Execution
+from srdistill.study.engine.cluster import client_of_environment
+from srdistill.study.engine.execution import NOT_RUN, Execution
+from srdistill.study.engine.store import Entry, Store
+from srdistill.study.engine.tasks import Resource, Task, graph
+from srdistill.study.engine.work import Work, device_kind, settle
 from srdistill.study.paths import output_root, store_root
 from srdistill.study.profiles import get_profile
 from srdistill.study.rehearsal import label_of, rehearsed
 from srdistill.study.rows import Cell, FromCell, Results, Row, by_label
 from srdistill.study.steps.sets import SET
-from srdistill.study.store import Entry, Store
-from srdistill.study.tasks import Resource, Task, graph
-from srdistill.study.work import Work, device_kind, settle
 
 if TYPE_CHECKING:
-    from srdistill.study.gates import Headroom
     from srdistill.study.paper import Paper, Table
+    from srdistill.study.verdicts.gates import Headroom
 
 
 @cache

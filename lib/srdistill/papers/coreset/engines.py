@@ -15,11 +15,11 @@ from srdistill.papers.coreset.expansion import Expansion
 from srdistill.priors.prior import Prior
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.classification import ClassificationStudy
+from srdistill.study.engine.store import Entry
+from srdistill.study.engine.tasks import Resource, Step, Task
+from srdistill.study.engine.work import Work
 from srdistill.study.generators import generator
 from srdistill.study.steps.diffusion import DIFFUSION
-from srdistill.study.store import Entry
-from srdistill.study.tasks import Resource, Step, Task
-from srdistill.study.work import Work
 from srdistill.training.classification_recipe import ClassificationRecipe
 
 # Patches that are expanded and labelled at a time.

@@ -12,8 +12,8 @@ from torch import Tensor
 from srdistill.papers.coreset.tables import engine_bytes, soft_label_bytes
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.classification import ClassificationStudy
-from srdistill.study.describe import readable
-from srdistill.study.figures import image_rows
+from srdistill.study.pages.describe import readable
+from srdistill.study.pages.figures import image_rows
 from srdistill.study.rows import ClassRow
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from srdistill.study.published import published
+from srdistill.study.pages.published import published
 
 RESNET = "ResNet-18"
 RDED, OURS, SRE2L = "RDED", "Ours", "SRe2L"

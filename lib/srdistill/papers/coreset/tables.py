@@ -11,9 +11,9 @@ from srdistill.papers.coreset.no_patches import no_patches
 from srdistill.papers.coreset.printed import OURS, RDED, SRE2L
 from srdistill.papers.coreset.sre2l import sre2l
 from srdistill.study.classification import ALL_PICTURES, ClassificationStudy
+from srdistill.study.engine.tasks import Resource, Task
 from srdistill.study.paper import Table
 from srdistill.study.rows import Cell, ClassRow, FromCell, Row
-from srdistill.study.tasks import Resource, Task
 from srdistill.training.classification_recipe import ClassificationRecipe
 
 SELECTED, RANDOM, WHOLE = "Selected patches", "Random patches", "Whole pictures"

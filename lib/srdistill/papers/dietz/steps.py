@@ -12,11 +12,11 @@ from srdistill.papers.dietz.latent_matching import latent_matching
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.starts import start_set
+from srdistill.study.engine.store import Entry
+from srdistill.study.engine.tasks import Step, Task
+from srdistill.study.engine.work import Work
 from srdistill.study.rows import Row
 from srdistill.study.sr import SRStudy
-from srdistill.study.store import Entry
-from srdistill.study.tasks import Step, Task
-from srdistill.study.work import Work
 
 MATCHINGS = (gradient_matching, latent_matching)
 # Where a trained network is matched: the same training from these seeds is what matching has not seen.

@@ -9,12 +9,12 @@ from srdistill.sets.cut import cut
 from srdistill.sets.downscaled import downscaled
 from srdistill.sets.noise import noise
 from srdistill.sets.random_crops import random_crops
+from srdistill.study.engine.tasks import Resource, Task
 from srdistill.study.generators import generator
 from srdistill.study.paper import Table
 from srdistill.study.pictures import perceptual_distance
 from srdistill.study.rows import ORIGINAL, Row
 from srdistill.study.sr import SRStudy
-from srdistill.study.tasks import Resource, Task
 
 STUDENTS = ("SRCNN", "VDSR", "EDSR")
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from srdistill.study.published import published
+from srdistill.study.pages.published import published
 from srdistill.study.rows import ORIGINAL
 
 # The paper's ways to a set; rows are these and a number of images.

@@ -11,12 +11,12 @@ from srdistill.papers.labelfree.fine_tuning import fine_tune, tuning_losses
 from srdistill.papers.labelfree.patch_pool import PatchPool
 from srdistill.papers.labelfree.pseudo_labels import pseudo_labelled_patches
 from srdistill.seeds import generator_for
+from srdistill.study.engine.store import Entry
+from srdistill.study.engine.tasks import Resource, Step, Task
+from srdistill.study.engine.work import Work
 from srdistill.study.generators import generator
 from srdistill.study.sr import SRStudy
 from srdistill.study.steps.diffusion import DIFFUSION
-from srdistill.study.store import Entry
-from srdistill.study.tasks import Resource, Step, Task
-from srdistill.study.work import Work
 
 
 def make_patches(task: Task, work: Work):

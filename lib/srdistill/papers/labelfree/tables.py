@@ -9,10 +9,10 @@ from srdistill.papers.labelfree.printed import DISTILLED, RANDOM, SELECTED
 from srdistill.papers.labelfree.selected_patches import selected_patches
 from srdistill.papers.labelfree.steps import diffusion, fine_tuned, patches, prior
 from srdistill.sets.random_patches import random_patches
+from srdistill.study.engine.tasks import Task
 from srdistill.study.paper import Table
 from srdistill.study.rows import ORIGINAL, Cell, FromCell, Row
 from srdistill.study.sr import SRStudy
-from srdistill.study.tasks import Task
 
 UNTUNED = "Samples, not fine-tuned"
 AS_PUBLISHED = f"{DISTILLED}, loss as in the authors' code"

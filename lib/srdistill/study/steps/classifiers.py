@@ -7,9 +7,9 @@ from pathlib import Path
 from srdistill.images.labelled import LabelledPictures
 from srdistill.networks.classifiers import CLASSIFIERS, Classifier, build_classifier
 from srdistill.seeds import derive_seed, generator_for
-from srdistill.study.store import Entry
-from srdistill.study.tasks import Step, Task
-from srdistill.study.work import Work
+from srdistill.study.engine.store import Entry
+from srdistill.study.engine.tasks import Step, Task
+from srdistill.study.engine.work import Work
 from srdistill.training.accuracy import correct
 from srdistill.training.made_ahead import MadeAhead
 from srdistill.training.teacher import load_teacher

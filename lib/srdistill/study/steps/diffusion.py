@@ -5,9 +5,9 @@ from pathlib import Path
 from srdistill.diffusion.dit import LatentDiT, load_dit
 from srdistill.diffusion.encoded_patches import encode_patches
 from srdistill.seeds import generator_for
-from srdistill.study.store import Entry
-from srdistill.study.tasks import Step, Task
-from srdistill.study.work import Work
+from srdistill.study.engine.store import Entry
+from srdistill.study.engine.tasks import Step, Task
+from srdistill.study.engine.work import Work
 
 
 def train_diffusion(task: Task, work: Work):

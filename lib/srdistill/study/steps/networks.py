@@ -7,9 +7,9 @@ from safetensors.torch import load_file, save
 
 from srdistill.networks import ARCHITECTURES, build_network
 from srdistill.seeds import derive_seed
-from srdistill.study.store import Entry
-from srdistill.study.tasks import Step, Task
-from srdistill.study.work import Work
+from srdistill.study.engine.store import Entry
+from srdistill.study.engine.tasks import Step, Task
+from srdistill.study.engine.work import Work
 
 
 def train_network(task: Task, work: Work):

@@ -6,9 +6,9 @@ from srdistill.images.pictures import Pictures
 from srdistill.priors.autoencoder import load_autoencoder
 from srdistill.priors.prior import Prior
 from srdistill.seeds import generator_for
-from srdistill.study.store import Entry
-from srdistill.study.tasks import Step, Task
-from srdistill.study.work import Work
+from srdistill.study.engine.store import Entry
+from srdistill.study.engine.tasks import Step, Task
+from srdistill.study.engine.work import Work
 
 
 def train_prior(task: Task, work: Work):

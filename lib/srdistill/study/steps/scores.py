@@ -1,8 +1,8 @@
 """Scores of a super-resolution network on every test picture; without a network, of bicubic."""
 
-from srdistill.study.store import Entry
-from srdistill.study.tasks import Step, Task
-from srdistill.study.work import Work
+from srdistill.study.engine.store import Entry
+from srdistill.study.engine.tasks import Step, Task
+from srdistill.study.engine.work import Work
 from srdistill.training.evaluate import dead_channels
 
 

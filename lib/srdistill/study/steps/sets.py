@@ -4,9 +4,9 @@ import inspect
 
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SetError
-from srdistill.study.store import Entry
-from srdistill.study.tasks import Step, Task
-from srdistill.study.work import Work
+from srdistill.study.engine.store import Entry
+from srdistill.study.engine.tasks import Step, Task
+from srdistill.study.engine.work import Work
 
 
 def make_set(task: Task, work: Work):

@@ -9,15 +9,15 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from srdistill.images.convention import mod_crop
-from srdistill.study.claims import Claim, claims_table
-from srdistill.study.describe import describe, rows_table, sizes_table
-from srdistill.study.figures import Zoom, score_plot, zoom_figure
 from srdistill.study.metrics import METRICS
-from srdistill.study.questions import Question, check
+from srdistill.study.pages.describe import describe, rows_table, sizes_table
+from srdistill.study.pages.figures import Zoom, score_plot, zoom_figure
+from srdistill.study.pages.save import save_table, saved
+from srdistill.study.pages.tables import long_table, per_seed, show, wide_table
 from srdistill.study.rows import Results, Row
-from srdistill.study.save import save_table, saved
 from srdistill.study.study import Study
-from srdistill.study.tables import long_table, per_seed, show, wide_table
+from srdistill.study.verdicts.claims import Claim, claims_table
+from srdistill.study.verdicts.questions import Question, check
 
 __all__ = ["Presentation", "Question", "describe", "rows_table", "saved"]
 

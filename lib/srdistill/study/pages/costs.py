@@ -11,9 +11,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from srdistill.study.engine.tasks import Task, graph
 from srdistill.study.rows import Row
 from srdistill.study.sr import SRStudy
-from srdistill.study.tasks import Task, graph
 
 STAGES = ("pre-training", "fine-tuning", "making the set", "training the student")
 _STAGE_OF_KIND = {"priors": STAGES[0], "networks": STAGES[0], "diffusion": STAGES[0], "sets": STAGES[2]}

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from srdistill.study.claims import Claim
-from srdistill.study.gates import ABOUT, gate
-from srdistill.study.intervals import crossed_interval
 from srdistill.study.rows import BICUBIC, Results
 from srdistill.study.study import Study
+from srdistill.study.verdicts.claims import Claim
+from srdistill.study.verdicts.gates import ABOUT, gate
+from srdistill.study.verdicts.intervals import crossed_interval
 from srdistill.training.evaluate import COLLAPSE_TOLERANCE
 
 # Plain bicubic on Set5 x2, which is what a paper prints for its untrained VDSR (see 00_protocol).

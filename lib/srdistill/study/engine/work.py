@@ -9,8 +9,8 @@ import torch
 
 from srdistill import progress
 from srdistill.rehearsing import rehearse, rehearsing
-from srdistill.study.store import Entry, Store
-from srdistill.study.tasks import THREADS, Resource, Task
+from srdistill.study.engine.store import Entry, Store
+from srdistill.study.engine.tasks import THREADS, Resource, Task
 from srdistill.training.checkpoint import Checkpoint
 
 # Names the device of all tasks; without it a GPU is used where the notebook sees one.

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 
-from srdistill.study.store import Store
+from srdistill.study.engine.store import Store
 
 
 def alike(spec: Mapping) -> str:

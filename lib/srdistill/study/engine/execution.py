@@ -10,10 +10,10 @@ from tqdm.auto import tqdm
 
 from srdistill import progress
 from srdistill.files import DiskError
-from srdistill.study.cluster import ClusterError
-from srdistill.study.store import Store
-from srdistill.study.tasks import Task, graph
-from srdistill.study.work import perform, perform_remotely
+from srdistill.study.engine.cluster import ClusterError
+from srdistill.study.engine.store import Store
+from srdistill.study.engine.tasks import Task, graph
+from srdistill.study.engine.work import perform, perform_remotely
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from srdistill.study.describe import readable
+from srdistill.study.pages.describe import readable
 
 _DECIMALS = {"dB": 2, "points": 1}
 REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided"

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from srdistill.rehearsing import rehearsing
-from srdistill.study.keys import code_digest, file_digest, is_library, key_of
+from srdistill.study.engine.keys import code_digest, file_digest, is_library, key_of
 
 if TYPE_CHECKING:
-    from srdistill.study.store import Entry
-    from srdistill.study.work import Work
+    from srdistill.study.engine.store import Entry
+    from srdistill.study.engine.work import Work
 
 # More threads gain small networks nothing, lose everything beside another program, and give other last bits.
 THREADS = 1

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from srdistill.files import write_text
-from srdistill.study.keys import code_digest
-from srdistill.study.tasks import Resource
+from srdistill.study.engine.keys import code_digest
+from srdistill.study.engine.tasks import Resource
 
 # What is larger on disk is not read for a digest alone.
 _LARGEST = 1_000_000_000

@@ -9,10 +9,10 @@ import math
 from pathlib import Path
 
 from srdistill.files import write_text
-from srdistill.study.claims import NO_POWER, VERDICTS
-from srdistill.study.intervals import holm
 from srdistill.study.paper import tables
 from srdistill.study.paths import TABLES
+from srdistill.study.verdicts.claims import NO_POWER, VERDICTS
+from srdistill.study.verdicts.intervals import holm
 
 # The order in which profiles are shown: what is most worth quoting first.
 ORDER = ("paper", "gpu", "laptop")

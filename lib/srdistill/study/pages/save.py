@@ -8,14 +8,14 @@ import matplotlib.figure
 import pandas as pd
 
 from srdistill.files import atomic_path, write_text
-from srdistill.study.claims import Claim
-from srdistill.study.describe import shares, sizes_frame
 from srdistill.study.export import record_sets
+from srdistill.study.pages.describe import shares, sizes_frame
+from srdistill.study.pages.tables import notes, to_latex, to_markdown, wide_table
 from srdistill.study.paths import TABLES
 from srdistill.study.provenance import provenance
 from srdistill.study.rows import CellsFailed, Results
 from srdistill.study.study import Study
-from srdistill.study.tables import notes, to_latex, to_markdown, wide_table
+from srdistill.study.verdicts.claims import Claim
 
 
 def saved(study: Study, figure: matplotlib.figure.Figure, name: str) -> matplotlib.figure.Figure:

@@ -6,10 +6,10 @@ from dataclasses import fields, is_dataclass
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from srdistill.study.engine.tasks import Task
 from srdistill.study.provenance import provenance
 from srdistill.study.rows import FromCell, Row
 from srdistill.study.study import Study
-from srdistill.study.tasks import Task
 
 
 def readable(frame: pd.DataFrame) -> Styler:

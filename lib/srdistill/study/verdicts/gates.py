@@ -8,8 +8,8 @@ import pandas as pd
 from srdistill.study.metrics import METRICS
 
 if TYPE_CHECKING:
-    from srdistill.study.questions import Question
     from srdistill.study.study import Study
+    from srdistill.study.verdicts.questions import Question
 
 ABOUT = ("winner", "loser")
 # Standard deviations over seeds that full data has to be above bicubic, or chance.

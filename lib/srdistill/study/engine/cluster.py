@@ -1,6 +1,6 @@
 """Workers: those of a Dask cluster that is there, or of one started here; one thread each.
 
-``python -m srdistill.study.cluster N`` is a cluster of this machine: it says its scheduler's address, and ends with its
+``python -m srdistill.study.engine.cluster N`` is a cluster of this machine: it says its scheduler's address, and ends with its
 standard input, so with the process that started it.
 """
 
@@ -54,7 +54,7 @@ def default_workers(asked: int = 0) -> int:
         raise ValueError(f"{WORKERS} is {given!r}; it must be a number of processes")
     if asked or int(given):
         return asked or int(given)
-    from srdistill.study.work import device_kind
+    from srdistill.study.engine.work import device_kind
 
     return 1 if device_kind() == "cuda" else physical_cores()
 

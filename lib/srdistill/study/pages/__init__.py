@@ -1,0 +1,1 @@
+"""What a reader sees: descriptions, tables, figures and what is saved of them."""
