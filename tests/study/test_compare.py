@@ -28,6 +28,13 @@ def test_exactly_to_the_digits_shown_or_not(metric, ours, exact, close, off):
     assert found.times == (metric == "seconds_per_epoch")
 
 
+def test_what_another_seed_could_have_given_is_so_named_and_no_more():
+    before = "A,B,set5,psnr,30.0,0.2,3,,,\nC,B,set5,psnr,30.0,0.2,3,,,\n"
+    found = compared(before, "A,B,set5,psnr,30.19,,3,,,\nC,B,set5,psnr,30.21,,3,,,\n")
+    assert (found.exact, found.close, found.alike, len(found.off)) == (0, 0, 1, 1)
+    assert "1 within the spread of the committed seeds, and 1 not" in str(found)
+
+
 def test_what_differs_is_named():
     found = compared("A,B,set5,psnr,30.0,,3,,,\n", "A,B,set5,psnr,31.0,,3,,,\n")
     assert "t: A, B, set5, psnr: 31 instead of 30" in str(found)
