@@ -221,7 +221,7 @@ shown.check(questions, ["SRCNN", "EDSR"])
 #   method.
 # * The printed noise rows lie far below full data. The paper prints neither its learning rate nor an undistilled row; that row
 #   is there to tell noise that moved from noise that hardly did.
-# * SRCNN starts close to bicubic in this profile, a deviation of ours; `gpu` and `paper` have the full initialisation.
+# * SRCNN and EDSR start close to bicubic in this profile, a deviation of ours; `gpu` and `paper` have the full initialisation.
 
 # %%
 shown.save()

@@ -142,29 +142,32 @@ _LAPTOP = DietzPlan(
     train_min_side=0,
     tests=(TestSet("photos", "photos", side=252),),
     networks={
-        "SRCNN": {"widths": (16, 8), "identity": True}, "VDSR": {"width": 16, "depth": 6}, "EDSR": {"width": 16, "depth": 2},
+        "SRCNN": {"widths": (16, 8), "identity": True}, "VDSR": {"width": 16, "depth": 4},
+        "EDSR": {"width": 16, "depth": 2, "over_bicubic": True},
     },
     recipes={
-        # At 1e-3 up to half of its channels die, and at 600 iterations it gains 0.35 dB over bicubic instead of 0.57.
-        "SRCNN": Recipe(300, 8, 32, loss="mse", lr=3e-4, schedule="cosine"),
-        "VDSR": Recipe(150, 8, 32, lr=2e-3, schedule="cosine", channels_last=True),
+        # Trained on these photographs, the gain over bicubic on 13 pictures of BSDS200, seed 0: SRCNN 0.46 dB, VDSR 0.38, EDSR
+        # 0.80; at x4 0.34. SRCNN at 1e-3 loses up to half of its channels; VDSR at 2e-3 gains 0.18 dB, at 5e-3 nothing; EDSR
+        # that does not start from bicubic 0.05.
+        "SRCNN": Recipe(600, 4, 32, loss="mse", lr=3e-4, schedule="cosine"),
+        "VDSR": Recipe(250, 8, 32, lr=1e-3, schedule="cosine", channels_last=True),
         "EDSR": Recipe(250, 8, 32, lr=5e-3, schedule="cosine", channels_last=True),
     },
-    recipes_x4={"EDSR": Recipe(250, 8, 48, lr=5e-3, schedule="cosine", channels_last=True)},
+    recipes_x4={"EDSR": Recipe(200, 8, 48, lr=5e-3, schedule="cosine", channels_last=True)},
     size=64,
     matching_network={"architecture": "SRCNN", "widths": (16, 8)},
     matching=Matching(iterations=40, crop=128, step=128, batch_real=4),
     # By the rule of ``choose_rates``, distances at the start and with sgd 0.1, sgd 1, adam 0.001, adam 0.003, adam 0.01: from
     # downscaled pictures 4.26: 4.07, 4.24, 4.24, 4.19, 4.11; from noise 7.17: 6.79, 5.44, 7.02, 6.66, 6.11; against a trained
-    # network, on others trained alike, 12.44: 10.51, 12.45, 11.04, 9.69, 10.40.
-    rates={"downscaled": Rate("sgd", 0.1), "noise": Rate("sgd", 1.0), "trained": Rate("adam", 0.003)},
+    # network, on others trained alike, 11.41: 9.77, 10.49, 7.83, 7.84, 9.41 (a tie).
+    rates={"downscaled": Rate("sgd", 0.1), "noise": Rate("sgd", 1.0), "trained": Rate("adam", 0.001)},
     iterations_ipc10=10,
     prior="autoencoder",
     prior_recipe=AutoencoderRecipe(iterations=1200),
     latent_size=128,
     inversion=InversionRecipe(iterations=40, tuning_iterations=20),
     perceptual="",
-    # By the same rule, 11.00 at the start: 9.47, 10.22, 9.53, 8.48, 7.67.
+    # By the same rule, 9.85 at the start: 8.27, 8.78, 9.01, 7.84, 7.39.
     latent=LatentMatching(iterations=20, lr=0.01, crop=128, step=128, batch_real=4),
 )  # fmt: skip
 _SMOKE = DietzPlan(
