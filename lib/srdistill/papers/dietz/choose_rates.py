@@ -21,7 +21,9 @@ from srdistill.priors.inversion import gan_inversion
 from srdistill.study.rows import Row
 from srdistill.study.sr import SRStudy
 
-GRID = (Rate("sgd", 0.1), Rate("sgd", 1.0), Rate("adam", 0.001), Rate("adam", 0.003), Rate("adam", 0.01))
+GRID = (
+    Rate("sgd", 0.1), Rate("sgd", 1.0), Rate("sgd", 10.0), Rate("adam", 0.001), Rate("adam", 0.003), Rate("adam", 0.01),
+)  # fmt: skip
 STARTS = ("downscaled", "noise", "trained", "latent")
 # As good as the best.
 _TIE = 0.01

@@ -85,4 +85,7 @@ def distance_table(study: SRStudy, rows: Mapping[str, Row] | Sequence[Row]) -> p
             "before": mean["before"], "after": mean["after"], "change %": 100 * (mean["after"] / mean["before"] - 1),
             "fell": f"{int((found.after < found.before).sum())} of {len(found)}", "moved": mean["moved"],
         } | {name: mean[name] for name in ("matched before", "matched after") if name in mean}  # fmt: skip
-    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("training set").round(2)
+    table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("training set").round(2)
+    for name in table.columns[table.isna().any()]:  # only a network that stays has a distance on the matched one
+        table[name] = table[name].astype(object).where(table[name].notna(), "")
+    return table

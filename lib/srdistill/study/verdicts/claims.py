@@ -25,8 +25,7 @@ VERDICTS = {True: (REPRODUCED, NOT_REPRODUCED, UNDECIDED, NO_POWER), False: (YES
 @dataclass
 class Claim:
     """``sentence``: the paper's, empty for a question of ours. ``statement``: what is checked: the difference of the two rows
-    in
-    ``compared`` (and their metric) is more than ``line``, and less than ``upper`` if there is one, in ``unit``.
+    in ``compared`` (and their metric) is more than ``line``, and less than ``upper`` if there is one, in ``unit``.
 
     ``values``: the difference for each seed, a mean over the ``pictures``. ``interval``, ``p``: see ``intervals``; None and NaN
     for fewer than two seeds. ``no_power``: why the numbers cannot decide. ``printed``: the same difference in the paper's
