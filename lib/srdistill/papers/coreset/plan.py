@@ -168,7 +168,9 @@ _GPU = CoresetPlan(
 )  # fmt: skip
 _PHOTOS = TaskPlan("photos", "photos", 32, 100, 50, rded_factor=1)
 _FEW_PHOTOS = replace(_PHOTOS, train=16, test=8, gate=20.0)
-_SMALL = ClassificationRecipe(40, batch=11, lr=5e-3, temperature=20, channels_last=True)
+# One rate for all rows: the best mean accuracy of RDED, ours and random patches, IPC 1, with eleven pictures of BSDS200 as
+# classes, seed 0. At 2e-3 24.7, 62.4, 65.5 %; 5e-3 38.9, 59.8, 70.0; 1.2e-2 53.6, 54.4, 68.7; 3e-2 40.5, 47.3, 67.5.
+_SMALL = ClassificationRecipe(25, batch=11, lr=1.2e-2, temperature=20, channels_last=True)
 _LAPTOP = CoresetPlan(
     tasks=_everywhere((_PHOTOS,)) | {"coreset_t2": (replace(_PHOTOS, size=16),)},
     networks=_everywhere(("ConvNet",)),
@@ -178,13 +180,13 @@ _LAPTOP = CoresetPlan(
     factors=(2, 3, 4),
     selection={"pool": None, "crops": 5},
     teacher=ClassificationRecipe(15, batch=50, lr=5e-3, schedule="full cosine", cutmix=False, channels_last=True),
-    students={1: _SMALL, 10: replace(_SMALL, epochs=12, batch=44)},
+    students={1: _SMALL, 10: replace(_SMALL, epochs=8, batch=44)},
     prior="autoencoder",
-    prior_recipe=AutoencoderRecipe(iterations=700, factor=2, channels=4, width=24),
+    prior_recipe=AutoencoderRecipe(iterations=500, factor=2, channels=4, width=24),
     transformer={"width": 96, "depth": 4, "heads": 3, "patch": 4},
-    pretraining=DiffusionRecipe(1000, batch=16, lr=4e-3, ema=0.98, schedule="cosine", warm_up=50),
+    pretraining=DiffusionRecipe(800, batch=16, lr=4e-3, ema=0.98, schedule="cosine", warm_up=50),
     engine={"steps": 5, "guidance": 1.0, "working_size": 32},
-    sre2l=Recovery(iterations=100),
+    sre2l=Recovery(iterations=60),
 )  # fmt: skip
 _SMOKE = CoresetPlan(
     tasks=_everywhere((_FEW_PHOTOS,)) | {"coreset_t2": (replace(_FEW_PHOTOS, size=16),)},
