@@ -97,7 +97,9 @@ pd.DataFrame({"root mean square change, 8-bit levels": moved}).round(2)
 
 # %% [markdown]
 # Does matching lower what it is meant to lower? The distance of the sets to all sub-images of the real pictures, on networks
-# that matching never saw and on the trained one, of the start and of what came out; means over the seeds.
+# that matching never saw and on the trained one, of the start and of what came out; means over the seeds. Optimiser and rate
+# are those after which the former is lowest, of a fixed grid (`python -m srdistill.papers.dietz.choose_rates`); no student had
+# a say.
 
 # %%
 distance_table(study, rows)
@@ -153,9 +155,6 @@ shown.check(questions, ["SRCNN", "VDSR", "EDSR"])
 
 # %% [markdown]
 # ## What we saw
-#
-# **The outputs stored here are of a smoke run: they show that every cell works, and their numbers mean nothing.** `make tables`
-# replaces them with the laptop profile's, and writes this table into `papers_tables/`, which has none of it yet.
 #
 # The board above is the finding, verdict by verdict; its gates say where this run could not have told. The laptop profile has
 # the shortest schedules that go through every step, and students on few photographs: it shows the method at work and how each

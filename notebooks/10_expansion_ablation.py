@@ -204,9 +204,6 @@ finer_shown.check(finer_questions, sizes.networks[:1])
 # %% [markdown]
 # ## What we saw
 #
-# **The outputs stored here are of a smoke run: they show that every cell works, and their numbers mean nothing.** `make tables`
-# replaces them with the laptop profile's, and writes this table into `papers_tables/`, which has none of it yet.
-#
 # The board above is the finding, verdict by verdict; its gates say where this run could not have told. The laptop profile has
 # the shortest schedules that go through every step, and students on few photographs: it shows the method at work and how each
 # claim is judged. What it finds is no evidence for or against the paper; the `gpu` and `paper` profiles are there for that.

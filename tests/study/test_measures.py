@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from srdistill.sets.distilled_set import DistilledSet
-from srdistill.study.pages.measures import detail_table, levels_moved, losses_table, octave_table, pixel_range
+from srdistill.study.pages.measures import detail_table, levels_moved, octave_table, pixel_range
 
 
 def made(images: torch.Tensor) -> DistilledSet:
@@ -34,12 +34,6 @@ def test_a_copy_keeps_all_of_the_upper_octave():
     real = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     table = octave_table(real, {"copy": real})
     assert table.loc["copy", ["upper octave kept, median %", "explained, median %"]].tolist() == [100, 100]
-
-
-def test_losses_are_means_over_the_first_and_the_last_tenth():
-    table = losses_table({"noise": list(range(20)), "short": [3.0]})
-    assert table["noise"].tolist() == [0.5, 18.5]
-    assert table["short"].tolist() == [3, 3]
 
 
 def test_detail_is_of_images_too():

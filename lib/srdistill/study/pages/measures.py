@@ -1,6 +1,6 @@
 """What can be said of sets, and of the models that make them, before any student is trained on them, as notebooks show it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 import torch
@@ -38,15 +38,6 @@ def detail_table(sets: Mapping[str, DistilledSet | Tensor], scale: int = 2) -> p
     images = {label: made.images if isinstance(made, DistilledSet) else made for label, made in sets.items()}
     found = {label: recovered_psnr(to_float(those).double(), scale).mean().item() for label, those in images.items()}
     return pd.DataFrame({"PSNR(y, U D y), dB": found}).round(2)
-
-
-def losses_table(curves: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """Loss curves in two numbers each: means over the first and the last tenth."""
-    ends = {}
-    for name, curve in curves.items():
-        values, tenth = pd.Series(curve), -(-len(curve) // 10)
-        ends[name] = {"first tenth": values.head(tenth).mean(), "last tenth": values.tail(tenth).mean()}
-    return pd.DataFrame(ends).round(3)
 
 
 def octave_table(real: Tensor, copies: Mapping[str, Tensor]) -> pd.DataFrame:
