@@ -101,6 +101,11 @@ def test_a_row_that_failed_is_not_run():
     assert (claim.verdict, claim.measured) == (OPEN, "not run")
 
 
+def test_a_metric_that_a_profile_leaves_out_has_no_power():
+    claim = asked(results(full=1.0, a=0.8, b=0.2), metric="lpips_alex", sentence="LPIPS is lower")
+    assert (claim.verdict, claim.no_power) == ("no power", "LPIPS is not measured in this profile")
+
+
 def test_about_is_checked():
     with pytest.raises(ValueError, match="winner, loser"):
         Question("q", "s", "a", "b", about="nobody")

@@ -189,6 +189,10 @@ class SRStudy(Study):
         found = pictures[(pictures.row == BICUBIC) & (pictures.metric == metric)]["value"]
         return float(found.mean()) if len(found) else None
 
+    def called(self, network: str) -> str:
+        """With its scale."""
+        return f"{network} ×{self.table.scale}"
+
     def headroom(self, pictures: pd.DataFrame) -> dict[str, Headroom]:
         """PSNR of full data over bicubic."""
         psnr, bicubic = pictures[pictures.metric == "psnr"], self.nothing(pictures, "psnr")

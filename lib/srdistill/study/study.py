@@ -218,6 +218,10 @@ class Study(ABC):
     def headroom(self, pictures: pd.DataFrame) -> "dict[str, Headroom]":
         """By student: how far full data lies above that; empty where the table has no full data."""
 
+    def called(self, network: str) -> str:
+        """A student's name where several tables stand side by side."""
+        return network
+
     # --- what is said of the run; the kinds of study fill it in -------------------------------------------------------
 
     @abstractmethod

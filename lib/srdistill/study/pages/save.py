@@ -73,7 +73,7 @@ def save_table(study: Study, results: Results, long: pd.DataFrame, claims: Seque
         "seeds": study.seeds,
         "pictures": study.digests,
         "tested_on": {name: len(pictures) for name, pictures in study.tests.items()},
-        "headroom": {name: str(room) for name, room in study.headroom(study.per_picture(results)).items()},
+        "headroom": {study.called(name): str(room) for name, room in study.headroom(study.per_picture(results)).items()},
         "lpips": study.lpips_note if study.lpips else "",
     }
     files = {

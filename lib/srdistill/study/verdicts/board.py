@@ -73,8 +73,8 @@ def head_lines(root: Path, profile: str) -> list[str]:
     tests = {name: count for origin in origins for name, count in origin.get("tested_on", {}).items()}
     rooms = {}
     for origin in origins:
-        scale = origin["table"].partition("_")[0]
-        rooms |= {f"{name} ({scale})": text for name, text in origin.get("headroom", {}).items()}
+        paper = origin["table"].partition("_")[0]
+        rooms |= {f"{name} ({paper})": text for name, text in origin.get("headroom", {}).items()}
     return [
         f"Seeds: {', '.join(map(str, seeds))}. Test pictures: {', '.join(f'{n} {c}' for n, c in tests.items())}. "
         f"Full data above bicubic (or chance): {'; '.join(f'{name} {text}' for name, text in rooms.items())}.",

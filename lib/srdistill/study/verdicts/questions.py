@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from srdistill.study.metrics import METRICS
 from srdistill.study.rows import BICUBIC, Results
 from srdistill.study.study import Study
 from srdistill.study.verdicts.claims import Claim
@@ -104,10 +105,16 @@ def _checked(study: Study, pictures: pd.DataFrame, question: Question, network: 
         line=q.line,
         upper=q.upper,
         unit=q.unit,
-        no_power=gate(study, pictures, question, network, first, second) if gaps.size else "",
+        no_power=gate(study, pictures, question, network, first, second) if gaps.size else _unmeasured(pictures, metric),
         printed=None if None in theirs else theirs[0] - theirs[1],
         void=_BICUBIC_NOTE if q.metric == "psnr" and any(map(_is_bicubic, theirs)) else "",
     )
+
+
+def _unmeasured(pictures: pd.DataFrame, metric: str) -> str:
+    """Why there are no numbers, if no row has any: a profile may leave a metric out."""
+    measured = pictures[pictures.metric == metric].value.notna().any()
+    return "" if measured else f"{METRICS[metric].title} is not measured in this profile"
 
 
 def _is_bicubic(number: float | None) -> bool:
