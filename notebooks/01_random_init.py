@@ -220,7 +220,7 @@ shown.check(questions, ["SRCNN", "EDSR"])
 # * **Matching makes noise better, not worse.** The distance on networks that it never saw falls in every seed, and VDSR and
 #   EDSR gain many decibels over the undistilled noise, a row that the paper lacks. What is left of its 15 dB is about one for
 #   EDSR.
-# * **The rate decides.** With the rates of DC and GLaD the same images move little, and VDSR and EDSR stay far below full data,
+# * **The rate decides.** With the rates of DC and GLaD the same images move less, and VDSR and EDSR stay far below full data,
 #   as in print; at ten times GLaD's they come near it. That the paper's images hardly moved is a guess: it prints no rate.
 # * IPC = 10 has a part of the iterations of IPC = 1 and moves less, so what it loses says as much about our budget as about the
 #   method.

@@ -169,6 +169,8 @@ shown.check(questions, students)
 # * An upper bound that has not been trained to its end makes every small set look good, as in the printed table. Networks this
 #   small, trained so shortly, learn little more than to undo the blur of the downscaling, which can be learned from anything
 #   with edges.
+# * The students' rates were chosen on pictures of another collection, alike for all rows
+#   (`lib/srdistill/papers/labelfree/plan.py` has the figures).
 # * PSNR of colour and of luma stand side by side above; what sets the two halves of the printed table apart stays open.
 
 # %%

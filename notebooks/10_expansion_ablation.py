@@ -208,7 +208,9 @@ finer_shown.check(finer_questions, sizes.networks[:1])
 # the shortest schedules that go through every step, and students on few photographs: it shows the method at work and how each
 # claim is judged. What it finds is no evidence for or against the paper; the `gpu` and `paper` profiles are there for that.
 #
-# * Enlarging the patches without any diffusion, and random patches enlarged, are the rows that the parts have to beat.
+# * **With this stand-in the anchor carries everything.** Pictures from the class alone are worst, and every step further from
+#   the patch, more noise above all, costs accuracy; the same patches only enlarged are best. The small model is no SDXL-Turbo,
+#   so this says nothing of the paper's order of the parts.
 # * The table of labels says how many pictures still show their patch's class to the teacher as the noise grows; beyond that,
 #   students learn soft labels of pictures that have left their class.
 # * An epoch of RDED has fewer pictures than one of ours at every r (see notebook 09), so the sentences about RDED are checked
