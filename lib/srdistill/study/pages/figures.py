@@ -19,6 +19,7 @@ from srdistill.images.pictures import to_float, to_uint8
 from srdistill.images.resize import bicubic_matrix
 from srdistill.images.spectrum import power_spectrum, upper_octave
 from srdistill.images.subimages import SubImages
+from srdistill.study.metrics import GAIN, METRICS
 from srdistill.study.rows import BICUBIC
 
 # What a notebook shows without shrinking it, in inches.
@@ -163,7 +164,8 @@ def score_plot(values: pd.DataFrame, metric: str, testset: str, rows: Sequence[s
     networks = list(dict.fromkeys(data.network))
     if not networks:
         figure, axes = _axes(1, 1, 5, 0.2)
-        axes[0, 0].text(0.5, 0.5, f"no {metric} here: full data is not above bicubic", ha="center", va="center")
+        why = "full data is not above bicubic" if metric == GAIN else "this profile does not measure it"
+        axes[0, 0].text(0.5, 0.5, f"no {METRICS[metric].axis.partition(',')[0]} here: {why}", ha="center", va="center")
         return figure
     figure, axes = plt.subplots(
         1, len(networks), figsize=(2.4 + 2.7 * len(networks), 0.9 + 0.34 * len(rows)), sharey=True, squeeze=False,
