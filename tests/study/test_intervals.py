@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from srdistill.study.verdicts.intervals import crossed_interval, holm
+from srdistill.study.verdicts.intervals import Spread, crossed_interval, holm, usual_spread
 
 
 def test_one_picture_is_students_t_over_seeds():
@@ -41,6 +41,48 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
         found = crossed_interval(values)
         held += found.low <= 0.5 <= found.high
     assert held / 2000 >= 0.94
+
+
+def rows_of_a_table(draws, spreads, pictures=6):
+    """Three seeds of each row; the seeds of a row differ by its spread."""
+    return [0.5 + s * draws.normal(size=(3, 1)) + 0.05 * draws.normal(size=(3, pictures)) for s in spreads]
+
+
+def test_rows_alike_pool_their_seeds_and_rows_apart_do_not():
+    draws = np.random.default_rng(2)
+    alike = usual_spread(rows_of_a_table(draws, [0.3] * 2000), most=4000)
+    apart = usual_spread(rows_of_a_table(draws, 10.0 ** draws.uniform(-2, 2, 40)), most=80)
+    assert alike.freedom > 20 and alike.square == pytest.approx(6 * 0.3**2, rel=0.4)
+    assert apart.freedom < 2
+    assert usual_spread(rows_of_a_table(draws, [0.3] * 40), most=5).freedom == 5
+
+
+def test_what_is_usual_is_unknown_from_few_rows_or_without_a_spread():
+    draws = np.random.default_rng(3)
+    two = rows_of_a_table(draws, [0.3, 0.3])
+    assert usual_spread(two, most=4) is None
+    assert usual_spread([*two, np.ones((3, 6)), np.ones((1, 6))], most=4) is None
+
+
+def test_with_what_is_usual_intervals_hold_as_often_and_scatter_less():
+    draws = np.random.default_rng(4)
+    held, alone, together = 0, [], []
+    for _ in range(60):
+        rows = rows_of_a_table(draws, [0.3] * 10)
+        usual = usual_spread(rows, most=20)
+        for row in rows:
+            found = crossed_interval(row, usual=usual)
+            held += found.low <= 0.5 <= found.high
+            together.append(found.high - found.low)
+            alone.append(crossed_interval(row).high - crossed_interval(row).low)
+    assert 0.93 <= held / 600 <= 0.98
+    assert np.std(np.log(together)) < 0.5 * np.std(np.log(alone))
+
+
+def test_seeds_that_agree_by_luck_are_not_believed():
+    values = np.array([[1.0], [1.01], [1.02]])
+    believed, doubted = crossed_interval(values), crossed_interval(values, usual=Spread(0.25, 4.0))
+    assert believed.low > 0.9 and doubted.low < 0.5
 
 
 def test_one_seed_decides_nothing():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from srdistill.study.rows import BICUBIC, Results
 from srdistill.study.study import Study
 from srdistill.study.verdicts.claims import Claim
 from srdistill.study.verdicts.gates import ABOUT, gate
-from srdistill.study.verdicts.intervals import crossed_interval
+from srdistill.study.verdicts.intervals import Spread, crossed_interval, usual_spread
 from srdistill.training.evaluate import COLLAPSE_TOLERANCE
 
 # Plain bicubic on Set5 x2, which is what a paper prints for its untrained VDSR (see 00_protocol).
@@ -57,8 +58,29 @@ class Question:
 
 def check(study: Study, results: Results, questions: Sequence[Question], networks: Sequence[str]) -> list[Claim]:
     """Every question for every student, picture by picture and seed by seed."""
-    pictures = study.per_picture(results)
-    return [_checked(study, pictures, question, network) for network in networks for question in questions]
+    pictures, known = study.per_picture(results), {}
+    for network in networks:
+        for metric in {_measured(question.metric) for question in questions}:
+            known[network, metric] = _usual_spread(pictures, network, metric)
+    return [
+        _checked(study, pictures, question, network, known[network, _measured(question.metric)])
+        for network in networks
+        for question in questions
+    ]
+
+
+def _measured(metric: str) -> str:
+    """The metric's name in a run, which has one LPIPS."""
+    return "lpips" if metric.startswith("lpips") else metric
+
+
+def _usual_spread(pictures: pd.DataFrame, network: str, metric: str) -> Spread | None:
+    """From the differences between all rows of the table: which of them are asked about does not count."""
+    values = [values_of(pictures, row, network, metric) for row in dict.fromkeys(pictures.row) if row != BICUBIC]
+    values = [found for found in values if not found.empty]
+    pairs = [_differences(*pair) for pair in combinations(values, 2)]
+    seeds = max(map(len, values), default=0)
+    return usual_spread([gaps for gaps in pairs if gaps.size], most=(len(values) - 1) * (seeds - 1))
 
 
 def values_of(pictures: pd.DataFrame, row: str, network: str, metric: str) -> pd.DataFrame:
@@ -82,15 +104,15 @@ def _differences(first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
     return first.loc[seeds, columns].to_numpy() - second.loc[seeds, columns].to_numpy()
 
 
-def _checked(study: Study, pictures: pd.DataFrame, question: Question, network: str) -> Claim:
-    q, metric = question, "lpips" if question.metric.startswith("lpips") else question.metric
+def _checked(study: Study, pictures: pd.DataFrame, question: Question, network: str, usual: Spread | None) -> Claim:
+    q, metric = question, _measured(question.metric)
     first, second = (values_of(pictures, row, network, metric) for row in (q.first, q.second))
     gaps = _differences(first, second)
     theirs = [
         _in_print(study, *(place or (study.name, row)), q.printed_network or network, q.printed_metric or q.metric)
         for place, row in ((q.printed_first, q.first), (q.printed_second, q.second))
     ]
-    found = crossed_interval(gaps, q.line) if gaps.size else None
+    found = crossed_interval(gaps, q.line, usual) if gaps.size else None
     return Claim(
         name=q.name.format(network=network.lower()),
         table=study.name,
