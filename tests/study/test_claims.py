@@ -54,17 +54,6 @@ def test_a_question_of_our_own_is_answered(values, word):
     assert claim(values, sentence="").verdict == word
 
 
-@pytest.mark.parametrize(
-    ("interval", "line", "upper", "verdict"),
-    [((0.4, 2.4), 0.0, None, "reproduced"), ((0.2, 2.2), 0.0, None, "undecided"), ((-2.2, -0.2), 0.0, None, "undecided"),
-     ((-2.4, -0.4), 0.0, None, "not reproduced"), ((0.4, 2.4), 0.0, 2.6, "undecided"), ((0.4, 2.4), 0.0, 2.8, "reproduced"),
-     ((0.4, 2.4), 0.0, 0.05, "not reproduced")],
-)  # fmt: skip
-def test_an_interval_that_another_cpu_would_move_over_the_line_decides_nothing(interval, line, upper, verdict):
-    made = Claim("name", "dietz_t1", "a sentence", "a statement", values=[1.0] * 3, interval=interval, line=line, upper=upper)
-    assert made.verdict == verdict
-
-
 @pytest.mark.parametrize("sentence", ["a sentence", ""])
 def test_without_power_no_interval_decides(sentence):
     made = claim([1.0, 1.1, 1.2], sentence=sentence, no_power="no headroom")

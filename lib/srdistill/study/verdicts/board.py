@@ -99,9 +99,8 @@ _INTRODUCTION = """\
 # Tables
 
 Made by `make tables`; every number beside the printed one. Intervals (95 %) count seeds and test pictures. A sentence of a
-paper is *reproduced*, *not reproduced* or *undecided*; a question of our own is answered *yes*, *no* or *open*: decided only
-where the interval, made wider by three tenths, is still clear of the line, as far as another kind of CPU may move it. Either
-has *no power* where the student has no headroom over bicubic, where bicubic in the winner's place would pass too, where the
+paper is *reproduced*, *not reproduced* or *undecided*; a question of our own is answered *yes*, *no* or *open*. Either has
+*no power* where the student has no headroom over bicubic, where bicubic in the winner's place would pass too, where the
 sentence is about a component that a small one trained here stands in for, or where the metric is not measured. A comparison
 that several tables share counts once.
 """

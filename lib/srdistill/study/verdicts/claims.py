@@ -1,8 +1,8 @@
 """Sentences of the papers, and questions of our own, answered by numbers.
 
 A claim compares two numbers. It is decided twice: in the paper's own table, where one is printed, and here, from the
-differences over seeds and test pictures, by their 95 % interval (``intervals``), which has to clear the line by ``GUARD``. What
-the gates of ``gates`` stop has no power, whatever the interval says.
+differences over seeds and test pictures, by their 95 % interval (``intervals``). What the gates of ``gates`` stop has no power,
+whatever the interval says.
 """
 
 import json
@@ -19,9 +19,6 @@ _DECIMALS = {"dB": 2, "points": 1}
 REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided"
 YES, NO, OPEN = "yes", "no", "open"
 NO_POWER = "no power"
-# A verdict needs an interval that clears its line by this share of its half-width: the same code on a CPU of another kind gives
-# other last bits, other students, and from three seeds another variance (README, *What to trust*).
-GUARD = 0.3
 VERDICTS = {True: (REPRODUCED, NOT_REPRODUCED, UNDECIDED, NO_POWER), False: (YES, NO, OPEN, NO_POWER)}
 
 
@@ -60,8 +57,7 @@ class Claim:
             return no_power
         if self.interval is None:
             return undecided
-        guard = GUARD * (self.interval[1] - self.interval[0]) / 2
-        low, high = self.interval[0] - guard, self.interval[1] + guard
+        low, high = self.interval
         upper = math.inf if self.upper is None else self.upper
         if low > self.line and high < upper:
             return yes
