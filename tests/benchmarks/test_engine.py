@@ -3,12 +3,16 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from srdistill.papers import dietz
 from srdistill.sets.noise import noise
 from srdistill.study.engine.cluster import connect, local_cluster
 from srdistill.study.engine.execution import Execution, execute
 from srdistill.study.engine.store import Store
 from srdistill.study.engine.tasks import graph
+from srdistill.study.pairs import notebook_names
+from srdistill.study.plan import make_plan
 
 
 def _students(monkeypatch, place: Path, seeds: int):
@@ -52,3 +56,15 @@ def test_a_stored_task(monkeypatch, tmp_path, note):
     cost = (time.perf_counter() - start) / len(tasks)
     assert again.fresh(everything) == 0
     note(f"a stored task: {1000 * cost:.2f} ms")
+
+
+@pytest.mark.parametrize("profile", ["gpu", "paper"])
+def test_a_plan_of_a_large_profile(monkeypatch, tmp_path, note, profile):
+    """What would be computed, of all notebooks, on a machine that has neither the data nor a GPU: nothing is loaded for it."""
+    for name in ("STORE", "DATA", "WEIGHTS"):
+        monkeypatch.setenv(f"SRDISTILL_{name}", str(tmp_path / name))
+    start = time.perf_counter()
+    plan = make_plan(notebook_names(), profile)
+    seconds = time.perf_counter() - start
+    assert len(plan.expected) > 500 and not list(tmp_path.rglob("*.safetensors"))
+    note(f"a plan of {profile}, {len(plan.expected)} tasks: {seconds:.1f} s")
