@@ -197,6 +197,17 @@ def test_collapsed_rows_carry_a_dagger_and_are_explained(study):
     assert any(line.startswith("† collapsed") for line in notes(study, made, long))
 
 
+def test_dead_channels_of_students_that_have_such_stand_under_the_table(study):
+    made = results(
+        lines(BICUBIC, "bicubic", [30.0]),
+        lines(ORIGINAL, "EDSR", [34.0, 34.0]),
+        lines(ORIGINAL, "SRCNN", [33.0]),
+        lines(ORIGINAL, "VDSR", [33.0]),
+    )
+    made.scores["dead"] = made.scores.network.map({"SRCNN": 0.5, "EDSR": 0.25})
+    assert "Channels that never fire, at most: EDSR 25 %, SRCNN 50 %." in notes(study, made, long_table(study, made))
+
+
 def test_our_lpips_never_shares_a_line_with_the_printed_one(fake_study):
     made = results(
         lines(BICUBIC, "bicubic", [30.0], lpips=0.3),

@@ -124,10 +124,20 @@ def notes(study: Study, results: Results, long: pd.DataFrame) -> list[str]:
     lines = study.footnotes(results)
     if (long.note != "").any():
         lines.append("† collapsed: within 0.01 dB of bicubic on every test set, so the number says nothing about the data.")
+    lines += _dead_channels(results)
     if (long.status == "doubtful").any():
         lines.append("? printed number read from a damaged source.")
     lines += [f"Differs from the paper in {line}." for line in study.plan.deviations(study.name)]
     return lines + [f"Failed: {failure}" for failure in results.failures]
+
+
+def _dead_channels(results: Results) -> list[str]:
+    """The share of channels that no test picture makes fire: of the student of each kind that has most of them."""
+    if "dead" not in results.scores:
+        return []
+    share = results.scores.dropna(subset="dead").astype({"dead": float}).groupby("network", sort=False).dead.max()
+    said = ", ".join(f"{network} {100 * most:.0f} %" for network, most in share.items())
+    return [f"Channels that never fire, at most: {said}."] if said else []
 
 
 def to_markdown(wide: pd.DataFrame) -> str:
