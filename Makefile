@@ -41,7 +41,7 @@ help:
 	@echo "make sync               bring the cells of notebooks/*.ipynb up to date with notebooks/*.py, outputs kept"
 	@echo "make clean              remove build/ (the store of finished tasks with it) and $(VENV)/"
 	@echo ""
-	@echo "PROFILE=smoke|laptop|gpu|paper   size of the run (default laptop)"
+	@echo "PROFILE=smoke|laptop|desktop|gpu|paper   size of the run (default laptop)"
 	@echo "SEEDS=5                          number of seeds (default: the profile's)"
 	@echo "DATA=folder                      train on your own photographs; tests on folder/test if there is one"
 	@echo "WORKERS=4                        processes of one thread each (default: the physical cores; with a GPU one)"

@@ -35,7 +35,7 @@ def test_unknown_notebook(two_notebooks, capsys):
 
 def test_unknown_profile(two_notebooks, capsys):
     error = refused(capsys, "01_one", "--profile", "huge")
-    assert "unknown profile 'huge'; there are: smoke, laptop, gpu, paper" in error
+    assert "unknown profile 'huge'; there are: smoke, laptop, desktop, gpu, paper" in error
 
 
 def test_unknown_parameter(two_notebooks, capsys):
@@ -89,5 +89,5 @@ def test_help_names_the_options(capsys):
         main(["--help"])
     assert exit_.value.code == 0
     text = capsys.readouterr().out
-    words = ("--profile", "smoke, laptop, gpu, paper", "--seeds", "--data", "--workers", "NAME=VALUE")
+    words = ("--profile", "smoke, laptop, desktop, gpu, paper", "--seeds", "--data", "--workers", "NAME=VALUE")
     assert all(word in text for word in words)

@@ -28,10 +28,10 @@ def test_smoke_runs_never_land_in_the_laptops_tables(repository):
     assert {path.name for path in repository.notebooks.iterdir()} == {"01_one.py"}
 
 
-def test_a_plain_laptop_run_renews_the_paired_notebook_and_the_board(repository):
+def test_a_plain_desktop_run_renews_the_paired_notebook_and_the_board(repository):
     repository.write_plain("01_one")
-    assert main(["01"]) == 0
-    assert repository.made("laptop") == {"01_one.csv", "runs/01_one.ipynb", "CLAIMS.md", "TABLES.md"}
+    assert main(["01", "--profile", "desktop"]) == 0
+    assert repository.made("desktop") == {"01_one.csv", "runs/01_one.ipynb", "CLAIMS.md", "TABLES.md"}
     paired = json.loads((repository.notebooks / "01_one.ipynb").read_text())
     tags = [cell["metadata"].get("tags", []) for cell in paired["cells"]]
     assert tags == [["parameters"], []]
@@ -39,12 +39,12 @@ def test_a_plain_laptop_run_renews_the_paired_notebook_and_the_board(repository)
     assert (repository.tables / "README.md").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--seeds", "2"], ["-p", "speed=3"]])
+@pytest.mark.parametrize("arguments", [[], *(["--profile", "desktop", *own] for own in (["--seeds", "2"], ["-p", "speed=3"]))])
 def test_any_other_run_leaves_the_paired_notebook_alone(repository, arguments):
     repository.write("01_one", PLAIN.format(table="01_one"), parameters=PARAMETERS + "speed = 1\n")
-    (repository.notebooks / "01_one.ipynb").write_text("the plain laptop run")
+    (repository.notebooks / "01_one.ipynb").write_text("the plain desktop run")
     assert main(["01", *arguments]) == 0
-    assert (repository.notebooks / "01_one.ipynb").read_text() == "the plain laptop run"
+    assert (repository.notebooks / "01_one.ipynb").read_text() == "the plain desktop run"
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_a_field_counts_for_its_tables_only():
 
 
 @pytest.mark.parametrize("paper", [dietz.PAPER, labelfree.PAPER, coreset.PAPER], ids=lambda paper: paper.name)
-@pytest.mark.parametrize("profile", ["smoke", "laptop", "gpu", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "laptop", "desktop", "gpu", "paper"])
 def test_every_table_of_every_profile_says_how_it_departs(paper, profile):
     for table in paper.tables:
         if table.name == "protocol":

@@ -10,7 +10,7 @@ from srdistill.images.convention import bicubic, low_resolution, mod_crop
 from srdistill.images.metrics import psnr, ssim
 from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
 from srdistill.networks import build_network
-from srdistill.training.evaluate import dead_channels, evaluate, super_resolve
+from srdistill.training.evaluate import Firing, evaluate, super_resolve
 from srdistill.training.recipe import Recipe
 from srdistill.training.sr import train
 
@@ -103,6 +103,12 @@ def test_picture_too_small_to_score_is_named():
     thin = torch.zeros(3, 12, 50, dtype=torch.uint8)
     with pytest.raises(ValueError, match="thin"):
         evaluate(None, Pictures((thin,), ("thin",)), 2)
+
+
+def dead_channels(network, pictures, scale):
+    with Firing(network) as firing:
+        evaluate(network, pictures, scale)
+    return firing.dead
 
 
 def test_dead_channels_are_those_that_never_fire(mixed):

@@ -109,6 +109,11 @@ class Pictures:
             )
         return Pictures(tuple(i for _, i in kept), tuple(n for n, _ in kept), self.origin)
 
+    def spread(self, most: int) -> "Pictures":
+        """At most so many pictures, at even distances in the list, the first among them."""
+        names = [self.names[index * len(self) // most] for index in range(most)] if most < len(self) else self.names
+        return self.select(names)
+
     def require(self, side: int, what: str) -> None:
         """Raise PictureError if a picture's shorter side has less than ``side`` px: it names the first, and ``what`` is too
         large for it."""

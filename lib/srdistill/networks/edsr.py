@@ -31,7 +31,7 @@ class ResidualBlock(nn.Module):
         self.residual_scale = residual_scale
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        self.relu = nn.ReLU()  # a module, for ``training.evaluate.dead_channels`` to look at
+        self.relu = nn.ReLU()  # a module, for ``training.evaluate.Firing`` to look at
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.residual_scale * self.conv2(self.relu(self.conv1(x)))

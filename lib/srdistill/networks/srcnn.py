@@ -17,7 +17,7 @@ class SRCNN(nn.Module):
     ``identity`` starts as bicubic: the first three channels of every layer pass the picture on (a Dirac filter each), all
     others start as usual and reach the output through weights of zero. From the usual start, the few hundred steps that a
     laptop has time for end below bicubic. What the other filters add to the output must be nothing at first: else it is noise,
-    and Adam is rid of it soonest by switching the filters off for good (see ``training.evaluate.dead_channels``).
+    and Adam is rid of it soonest by switching the filters off for good (see ``training.evaluate.Firing``).
     """
 
     def __init__(

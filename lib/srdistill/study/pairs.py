@@ -1,4 +1,4 @@
-"""The two halves of a notebook: ``.py`` is the source, ``.ipynb`` carries the outputs of the last laptop run."""
+"""The two halves of a notebook: ``.py`` is the source, ``.ipynb`` carries the outputs of the last ``PAIRED`` run."""
 
 from pathlib import Path
 
@@ -8,6 +8,8 @@ import nbformat
 from srdistill.files import write_text
 from srdistill.study.paths import NOTEBOOKS
 
+# The profile whose runs people read: the evidence.
+PAIRED = "desktop"
 _METADATA = {
     "jupytext": {"formats": "ipynb,py:percent"},
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

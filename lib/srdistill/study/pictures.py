@@ -1,5 +1,6 @@
 """Pictures as resources of tasks: loaders with JSON settings, which every worker can call for itself."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from srdistill.images.collections import collection_needs, load_collection
@@ -8,6 +9,7 @@ from srdistill.images.labelled_collections import CLASS_COUNTS, labelled_needs, 
 from srdistill.images.perceptual import Lpips, backbone_need
 from srdistill.images.photo_classes import picture_classes
 from srdistill.images.pictures import Pictures
+from srdistill.images.shrunk_copies import shrunk_copies
 from srdistill.needs import Need, needing
 from srdistill.rehearsing import rehearsing
 from srdistill.study.engine.tasks import Resource
@@ -18,17 +20,29 @@ _CROPS = {"train": 100, "test": 50}
 
 
 @needing(lambda collection, **_: collection_needs(collection))
-def cut_collection(collection: str, split: str, side: int, least: int) -> Pictures:
-    """A named collection, or a folder; the central ``side`` px of each picture (0: whole); none smaller than ``least`` px."""
+def cut_collection(
+    collection: str, split: str, side: int, least: int, most: int = 0, scales: Sequence[float] = ()
+) -> Pictures:
+    """A named collection, or a folder; the central ``side`` px of each picture (0: whole); none smaller than ``least`` px.
+
+    ``most``: no more than so many pictures, spread evenly over the list (0: all). ``scales``: besides every picture these
+    smaller copies of it, as far as they have ``least`` px.
+    """
     pictures = load_collection(collection, split)
     pictures = pictures.center_crop(side) if side else pictures
-    return pictures.at_least(least) if least else pictures
+    pictures = pictures.at_least(least) if least else pictures
+    pictures = pictures.spread(most) if most else pictures
+    return shrunk_copies(pictures, scales, least) if scales else pictures
 
 
-def pictures(collection: str, split: str, side: int = 0, least: int = 0) -> Resource:
+def pictures(
+    collection: str, split: str, side: int = 0, least: int = 0, most: int = 0, scales: Sequence[float] = ()
+) -> Resource:
     """``cut_collection`` as a resource; in a rehearsal a handful of them."""
     settings = {"collection": collection, "split": split, "side": side, "least": least}
-    return Resource(handful if rehearsing() else cut_collection, settings, hashed=True)
+    if rehearsing():
+        return Resource(handful, settings, hashed=True)
+    return Resource(cut_collection, settings | {"most": most, "scales": tuple(scales)}, hashed=True)
 
 
 def _class_needs(collection: str, split: str, **_) -> list[Need]:

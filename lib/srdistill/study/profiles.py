@@ -1,4 +1,4 @@
-"""How large a run is: one frozen profile each for CI, a laptop, a GPU and the papers' own scale.
+"""How large a run is: one frozen profile each for CI, a laptop, a desktop, a GPU and the papers' own scale.
 
 Notebooks never ask which profile they run in. What differs for one paper only is in that wing's plan.
 """
@@ -32,6 +32,7 @@ PROFILES = {
     for profile in (
         Profile("smoke", "2 CPU cores, for tests", seeds=1, lpips="alex"),
         Profile("laptop", "2 CPU cores", seeds=3, lpips="alex", lpips_measured=False),
+        Profile("desktop", "2 CPU cores", seeds=3, lpips="alex", lpips_download=True),
         Profile("gpu", "one GPU", seeds=3, lpips="alex", lpips_download=True),
         Profile("paper", "one or more GPUs", seeds=3, lpips="vgg", lpips_download=True),
     )

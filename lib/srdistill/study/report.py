@@ -13,7 +13,7 @@ from nbconvert import HTMLExporter
 
 from srdistill.files import write_text
 from srdistill.study.pages.tables import read_table, wide_table
-from srdistill.study.pairs import notebook_names
+from srdistill.study.pairs import PAIRED, notebook_names
 from srdistill.study.paper import tables
 from srdistill.study.paths import BUILD, NOTEBOOKS, TABLES
 from srdistill.study.verdicts.board import profiles_with_tables, read_claims
@@ -44,10 +44,10 @@ def _table(profile: str, name: str) -> dict:
 
 
 def _notebooks(profiles: list[str]) -> list[tuple[str, str]]:
-    """Convert the executed notebooks: the laptop run, which the pairs hold, then the other profiles' runs."""
+    """Convert the executed notebooks: the run that the pairs hold, then the other profiles' runs."""
     sources = [(name, NOTEBOOKS / f"{name}.ipynb") for name in notebook_names()]
     for profile in profiles:
-        if profile != "laptop":
+        if profile != PAIRED:
             sources += [(f"{name}-{profile}", TABLES / profile / "runs" / f"{name}.ipynb") for name in notebook_names()]
     exporter = HTMLExporter(template_name="lab")
     links = []

@@ -37,7 +37,7 @@ from srdistill.study.engine.cluster import (
 )
 from srdistill.study.headless import BROKEN, DEAD
 from srdistill.study.options import DEFAULTS, UsageError, check_parameters, checked, label_of, parser, resolve
-from srdistill.study.pairs import read_source, with_outputs, write_notebook
+from srdistill.study.pairs import PAIRED, read_source, with_outputs, write_notebook
 from srdistill.study.paths import BUILD, NOTEBOOKS, ROOT, STAGING, TABLES
 from srdistill.study.plan import Plan, make_plan
 from srdistill.study.profiles import PROFILES, get_profile
@@ -199,8 +199,8 @@ def _into_place(name: str, label: str, staging: Path, running: Path, parameters:
         moved.append(target)
     shutil.rmtree(staging)
     write_notebook(executed, TABLES / label / "runs" / f"{name}.ipynb")
-    # The paired notebook is the plain laptop run, not one with more seeds or somebody's own pictures.
-    if label == "laptop" and not parameters:
+    # The paired notebook is the plain run of that profile, not one with more seeds or somebody's own pictures.
+    if label == PAIRED and not parameters:
         write_notebook(with_outputs(name, executed), NOTEBOOKS / f"{name}.ipynb")
     return moved
 

@@ -47,6 +47,20 @@ class SRStudy(Study):
         least = max(plan.train_min_side, plan.crop) if own or plan.train_min_side else 0
         return pictures(self.data if own else plan.train, "train", plan.train_side, least)
 
+    def sources(self) -> Resource:
+        """The training pictures that sets are made of: all of them, or as many as the plan says, large enough to be matched."""
+        plan, most = self.plan, getattr(self.plan, "source_pictures", 0)  # a paper's plan need not know of it
+        if self.data or not most:
+            return self.real()
+        return pictures(plan.train, "train", plan.train_side, max(plan.train_min_side, plan.crop), most)
+
+    def at_scales(self, label: str, scales: Sequence[float]) -> Row:
+        """A row of all training pictures and their copies at smaller ``scales``."""
+        everything = self.real().settings
+        given = {name: everything[name] for name in ("collection", "split", "side")}
+        least = max(everything["least"], max(self.plan.recipe(name, self.table.scale).patch for name in self.table.networks))
+        return self.row(label, None, pictures=pictures(**given, least=least, scales=scales))
+
     @cached_property
     def test_sets(self) -> dict[str, Resource]:
         """The test sets by name."""
@@ -96,8 +110,8 @@ class SRStudy(Study):
         return found
 
     def set_defaults(self, row: Row) -> dict:
-        """Every method is told the side of the synthetic images."""
-        return {"size": self.plan.size}
+        """Every method is told what to make images of, and their side."""
+        return {"real": self.sources(), "size": self.plan.size}
 
     # --- from a row to scores -----------------------------------------------------------------------------------------
 
@@ -108,7 +122,7 @@ class SRStudy(Study):
         scale = scale or self.table.scale
         recipe, sizes = self.plan.recipe(network, scale), dict(self.plan.networks[network])
         settings = {
-            "images": self.real() if row.method is None else self.set_task(row, seed),
+            "images": row.settings.get("pictures", self.real()) if row.method is None else self.set_task(row, seed),
             "architecture": sizes.pop("architecture", network),
             "sizes": sizes,
             "recipe": recipe,
@@ -163,7 +177,7 @@ class SRStudy(Study):
         return {name: _mean_psnr(found) for name, found in scores.items()}
 
     def lines(self, cell: Cell, answer: dict, context: dict[str, float]) -> list[dict]:
-        """A line for each picture. ``dead``: see ``dead_channels``."""
+        """A line for each picture. ``dead``: see ``Firing``."""
         scores, dead = answer["scores"], answer["dead"]
         flat = cell.row is not None and bool(context) and collapsed({n: _mean_psnr(s) for n, s in scores.items()}, context)
         row = BICUBIC if cell.row is None else cell.row.label

@@ -171,6 +171,27 @@ _FEW_PHOTOS = replace(_PHOTOS, train=16, test=8, gate=20.0)
 # One rate for all rows: the best mean accuracy of RDED, ours and random patches, IPC 1, with eleven pictures of BSDS200 as
 # classes, seed 0. At 2e-3 24.7, 62.4, 65.5 %; 5e-3 38.9, 59.8, 70.0; 1.2e-2 53.6, 54.4, 68.7; 3e-2 40.5, 47.3, 67.5.
 _SMALL = ClassificationRecipe(25, batch=11, lr=1.2e-2, temperature=20, channels_last=True)
+_NETTE64 = TaskPlan("imagenette", "imagenette", 64, 300, 100, gate=50.0, rded_factor=1)
+_NETTE32 = replace(_NETTE64, size=32, gate=45.0)
+_MIDDLE = ClassificationRecipe(60, batch=10, lr=2e-3, temperature=20, channels_last=True)
+_DESKTOP = CoresetPlan(
+    tasks=_everywhere((_NETTE64,)) | {"coreset_t2": (_NETTE32,)},
+    networks=_everywhere(("ConvNet",)),
+    classifiers={"ConvNet": {"architecture": "ConvNet", "depth": 3, "width": 64}},
+    ipcs={"coreset_t1": (1, 10), "coreset_t2": (1,)},
+    factor=2,
+    factors=(2, 4, 8),
+    selection={"pool": 300, "crops": 5},
+    teacher=ClassificationRecipe(30, batch=64, lr=2e-3, schedule="full cosine", crop_scale=(0.25, 1.0), cutmix=False,
+                                 channels_last=True),
+    students={1: _MIDDLE, 10: replace(_MIDDLE, epochs=20, batch=50)},
+    prior="taef2",
+    prior_recipe=None,
+    transformer={"width": 256, "depth": 6, "heads": 4},
+    pretraining=DiffusionRecipe(6000, batch=32, lr=1e-3, ema=0.999, schedule="cosine", warm_up=200),
+    engine={"steps": 5, "guidance": 1.0, "working_size": 64},
+    sre2l=Recovery(iterations=200),
+)  # fmt: skip
 _LAPTOP = CoresetPlan(
     tasks=_everywhere((_PHOTOS,)) | {"coreset_t2": (replace(_PHOTOS, size=16),)},
     networks=_everywhere(("ConvNet",)),
@@ -205,4 +226,4 @@ _SMOKE = CoresetPlan(
     engine={"steps": 5, "guidance": 1.0, "working_size": 32},
     sre2l=Recovery(iterations=2),
 )  # fmt: skip
-PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP, "gpu": _GPU, "paper": PAPER}
+PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP, "desktop": _DESKTOP, "gpu": _GPU, "paper": PAPER}

@@ -9,6 +9,7 @@ It prints a table; what it chooses is then written into ``plan`` by hand, beside
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -67,9 +68,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="laptop")
     parser.add_argument("--seeds", type=int, default=1, help="sets of each setting (1: as the plan was chosen)")
+    parser.add_argument("--pictures", type=int, default=12, help="how many each set is made of (12; 0: as the plan has it)")
     parser.add_argument("starts", nargs="*", default=STARTS, help=f"of {', '.join(STARTS)}")
     given = parser.parse_args()
-    choose(PAPER.open("dietz_t4", profile=given.profile, seeds=given.seeds), given.starts)
+    study = PAPER.open("dietz_t4", profile=given.profile, seeds=given.seeds)
+    # Every picture is matched for itself, so that a few tell which rate is best.
+    study.plan = replace(study.plan, source_pictures=given.pictures or study.plan.source_pictures)
+    choose(study, given.starts)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def distance_task(study: SRStudy, row: Row, seed: int = 0) -> Task:
     network = given.get("network") or {"architecture": "SRCNN"}
     fixed = isinstance(network, Task)
     settings = {
-        "real": study.real(), "made": made, "start": made.settings.get("start", "downscaled"), "ipc": given["ipc"],
+        "real": study.sources(), "made": made, "start": made.settings.get("start", "downscaled"), "ipc": given["ipc"],
         "network": network, "matching": given["matching"],
         "others": [replace(network, seed=other, label=f"{network.label}, but seed {other}") for other in _OTHER_SEEDS]
         if fixed else [],

@@ -52,6 +52,7 @@ class LabelFreePlan:
     prior_recipe: AutoencoderRecipe | None = field(metadata={"about": "training of the autoencoder"})
     transformer: dict = field(metadata={"about": "diffusion model, trained from scratch (empty: DiT-XL/2 for this size)"})
     pretraining: DiffusionRecipe | None = field(metadata={"about": "training from scratch"})
+    pretraining_pictures: str = field(metadata={"about": "what it is trained on (empty: the patches)"})
     fine_tuning: FineTuning = field(metadata={"about": "fine-tuning", "source": _FINE_TUNING})
     sampling: Sampling = field(metadata={"about": "sampling", "source": CITED})
     gsdd: FeatureMatching = field(metadata={"about": "GSDD", "tables": ("labelfree_t1",)})
@@ -128,6 +129,7 @@ PAPER = LabelFreePlan(
     prior_recipe=None,
     transformer={},
     pretraining=None,
+    pretraining_pictures="imagenet",
     # 70 epochs at batch 8, as printed, of some four thousand patches; how many there were is not said.
     fine_tuning=FineTuning(DiffusionRecipe(35_000), detail=_DETAIL, crop=16, rows="keep"),
     sampling=Sampling(guidance=4.0, guided_channels=3),
@@ -163,9 +165,52 @@ _GPU = LabelFreePlan(
     prior_recipe=None,
     transformer={"width": 384, "depth": 12, "heads": 6},
     pretraining=DiffusionRecipe(6000, batch=32, ema=0.999, precision="bf16"),
+    pretraining_pictures="",
     fine_tuning=FineTuning(DiffusionRecipe(1000, ema=0.99), detail=_DETAIL, rows="keep"),
     sampling=Sampling(guidance=1.5),
     gsdd=FeatureMatching(iterations=500, inversion=InversionRecipe(iterations=300)),
+)  # fmt: skip
+_OVER = {"over_bicubic": True}
+_DESKTOP = LabelFreePlan(
+    train="sr291",
+    train_side=0,
+    train_min_side=64,
+    tests=(
+        TestSet("set5", "set5"), TestSet("set14", "set14"),
+        TestSet("div2k_test16", "div2k_test16", side=256, optional=True),
+    ),
+    networks={
+        "Real-ESRGAN": {"architecture": "RRDBNet", "width": 24, "depth": 2, "growth": 12} | _OVER,
+        "RealSR": {"architecture": "RRDBNet", "width": 24, "depth": 2, "growth": 12} | _OVER,
+        "EDSR": {"width": 32, "depth": 4} | _OVER,
+        "RCAN": {"width": 32, "groups": 1, "depth": 4, "reduction": 8} | _OVER,
+        "SRFormer": {"width": 24, "depths": (2, 2), "heads": 2, "window": 8} | _OVER,
+        "HiT-SR": {"architecture": "HiTSR", "width": 24, "groups": 1, "heads": 2, "base": 4, "windows": (4, 8)} | _OVER,
+    },
+    recipes_x4={
+        "Real-ESRGAN": replace(REAL_ESRGAN, iterations=100, warm_up=400, batch=4, patch=48, lr=1e-3, warm_up_lr=1e-3, ema=0.95,
+                               perceptual="squeeze", discriminator_sizes={"width": 8}, channels_last=True),
+        "RealSR": replace(REAL_SR, iterations=100, warm_up=400, batch=4, patch=48, lr=1e-3, warm_up_lr=1e-3, ema=0.95,
+                          milestones=(), perceptual="squeeze", discriminator_sizes={"width": 8, "stages": 3},
+                          channels_last=True),
+        "EDSR": Recipe(800, 4, 48, lr=2e-3, schedule="cosine", channels_last=True),
+        "RCAN": Recipe(800, 4, 48, lr=2e-3, schedule="cosine", channels_last=True),
+        "SRFormer": Recipe(400, 4, 48, lr=1e-3, schedule="cosine"),
+        "HiT-SR": Recipe(400, 4, 48, lr=3e-3, schedule="cosine"),
+    },
+    size=64,
+    selection=Selection(threshold=23.0, stride=64, features="mobilenet"),
+    counts=(7, 35, 140),
+    control_counts=(140,),
+    selection_counts=(140,),
+    prior="taef2",
+    prior_recipe=None,
+    transformer={"width": 256, "depth": 6, "heads": 4},
+    pretraining=DiffusionRecipe(6000, batch=32, lr=1e-3, ema=0.999, schedule="cosine", warm_up=200),
+    pretraining_pictures="imagenette",
+    fine_tuning=FineTuning(DiffusionRecipe(300, lr=3e-3, ema=0.98), detail=_DETAIL, rows="keep"),
+    sampling=Sampling(guidance=1.5),
+    gsdd=FeatureMatching(iterations=10, lr=0.08, most_real=32, inversion=InversionRecipe(iterations=20, lr=0.05)),
 )  # fmt: skip
 _LAPTOP = LabelFreePlan(
     train="photos",
@@ -210,6 +255,7 @@ _LAPTOP = LabelFreePlan(
     prior_recipe=AutoencoderRecipe(iterations=1000),
     transformer={"width": 96, "depth": 2, "heads": 3},
     pretraining=DiffusionRecipe(800, batch=8, lr=4e-3, ema=0.98, schedule="cosine", warm_up=50),
+    pretraining_pictures="",
     # The lowest total on fixed draws of the training patches (``fixed_losses``), of six rates from 1e-5 to 1e-2 after 50,
     # 150 and 400 steps: 0.1485 before; 0.1483, 0.1479, 0.1475, 0.1472, 0.1470 and 0.1470 at 1e-5, 1e-4, 3e-4, 1e-3, 3e-3 and
     # 1e-2 after 400. A cosine schedule was no better. The noise loss has nothing left to fall by, as the model was trained on
@@ -247,8 +293,9 @@ _SMOKE = LabelFreePlan(
     prior_recipe=AutoencoderRecipe(iterations=10, width=8, patch=16),
     transformer={"width": 24, "depth": 2, "heads": 1},
     pretraining=DiffusionRecipe(2, batch=4),
+    pretraining_pictures="",
     fine_tuning=FineTuning(DiffusionRecipe(2, batch=4), detail=_DETAIL, rows="keep"),
     sampling=Sampling(guidance=1.5, steps=3),
     gsdd=FeatureMatching(iterations=2, inversion=InversionRecipe(iterations=2)),
 )  # fmt: skip
-PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP, "gpu": _GPU, "paper": PAPER}
+PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP, "desktop": _DESKTOP, "gpu": _GPU, "paper": PAPER}

@@ -15,8 +15,12 @@ from srdistill.study.engine.store import Entry
 from srdistill.study.engine.tasks import Resource, Step, Task
 from srdistill.study.engine.work import Work
 from srdistill.study.generators import generator
+from srdistill.study.pictures import labelled
 from srdistill.study.sr import SRStudy
 from srdistill.study.steps.diffusion import DIFFUSION
+
+# Pictures of each class that a diffusion model learns from before it sees the patches: RDED's pool, as in the coreset wing.
+_PER_CLASS = 300
 
 
 def make_patches(task: Task, work: Work):
@@ -75,12 +79,14 @@ def prior(study: SRStudy) -> Task | Resource:
 
 
 def diffusion(study: SRStudy) -> Task | Resource:
-    """The diffusion model before fine-tuning, the same for all seeds: trained on the patches, or DiT-XL/2."""
+    """The diffusion model before fine-tuning, the same for all seeds: trained on patches or other pictures, or DiT-XL/2."""
     plan = study.plan
     if plan.pretraining is None:
         return Resource(dit_xl, {"size": plan.size})
+    other = plan.pretraining_pictures
     settings = {
-        "patches": patches(study), "prior": prior(study), "recipe": plan.pretraining, "architecture": plan.transformer,
+        "patches": labelled(other, "train", plan.size, _PER_CLASS) if other else patches(study), "prior": prior(study),
+        "recipe": plan.pretraining, "architecture": plan.transformer,
     }  # fmt: skip
     return Task(DIFFUSION, pretrain, settings, 0, study.device, label="the diffusion model")
 

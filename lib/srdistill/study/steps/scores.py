@@ -3,21 +3,17 @@
 from srdistill.study.engine.store import Entry
 from srdistill.study.engine.tasks import Step, Task
 from srdistill.study.engine.work import Work
-from srdistill.training.evaluate import dead_channels
+from srdistill.training.evaluate import Firing
 
 
 def score_network(task: Task, work: Work):
     """``task.function`` (``evaluate``) of the opened network on each of the test sets, and its share of dead channels."""
     given = {name: work.opened(value) for name, value in task.settings.items()}
-    found = {
-        name: task.function(given["network"], pictures, given["scale"], device=work.device, lpips=given["lpips"])
-        for name, pictures in given["tests"].items()
-    }
-    network, scale = given["network"], given["scale"]
-    dead = {
-        name: None if network is None else dead_channels(network, pictures, scale, device=work.device)
-        for name, pictures in given["tests"].items()
-    }
+    network, scale, found, dead = given["network"], given["scale"], {}, {}
+    for name, pictures in given["tests"].items():
+        with Firing(network) as firing:
+            found[name] = task.function(network, pictures, scale, device=work.device, lpips=given["lpips"])
+        dead[name] = firing.dead
     return {"scores": found, "dead": dead}, None
 
 

@@ -14,8 +14,8 @@ from srdistill.study.paths import TABLES
 from srdistill.study.verdicts.claims import NO_POWER, VERDICTS
 from srdistill.study.verdicts.intervals import holm
 
-# The order in which profiles are shown: what is most worth quoting first.
-ORDER = ("paper", "gpu", "laptop")
+# The order in which profiles are shown: the evidence, larger runs, the demonstration.
+ORDER = ("desktop", "paper", "gpu", "laptop")
 
 
 def profiles_with_tables(root: Path = TABLES) -> list[str]:
