@@ -29,7 +29,7 @@ from srdistill.papers import dietz
 from srdistill.papers.dietz.steps import distance_table
 from srdistill.papers.dietz.tables import PUBLISHED
 from srdistill.study.pages.figures import distance_curves, evolution, image_rows, pair_figure, sub_image_figure
-from srdistill.study.pages.measures import histories, levels_moved, pixel_range
+from srdistill.study.pages.measures import histories, learning_curves, levels_moved, pixel_range
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.pages.published import printed_table, published
 
@@ -67,8 +67,9 @@ describe(study)
 pair_figure(study.train.images[0], window=(1 / 8, 1 / 3, 1 / 4))
 
 # %%
-windows = extract_sub_images(study.train, study.plan.matching.crop, study.plan.matching.step)
-print(f"{len(windows)} sub-images of {windows.crop} px from {len(study.train)} pictures")
+pictures = study.sources().load()
+windows = extract_sub_images(pictures, study.plan.matching.crop, study.plan.matching.step)
+print(f"{len(windows)} sub-images of {windows.crop} px from {len(pictures)} pictures")
 saved(study, sub_image_figure(windows, label=0), "sub_images")
 
 # %% [markdown]
@@ -136,6 +137,14 @@ pd.DataFrame(facts | {"training pictures": pixel_range(study.train.images)}).T.r
 # %%
 results = study.run(rows)
 print(results)
+
+# %% [markdown]
+# How the students learned the full data: the training loss, in units of its last value. The rate falls to zero along a cosine,
+# so a curve that is flat at its end has had what this schedule can give.
+
+# %%
+curves = learning_curves(study, rows["Baseline (original)"], study.table.networks)
+distance_curves(curves, ylabel="training loss / its last value", xlabel="steps / 50")
 
 # %% [markdown]
 # ## Our table beside the printed one

@@ -114,7 +114,7 @@ distance_curves(histories(study, list(rows.values())[2:7]))
 
 # %%
 new = build_network(scale=2, seed=0, **study.plan.matching_network)
-seen = epsilon_at_work(study.train, shrunk, new, matching=study.plan.matching)
+seen = epsilon_at_work(study.sources().load(), shrunk, new, matching=study.plan.matching)
 pd.Series(seen.below(), name="share of products below 1e-6").round(2).to_frame()
 
 # %%

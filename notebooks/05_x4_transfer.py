@@ -27,7 +27,8 @@ import pandas as pd
 from srdistill.images.convention import low_resolution
 from srdistill.papers import dietz
 from srdistill.study.metrics import GAIN
-from srdistill.study.pages.figures import image_rows
+from srdistill.study.pages.figures import distance_curves, image_rows
+from srdistill.study.pages.measures import learning_curves
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.pages.published import printed_table, published
 
@@ -75,6 +76,14 @@ saved(study, image_rows(looks, list(firsts), shown=len(firsts)), "sets")
 results = study.run(rows)
 tasks = [task for row in rows.values() if row.method for _, _, task in study.set_tasks(row)]
 print(f"{study.execution.fresh(tasks)} of {len(tasks)} sets made in this run, the others came from the store\n{results}")
+
+# %% [markdown]
+# How the students learned the full data: the training loss, in units of its last value. The rate falls to zero along a cosine,
+# so a curve that is flat at its end has had what this schedule can give.
+
+# %%
+curves = learning_curves(study, rows["Baseline (original)"], study.table.networks)
+distance_curves(curves, ylabel="training loss / its last value", xlabel="steps / 50")
 
 # %% [markdown]
 # ## Our table beside the printed one

@@ -27,7 +27,8 @@ from srdistill.networks import build_network, count_parameters
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
 from srdistill.study.metrics import GAIN
-from srdistill.study.pages.figures import image_rows
+from srdistill.study.pages.figures import distance_curves, image_rows
+from srdistill.study.pages.measures import learning_curves
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.pages.published import printed_table
 from srdistill.study.rows import ORIGINAL
@@ -99,6 +100,14 @@ saved(study, image_rows(sets, [""] * 7), "sets")
 # %%
 results = study.run(rows)
 print(results)
+
+# %% [markdown]
+# How the students learned the full data: the training loss, in units of its last value. The rate falls to zero along a cosine,
+# so a curve that is flat at its end has had what this schedule can give.
+
+# %%
+curves = learning_curves(study, rows["Baseline (original)"], study.table.networks)
+distance_curves(curves, ylabel="training loss / its last value", xlabel="steps / 50")
 
 # %% [markdown]
 # ## Our table beside the printed one

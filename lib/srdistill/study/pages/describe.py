@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from srdistill.study.engine.tasks import Task
+from srdistill.study.engine.tasks import Resource, Task
 from srdistill.study.provenance import provenance
 from srdistill.study.rows import FromCell, Row
 from srdistill.study.study import Study
@@ -77,6 +77,8 @@ def _words(value: object) -> str:
         return f"“{value.label}”"
     if isinstance(value, FromCell):
         return f"“{value.name}”" if value.name != "teacher" else "of the cell"
+    if isinstance(value, Resource):
+        return " ".join([value.loader.__name__, *(f"{name} {given}" for name, given in value.settings.items() if given)])
     if is_dataclass(value):
         changed = [f"{f.name} {_words(v) or v}" for f in fields(value) if (v := getattr(value, f.name)) != f.default]
         return f"({', '.join(changed)})"

@@ -11,6 +11,7 @@ from srdistill.images.pictures import to_float
 from srdistill.images.spectrum import upper_octave
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.rows import Row
+from srdistill.study.sr import SRStudy
 from srdistill.study.study import Study
 
 
@@ -19,6 +20,14 @@ def histories(study: Study, rows: Iterable[Row], name: str = "distance") -> dict
     rows = list(rows)
     study.execution.start([study.set_task(row, seed) for row in rows for seed in study.seeds])
     return {row.label: [study.make_set(row, seed).history[name] for seed in study.seeds] for row in rows}
+
+
+def learning_curves(study: SRStudy, row: Row, networks: Iterable[str]) -> dict[str, list[list[float]]]:
+    """The training losses of the row's students, seed by seed, in units of the last: means over 50 steps, for
+    ``figures.distance_curves``. A curve that still falls at its end says that the schedule was short."""
+    tasks = {name: [study.student(row, name, seed) for seed in study.seeds] for name in networks}
+    losses = {name: [study.entry(task).value["history"] for task in found] for name, found in tasks.items()}
+    return {name: [[value / found[-1] for value in found] for found in curves] for name, curves in losses.items()}
 
 
 def levels_moved(start: DistilledSet, end: DistilledSet) -> float:
