@@ -59,8 +59,9 @@ class DietzPlan:
 
     @property
     def stand_ins(self) -> dict[str, str]:
-        """Components of the paper that something small, trained here, stands in for."""
-        return {"generator": "an autoencoder trained here, for StyleGAN-XL"} if self.prior_recipe else {}
+        """Components of the paper that something small stands in for."""
+        small = "an autoencoder trained here" if self.prior_recipe else "TAEF2's decoder"
+        return {} if self.prior == PAPER.prior else {"generator": f"{small}, for StyleGAN-XL"}
 
     def of_table(self, table: str) -> "DietzPlan":
         """The plan is the same for all tables."""
