@@ -225,7 +225,7 @@ outperforms = Question(
 )  # fmt: skip
 # The same two of the generator at hand, whatever stands in for the paper's.
 with_ours = [
-    Question("over-inversion-{network}", "{network}, with this generator: latent distillation beats the inversion it starts from",
+    Question("over-inversion-{network}", "{network}, with this generator: latent distillation beats the inversion",
              latent, inverted),
     Question("over-pixels-{network}", "{network}, with this generator: at equal pixels, latent distillation beats pixel space",
              f"Latent, cut to {small} px", f"Syn. IPC=1 (pre-trained), {small} px"),
