@@ -13,7 +13,10 @@ from srdistill.study.paper import tables
 from srdistill.study.paths import TABLES
 from srdistill.study.verdicts.claims import NO_POWER, VERDICTS
 from srdistill.study.verdicts.intervals import holm
+from srdistill.study.verdicts.remedies import remedy
 
+# The plot of all printed rows, among the figures of a profile.
+AGAINST_PRINT = "against_print.png"
 # The order in which profiles are shown: the evidence, larger runs, the demonstration.
 ORDER = ("desktop", "paper", "gpu", "laptop")
 
@@ -95,6 +98,18 @@ def claim_lines(claims: list[dict]) -> list[str]:
     return lines
 
 
+def undecided_lines(claims: list[dict]) -> list[str]:
+    """The claims that a run could not decide, each with its reason and what would decide it."""
+    lines = ["| table | claim | here | why it is open | what would decide it |", "| --- | --- | --- | --- | --- |"]
+    for claim in claims:
+        needed = remedy(claim)
+        if needed:
+            statement = claim["statement"].replace("|", "\\|")
+            why = claim["no_power"] or "the interval holds the line"
+            lines.append(f"| {table_title(claim['table'])} | {statement} | {claim['measured']} | {why} | {needed} |")
+    return lines
+
+
 _INTRODUCTION = """\
 # Tables
 
@@ -115,9 +130,15 @@ def write_board(root: Path = TABLES) -> Path:
         text += [f"## `{profile}`", "", *head_lines(root, profile), *count_lines(claims)]
         text += [
             f"Under Holm's correction over all of them {changed_by_holm(claims)} of the decided verdicts would be open. "
-            f"[The claims one by one]({profile}/CLAIMS.md) · [the tables]({profile}/TABLES.md)",
+            f"[The claims one by one]({profile}/CLAIMS.md) · [what is undecided, and what would decide it]"
+            f"({profile}/UNDECIDED.md) · [the tables]({profile}/TABLES.md)",
             "",
         ]
+        picture = root / profile / "figures" / AGAINST_PRINT
+        if picture.exists():
+            text += [f"![Every row against the printed one]({profile}/figures/{AGAINST_PRINT})", ""]
+        page = [f"# Undecided claims, `{profile}` profile", "", "[Front page](../README.md)", "", *undecided_lines(claims), ""]
+        write_text(root / profile / "UNDECIDED.md", "\n".join(page))
         page = [f"# Claims, `{profile}` profile", "", "[Front page](../README.md)", "", *claim_lines(everything), ""]
         write_text(root / profile / "CLAIMS.md", "\n".join(page))
         write_text(root / profile / "TABLES.md", "\n".join(_table_lines(root, profile)))
@@ -128,7 +149,7 @@ def write_board(root: Path = TABLES) -> Path:
 
 def _table_lines(root: Path, profile: str) -> list[str]:
     lines = [f"# Tables, `{profile}` profile", "", "[Front page](../README.md)", ""]
-    pages = ("CLAIMS.md", "TABLES.md")
+    pages = ("CLAIMS.md", "TABLES.md", "UNDECIDED.md")
     for file in sorted(path for path in (root / profile).glob("*.md") if path.name not in pages):
         lines += [file.read_text().rstrip(), "", f"Files: {_links(root, profile, file.stem)}", ""]
     return lines
