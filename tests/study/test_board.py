@@ -113,6 +113,19 @@ def test_every_table_is_on_its_page_with_links_that_lead_somewhere(tables, board
         assert f"({profile}/TABLES.md)" in board and f"({profile}/CLAIMS.md)" in board
 
 
+def test_open_claims_are_listed_with_what_would_decide_them(tables, board):
+    page = (tables / "laptop" / "UNDECIDED.md").read_text()
+    assert "dietz table 2" in page and "more than one seed" in page
+    assert "dietz table 1" not in page  # decided
+    assert "(laptop/UNDECIDED.md)" in board
+
+
+def test_the_plot_of_all_printed_rows_is_shown_where_there_is_one(tables, board):
+    assert "against_print.png" not in board
+    (tables / "laptop" / "figures" / "against_print.png").write_bytes(b"png")
+    assert write_board(tables).read_text().count("(laptop/figures/against_print.png)") == 1
+
+
 @pytest.mark.parametrize(
     "field",
     [

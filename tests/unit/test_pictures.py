@@ -278,3 +278,9 @@ def test_photographs_are_split_seven_to_four_without_overlap(train_photos, test_
 def test_photographs_have_no_third_split():
     with pytest.raises(ValueError, match="'valid'.*train, test"):
         photos("valid")
+
+
+@pytest.mark.parametrize(("most", "chosen"), [(1, "a"), (2, "ad"), (3, "ace"), (7, "abcdefg"), (9, "abcdefg")])
+def test_spread_takes_pictures_at_even_distances(most, chosen):
+    images = tuple(torch.zeros(3, 4, 4, dtype=torch.uint8) for _ in "abcdefg")
+    assert "".join(Pictures(images, tuple("abcdefg")).spread(most).names) == chosen

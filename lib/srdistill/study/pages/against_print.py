@@ -1,8 +1,8 @@
 """Our numbers against the printed ones, row by row, in one plot: do the papers' orderings come back?
 
 What is compared depends on what a paper prints. Where it prints PSNR of its full data on a test set that is measured here, the
-recovered gain (x - bicubic) / (full - bicubic), with our bicubic, which is the printed one wherever that is known. Where it prints
-SSIM on other pictures, the distance to full data. Of classifiers, top-1 accuracy.
+recovered gain (x - bicubic) / (full - bicubic), with our bicubic, which is the printed one wherever that is known. Where it
+prints SSIM on other pictures, the distance to full data. Of classifiers, top-1 accuracy.
 """
 
 import math

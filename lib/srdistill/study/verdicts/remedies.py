@@ -27,7 +27,7 @@ def remedy(claim: dict) -> str:
     mean, reach = (low + high) / 2, (high - low) / 2
     lines = [claim["line"], *([claim["upper"]] if claim["upper"] is not None else [])]
     distance = min(abs(mean - line) for line in lines)
-    times = math.ceil((reach / distance) ** 2) if distance > 0 else math.inf
+    times = math.ceil(round((reach / distance) ** 2, 6)) if distance > 0 else math.inf
     if times > _MOST:
         return "nothing affordable: the two are equal, as far as can be seen"
     return f"an interval {math.sqrt(times):.1f} times as narrow: some {times} times as many seeds and test pictures"
