@@ -5,7 +5,7 @@ import pytest
 
 from srdistill.study.rows import BICUBIC, ORIGINAL, Results
 from srdistill.study.sr import SRStudy
-from srdistill.study.verdicts.claims import NO_POWER, OPEN, REPRODUCED, YES, Claim
+from srdistill.study.verdicts.claims import NO, NO_POWER, OPEN, REPRODUCED, YES, Claim
 from srdistill.study.verdicts.gates import Headroom
 from srdistill.study.verdicts.questions import Question, check
 
@@ -69,6 +69,17 @@ def test_a_student_without_headroom_decides_nothing(gain):
 
 def test_headroom_has_to_be_clear_of_the_seeds():
     assert Headroom(0.6, 0.1, 0.5, "dB").clear and not Headroom(0.6, 0.3, 0.5, "dB").clear
+
+
+def test_headroom_is_that_of_the_metric_that_is_asked():
+    """A GAN loses PSNR against bicubic and gains in LPIPS: the one decides nothing, the other does."""
+    found = results(full=-1.0, a=-0.8, b=-1.2)
+    lpips = {BICUBIC: 0.5, ORIGINAL: 0.3, "a": 0.32, "b": 0.36}
+    found.scores["lpips"] = found.scores.row.map(lpips) + 0.001 * found.scores.seed.fillna(0)
+    assert asked(found).no_power.startswith("no headroom: full data is -1.00 ± 0.00 dB")
+    assert asked(found, metric="lpips_alex", unit="LPIPS", line=0.0).verdict == NO
+    found.scores["lpips"] = found.scores.row.map(lpips | {ORIGINAL: 0.49})
+    assert "+0.0100 ± 0.0000 of LPIPS" in asked(found, metric="lpips_alex", unit="LPIPS", line=0.0).no_power
 
 
 def test_bicubic_in_the_winners_place_is_vacuous():

@@ -181,7 +181,7 @@ class ClassificationStudy(Study):
         shares = [100.0 * d.test.labels.bincount().max().item() / len(d.test) for d in self.datasets.values()]
         return sum(shares) / len(shares)
 
-    def headroom(self, pictures: pd.DataFrame) -> dict[str, Headroom]:
+    def headroom(self, pictures: pd.DataFrame, metric: str = "accuracy") -> dict[str, Headroom]:
         """The teachers' accuracy over chance: what students of all pictures reach."""
         found = {}
         for network in self.networks:

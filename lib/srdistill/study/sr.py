@@ -14,6 +14,7 @@ from srdistill.images.pictures import Pictures
 from srdistill.rehearsing import rehearsing
 from srdistill.sets.distilled_set import Sizes, sizes_of
 from srdistill.study.engine.tasks import Resource, Task
+from srdistill.study.metrics import METRICS
 from srdistill.study.pictures import lpips_model, pictures
 from srdistill.study.rows import BICUBIC, ORIGINAL, Cell, Results, Row
 from srdistill.study.settings import TestSet, named_settings
@@ -26,8 +27,11 @@ from srdistill.training.adversarial_recipe import AdversarialRecipe, judged_by_i
 from srdistill.training.evaluate import collapsed, evaluate, super_resolve
 from srdistill.training.sr import train
 
-# dB of full data over bicubic below which training sets have no room to differ in.
-_LEAST_HEADROOM = 0.5
+# What full data has to gain over bicubic before training sets have room to differ in, by metric, and its unit.
+_LEAST_HEADROOM = {
+    "psnr": (0.5, "dB"), "psnr_y": (0.5, "dB"), "ssim": (0.01, "of SSIM"), "ssim_y": (0.01, "of SSIM"),
+    "lpips": (0.02, "of LPIPS"),
+}  # fmt: skip
 
 
 class SRStudy(Study):
@@ -207,14 +211,15 @@ class SRStudy(Study):
         """With its scale."""
         return f"{network} ×{self.table.scale}"
 
-    def headroom(self, pictures: pd.DataFrame) -> dict[str, Headroom]:
-        """PSNR of full data over bicubic."""
-        psnr, bicubic = pictures[pictures.metric == "psnr"], self.nothing(pictures, "psnr")
+    def headroom(self, pictures: pd.DataFrame, metric: str = "psnr") -> dict[str, Headroom]:
+        """What full data gains over bicubic: a GAN may lose PSNR where it gains in LPIPS."""
+        values, bicubic = pictures[pictures.metric == metric], self.nothing(pictures, metric)
         if bicubic is None:
             return {}
-        full = psnr[psnr.row == ORIGINAL].groupby(["network", "seed"])["value"].mean()
+        full = values[values.row == ORIGINAL].groupby(["network", "seed"])["value"].mean()
+        sign = -1 if METRICS[metric].lower_is_better else 1
         return {
-            str(network): Headroom(float(found.mean()) - bicubic, _spread(found), _LEAST_HEADROOM, "dB")
+            str(network): Headroom(sign * (float(found.mean()) - bicubic), _spread(found), *_LEAST_HEADROOM[metric])
             for network, found in full.groupby("network")
         }
 

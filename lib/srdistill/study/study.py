@@ -215,7 +215,7 @@ class Study(ABC):
         """The mean that is had without any training: bicubic's, or chance; None where the metric has no such value."""
 
     @abstractmethod
-    def headroom(self, pictures: pd.DataFrame) -> "dict[str, Headroom]":
+    def headroom(self, pictures: pd.DataFrame, metric: str = ...) -> "dict[str, Headroom]":
         """By student: how far full data lies above that; empty where the table has no full data."""
 
     def called(self, network: str) -> str:

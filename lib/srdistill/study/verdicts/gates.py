@@ -18,7 +18,8 @@ _CLEAR = 3.0
 
 @dataclass(frozen=True)
 class Headroom:
-    """How far a student that is trained on full data lies above bicubic (dB) or chance (points), and how far it has to.
+    """How far a student that is trained on full data lies above bicubic, in the metric that is asked about, or above chance
+    (points), and how far it has to.
 
     ``spread``: standard deviation over seeds.
     """
@@ -34,7 +35,8 @@ class Headroom:
         return self.gain >= max(self.least, _CLEAR * self.spread)
 
     def __str__(self) -> str:
-        return f"{self.gain:+.2f} ± {self.spread:.2f} {self.unit}"
+        decimals = 2 if self.least > 0.1 else 4
+        return f"{self.gain:+.{decimals}f} ± {self.spread:.{decimals}f} {self.unit}"
 
 
 def gate(
@@ -45,11 +47,12 @@ def gate(
     ``pictures``: from ``study.per_picture``. ``first``, ``second``: (seeds, pictures) of its two rows.
     """
     lower = METRICS[question.metric].lower_is_better
-    nothing = study.nothing(pictures, "lpips" if question.metric.startswith("lpips") else question.metric)
+    metric = "lpips" if question.metric.startswith("lpips") else question.metric
+    nothing = study.nothing(pictures, metric)
     means = [float(values.to_numpy().mean()) for values in (first, second)]
     worst = max(means) if lower else min(means)
     fails = nothing is not None and (worst > nothing if lower else worst < nothing)
-    room = study.headroom(pictures).get(network)
+    room = study.headroom(pictures, metric).get(network)
     # That a set trains worse than bicubic can be seen without any headroom.
     if room is not None and not room.clear and not (question.about == "loser" and fails):
         return f"no headroom: full data is {room} {study.above}"
