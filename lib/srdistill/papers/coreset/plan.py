@@ -188,7 +188,7 @@ _DESKTOP = CoresetPlan(
     prior="taef2",
     prior_recipe=None,
     transformer={"width": 256, "depth": 6, "heads": 4},
-    pretraining=DiffusionRecipe(6000, batch=32, lr=1e-3, ema=0.999, schedule="cosine", warm_up=200),
+    pretraining=DiffusionRecipe(5000, batch=32, lr=1e-3, ema=0.998, schedule="cosine", warm_up=200),
     engine={"steps": 5, "guidance": 1.0, "working_size": 64},
     sre2l=Recovery(iterations=200),
 )  # fmt: skip
