@@ -51,7 +51,7 @@ for student in ("EDSR", "RCAN", "SRFormer", "HiT-SR"):
 # and that reading does not explain it. So below are both, and printed numbers should be compared within one student only.
 
 # %% tags=["parameters"]
-profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
+profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
 seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
