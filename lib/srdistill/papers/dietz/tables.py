@@ -32,7 +32,8 @@ LITERAL = {"distance": "rows-literal"}
 
 
 def matching(study: SRStudy, ipc: int, start: str, network: Task | None = None, **changes) -> dict:
-    """The plan's settings of ``gradient_matching``; ``changes`` to its ``Matching``. ``network``: a trained one, which stays.
+    """The plan's settings of ``gradient_matching``; ``changes`` to its ``Matching``. ``network``: a trained one, which stays,
+    and sees whole sub-images: as far apart as those of the codes' matching, which does the same.
 
     The task loss is a mean over the class's images, so each of ten gets a tenth of the gradient: the rate of SGD grows with IPC
     to make up for it. IPC 10 is matched at initialisation only, like IPC 1: DC goes through 10 x 50 loops with a network that
@@ -41,7 +42,9 @@ def matching(study: SRStudy, ipc: int, start: str, network: Task | None = None, 
     plan = study.plan
     iterations = plan.matching.iterations if ipc == 1 else plan.iterations_ipc10
     rate = plan.rate("trained" if network else start)
-    settings = replace(plan.matching, **({"iterations": iterations, "optimizer": rate.optimizer, "lr": rate.lr} | changes))
+    given = {"iterations": iterations, "optimizer": rate.optimizer, "lr": rate.lr}
+    given |= {"step": plan.latent.step} if network else {}
+    settings = replace(plan.matching, **(given | changes))
     if settings.optimizer == "sgd":
         settings = replace(settings, lr=settings.lr * ipc)
     return {"ipc": ipc, "start": start, "network": network or plan.matching_network, "matching": settings}

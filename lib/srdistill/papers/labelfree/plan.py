@@ -212,7 +212,9 @@ _DESKTOP = LabelFreePlan(
     transformer={"width": 256, "depth": 6, "heads": 4},
     pretraining=DiffusionRecipe(5000, batch=32, lr=1e-3, ema=0.998, schedule="cosine", warm_up=200),
     pretraining_pictures="imagenette",
-    fine_tuning=FineTuning(DiffusionRecipe(300, lr=3e-3, ema=0.98), detail=_DETAIL, rows="keep"),
+    # The lowest total on fixed draws of 448 of the patches after 150 steps, 0.2395 before: 0.2370, 0.2368, 0.2371 at 1e-3, 3e-3
+    # and 1e-2.
+    fine_tuning=FineTuning(DiffusionRecipe(400, lr=3e-3, ema=0.98), detail=_DETAIL, crop=4, rows="keep"),
     sampling=Sampling(guidance=1.5),
     gsdd=FeatureMatching(iterations=10, lr=0.08, most_real=32, inversion=InversionRecipe(iterations=20, lr=0.05)),
 )  # fmt: skip
