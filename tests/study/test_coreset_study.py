@@ -143,6 +143,15 @@ def test_soft_labels_and_the_diffusion_model_count(finished):
     assert f"{labels:,}" in html and "top-1 accuracy" in html
 
 
+def test_seconds_are_of_the_first_seed_and_the_others_share_the_machine(smoke_study):
+    study = smoke_study("coreset_t3", seeds=3)
+    cells = study.cells(list(study.rows().values()))
+    assert {cell.seed for cell in cells if cell.task.alone} == {0}
+    assert all(cell.task.alone == (cell.seed == 0) for cell in cells)
+    untimed = smoke_study("coreset_t4")
+    assert not any(cell.task.alone for cell in untimed.cells(list(untimed.rows().values())))
+
+
 def test_finer_patches_are_more_pictures_and_students_are_timed_alone(finished):
     study, rows = finished("coreset_t3")
     assert [len(study.make_set(rows[f"r = {r}"], 0)) for r in study.plan.factors] == [44, 99]

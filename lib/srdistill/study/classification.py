@@ -92,13 +92,17 @@ class ClassificationStudy(Study):
 
     # --- teachers and students ----------------------------------------------------------------------------------------
 
+    def timed(self, seed: int) -> bool:
+        """Whether seconds are taken of students of this seed, which then run alone: of the first, where the table has any."""
+        return self.table.timed and seed == self.seeds[0]
+
     def on_all(self, dataset: str, network: str, seed: int) -> Task:
         """The task that trains on all pictures with their own labels: the upper bound, and with seed 0 the teacher."""
         settings = dict(self.datasets[dataset].parts) | {
             "recipe": self.plan.teacher, "classifier": self.plan.classifiers[network],
         }  # fmt: skip
         label = f"{network} on all of {dataset}, seed {seed}"
-        return Task(CLASSIFIER, train_classifier, settings, seed, self.device, self.table.timed, label)
+        return Task(CLASSIFIER, train_classifier, settings, seed, self.device, self.timed(seed), label)
 
     def teacher(self, dataset: str, network: str) -> Task:
         """The task that checks the teacher: what needs it fails if its accuracy is below the data set's gate."""
@@ -133,7 +137,7 @@ class ClassificationStudy(Study):
             "classifier": self.plan.classifiers[network],
         }  # fmt: skip
         label = f"{network} on {row.label}, {dataset}, seed {seed}"
-        return Task(STUDENT, train_student, settings, seed, self.device, self.table.timed, label)
+        return Task(STUDENT, train_student, settings, seed, self.device, self.timed(seed), label)
 
     def cells(self, rows: Sequence[Row], networks: Sequence[str] = (), scale: int = 0) -> list[Cell]:
         """Data set by data set, so that no two need to be in memory; of each every student and row, seed by seed."""
@@ -150,7 +154,7 @@ class ClassificationStudy(Study):
         """One line: accuracy after the last epoch, and the best of those tested; seconds where the table is about time."""
         history = answer["history"]
         seconds = {}
-        if self.table.timed:
+        if self.timed(cell.seed):
             seconds["seconds_per_epoch"] = self.entry(cell.student).seconds / len(history["loss"])
         return [
             {

@@ -20,7 +20,7 @@ class Table:
     """A printed table that a notebook reproduces.
 
     ``rows``: what is run for it. ``networks``: its students, empty for all of the plan. ``shown``: metrics that its wide form
-    shows, empty for the usual ones. ``timed``: seconds are part of it, so its students are trained one at a time.
+    shows, empty for the usual ones. ``timed``: seconds are part of it, so students of the first seed are trained one at a time.
     """
 
     name: str

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+
 from srdistill.diffusion.dit import DIT_XL, LatentDiT, pretrained_dit
 from srdistill.diffusion.encoded_patches import encode_patches
 from srdistill.diffusion.pretraining import pretrain
@@ -19,6 +21,8 @@ from srdistill.study.pictures import labelled
 from srdistill.study.sr import SRStudy
 from srdistill.study.steps.diffusion import DIFFUSION
 
+# Patches that losses are asked of at most, at even distances in the pool.
+_MOST_ASKED = 512
 # Pictures of each class that a diffusion model learns from before it sees the patches: RDED's pool, as in the coreset wing.
 _PER_CLASS = 300
 
@@ -46,7 +50,9 @@ PATCHES = Step("patches", make_patches, _read_patches, _code)
 def measure_losses(task: Task, work: Work):
     """``task.function`` (``tuning_losses``) of each of the models."""
     given = {name: work.opened(value) for name, value in task.settings.items() if name != "models"}
-    data = encode_patches(given["prior"], *given.pop("patches").labelled(), device=work.device)
+    images, labels = given.pop("patches").labelled()
+    some = torch.arange(0, len(labels), -(-len(labels) // _MOST_ASKED))
+    data = encode_patches(given["prior"], images[some], labels[some], device=work.device)
     draws = generator_for(task.seed, "losses")
     found = {}
     for name, model in task.settings["models"].items():
