@@ -144,6 +144,21 @@ def distance_curves(
     return figure
 
 
+def learning_figure(curves: pd.DataFrame) -> Figure:
+    """What students gain after more and more steps, of ``measures.learning_curves``."""
+    figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
+    plt.close(figure)
+    looks = {"hue": "network", "style": "network", "markers": True, "dashes": False}
+    sns.lineplot(curves, x="steps", y="PSNR over bicubic, dB", ax=axis, **looks)
+    axis.set_xscale("log", base=2)
+    steps = sorted(set(curves.steps))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_xlim(min(steps) / 1.2, max(steps) * 1.2)
+    axis.axhline(0, color="0.6", linestyle=":", linewidth=1)
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
 def selection_figure(scores: Tensor, limit: float) -> Figure:
     """How many windows have which score, PSNR(y, U4 D4 y) in dB; those left of ``limit`` are candidates."""
     figure, axis = plt.subplots(figsize=(6, 2.4), layout="constrained")

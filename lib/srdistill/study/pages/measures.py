@@ -1,6 +1,7 @@
 """What can be said of sets, and of the models that make them, before any student is trained on them, as notebooks show it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 import torch
@@ -22,12 +23,24 @@ def histories(study: Study, rows: Iterable[Row], name: str = "distance") -> dict
     return {row.label: [study.make_set(row, seed).history[name] for seed in study.seeds] for row in rows}
 
 
-def learning_curves(study: SRStudy, row: Row, networks: Iterable[str]) -> dict[str, list[list[float]]]:
-    """The training losses of the row's students, seed by seed, in units of the last: means over 50 steps, for
-    ``figures.distance_curves``. A curve that still falls at its end says that the schedule was short."""
-    tasks = {name: [study.student(row, name, seed) for seed in study.seeds] for name in networks}
-    losses = {name: [study.entry(task).value["history"] for task in found] for name, found in tasks.items()}
-    return {name: [[value / found[-1] for value in found] for found in curves] for name, curves in losses.items()}
+def learning_curves(
+    study: SRStudy, row: Row, networks: Iterable[str], testset: str, shares: Sequence[float] = (0.25, 0.5, 1, 2)
+) -> pd.DataFrame:
+    """What students of the first seed gain over bicubic on a test set after ``shares`` of their steps, each in a schedule of
+    its own that ends there: ``network``, ``steps``, ``PSNR over bicubic, dB``. Where the last two differ much, the plan is
+    short."""
+    found = {}
+    for name in networks:
+        whole = study.student(row, name, study.seeds[0])
+        recipe = whole.settings["recipe"]
+        for steps in (max(1, round(share * recipe.iterations)) for share in shares):
+            settings = dict(whole.settings) | {"recipe": replace(recipe, iterations=steps)}
+            found[name, steps] = study.scoring(replace(whole, settings=settings, label=f"{whole.label}, {steps} steps"))
+    study.execution.start(list(found.values()))
+    psnr = {key: pd.DataFrame(study.entry(task).value["scores"][testset]).psnr.mean() for key, task in found.items()}
+    start = pd.DataFrame(study.bicubic()[testset]).psnr.mean()
+    lines = [(name, steps, value - start) for (name, steps), value in psnr.items()]
+    return pd.DataFrame(lines, columns=["network", "steps", "PSNR over bicubic, dB"])
 
 
 def levels_moved(start: DistilledSet, end: DistilledSet) -> float:
