@@ -27,8 +27,7 @@ from srdistill.networks import build_network, count_parameters
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
 from srdistill.study.metrics import GAIN
-from srdistill.study.pages.figures import image_rows, learning_figure
-from srdistill.study.pages.measures import learning_curves
+from srdistill.study.pages.figures import image_rows
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.pages.published import printed_table
 from srdistill.study.rows import ORIGINAL
@@ -51,7 +50,7 @@ for student in ("EDSR", "RCAN", "SRFormer", "HiT-SR"):
 # and that reading does not explain it. So below are both, and printed numbers should be compared within one student only.
 
 # %% tags=["parameters"]
-profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
+profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
 seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
@@ -109,14 +108,6 @@ print(results)
 # %%
 shown = Presentation(study, rows, results)
 shown.table()
-
-# %% [markdown]
-# How far had the students come? Full data, seed 0: what they gain over bicubic after a quarter, a half, all, and twice the
-# steps of the table, each in a schedule of its own whose rate falls to zero.
-
-# %%
-curves = learning_curves(study, rows["Baseline (original)"], study.table.networks, shown.testset)
-saved(study, learning_figure(curves), "learning")
 
 # %%
 shown.sizes()

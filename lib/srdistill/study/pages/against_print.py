@@ -20,6 +20,8 @@ from srdistill.study.rows import BICUBIC, ORIGINAL
 from srdistill.study.verdicts.board import AGAINST_PRINT
 
 GAIN_OF, BELOW_FULL, ACCURACY = "recovered gain, %", "SSIM minus that of full data", "top-1 accuracy, %"
+# A recovered gain in percent below which a set has failed.
+_FAILS = -100
 _COLUMNS = ["paper", "table", "row", "network", "quantity", "printed", "ours"]
 
 
@@ -82,21 +84,28 @@ def _accuracies(accuracy: pd.DataFrame) -> Iterator[tuple]:
 
 
 def against_print_figure(lines: pd.DataFrame) -> Figure:
-    """One panel for each quantity, a dot for each line of ``compared``: on the dotted line both agree. In the corner Spearman's
-    rank correlation, which asks for the order alone."""
-    quantities = [quantity for quantity in (GAIN_OF, BELOW_FULL, ACCURACY) if (lines.quantity == quantity).any()]
-    figure, axes = plt.subplots(1, max(1, len(quantities)), figsize=(4.6 * max(1, len(quantities)), 4.4), squeeze=False,
+    """One panel for each quantity, a dot for each line of ``compared``: on the dotted line both agree. Above it Spearman's rank
+    correlation, which asks for the order alone. Sets that fail in print hide the others, which then have a panel of their own.
+    """
+    panels = [lines[lines.quantity == quantity] for quantity in (GAIN_OF, BELOW_FULL, ACCURACY)]
+    gains = panels[0]
+    if len(gains) and gains.printed.min() < _FAILS < gains.printed.max():
+        panels.insert(1, gains[gains.printed > _FAILS])
+    panels = [found for found in panels if len(found)]
+    tables_shown = list(dict.fromkeys(lines.table))
+    figure, axes = plt.subplots(1, max(1, len(panels)), figsize=(4.6 * max(1, len(panels)), 4.8), squeeze=False,
                                 layout="constrained")  # fmt: skip
     plt.close(figure)
-    for axis, quantity in zip(axes.flat, quantities, strict=False):
-        found = lines[lines.quantity == quantity]
-        sns.scatterplot(found, x="printed", y="ours", hue="table", style="network", ax=axis, s=36)
+    for axis, found in zip(axes.flat, panels, strict=False):
+        quantity = found.quantity.iloc[0]
+        order = {"hue_order": tables_shown, "style_order": list(dict.fromkeys(lines.network))}
+        sns.scatterplot(found, x="printed", y="ours", hue="table", style="network", ax=axis, s=36, **order)
         axis.axline((0, 0), slope=1, color="0.6", linestyle=":", linewidth=1)
-        order = found.printed.corr(found.ours, method="spearman")
+        agreement = found.printed.corr(found.ours, method="spearman")
         paper = " and ".join(dict.fromkeys(found.paper))
-        axis.set(title=f"{paper}: {quantity}\nrank correlation {order:.2f}, {len(found)} rows", xlabel="printed", ylabel="here")
+        axis.set(title=f"{paper}: {quantity}\nrank correlation {agreement:.2f}, {len(found)} rows", xlabel="printed", ylabel="here")
         axis.title.set_fontsize(9)
-        axis.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+        axis.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return figure
 
 
