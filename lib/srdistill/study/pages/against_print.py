@@ -103,7 +103,8 @@ def against_print_figure(lines: pd.DataFrame) -> Figure:
         axis.axline((0, 0), slope=1, color="0.6", linestyle=":", linewidth=1)
         agreement = found.printed.corr(found.ours, method="spearman")
         paper = " and ".join(dict.fromkeys(found.paper))
-        axis.set(title=f"{paper}: {quantity}\nrank correlation {agreement:.2f}, {len(found)} rows", xlabel="printed", ylabel="here")
+        title = f"{paper}: {quantity}\nrank correlation {agreement:.2f}, {len(found)} rows"
+        axis.set(title=title, xlabel="printed", ylabel="here")
         axis.title.set_fontsize(9)
         axis.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return figure
