@@ -1,10 +1,13 @@
 """What is said of sets before students: against values worked out by hand."""
 
+import pandas as pd
 import pytest
 import torch
 
 from srdistill.sets.distilled_set import DistilledSet
-from srdistill.study.pages.measures import detail_table, levels_moved, octave_table, pixel_range
+from srdistill.study.pages.figures import learning_figure
+from srdistill.study.pages.measures import detail_table, learning_curves, levels_moved, octave_table, pixel_range
+from srdistill.study.rows import ORIGINAL
 
 
 def made(images: torch.Tensor) -> DistilledSet:
@@ -40,3 +43,16 @@ def test_detail_is_of_images_too():
     images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     table = detail_table({"set": made(images), "images": images}, scale=4)
     assert table.iloc[0, 0] == table.iloc[1, 0]
+
+
+def test_learning_curves_are_schedules_of_their_own(smoke_study):
+    study = smoke_study(seeds=2)
+    row = study.row(ORIGINAL)
+    found = learning_curves(study, row, ["SRCNN", "EDSR"], "photos", shares=(0.5, 1, 2))
+    assert found.network.tolist() == ["SRCNN"] * 3 + ["EDSR"] * 3 and found.steps.tolist() == [2, 4, 8] * 2
+    # After all of its steps a student is that of the table.
+    whole = study.entry(study.scoring(study.student(row, "EDSR", 0))).value["scores"]["photos"]
+    gain = pd.DataFrame(whole).psnr.mean() - pd.DataFrame(study.bicubic()["photos"]).psnr.mean()
+    assert found.iloc[4, 2] == pytest.approx(gain) and found.iloc[:, 2].nunique() > 3
+    axis = learning_figure(found).axes[0]
+    assert axis.get_xscale() == "log" and len(axis.get_legend().get_texts()) == 2
