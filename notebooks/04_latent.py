@@ -258,8 +258,8 @@ shown.check(ours, ["EDSR"])
 #   clearly; of VDSR and EDSR it cannot be told from nothing. In print it is as little.
 # * **Over pixel space it depends on the student.** At equal pixels EDSR is better on latent sets and SRCNN on those of pixel
 #   space, both by about a tenth. The decibel of the paper is what its pixel space had lost (`02_downscaled_init`).
-# * Downscaled pictures of as many pixels, which nobody distilled, are better than all of them. That latent sets beat those
-#   fails in the paper's own tables, too.
+# * Downscaled pictures of as many pixels, which nobody distilled, are better than all of them for VDSR and EDSR. That latent
+#   sets beat those fails in the paper's own tables, too.
 # * One generator and one trained SRCNN serve all seeds, so the intervals do not show what other ones would do.
 
 # %%
