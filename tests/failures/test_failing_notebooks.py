@@ -32,6 +32,8 @@ def test_a_plain_desktop_run_renews_the_paired_notebook_and_the_board(repository
     repository.write_plain("01_one")
     assert main(["01", "--profile", "desktop"]) == 0
     assert repository.made("desktop") == {"01_one.csv", "runs/01_one.ipynb", "CLAIMS.md", "TABLES.md", "UNDECIDED.md"}
+    executed = (repository.tables / "desktop" / "runs" / "01_one.ipynb").read_text()
+    assert json.loads(executed)["metadata"]["papermill"]["parameters"] and str(repository.tables.parent) not in executed
     paired = json.loads((repository.notebooks / "01_one.ipynb").read_text())
     tags = [cell["metadata"].get("tags", []) for cell in paired["cells"]]
     assert tags == [["parameters"], []]

@@ -193,6 +193,8 @@ def _failed(error: dict, kept: Path | None, log: Path) -> Outcome:
 def _into_place(name: str, label: str, staging: Path, running: Path, parameters: dict) -> list[Path]:
     """Move what the notebook wrote; return where it is now."""
     executed, moved = nbformat.read(running, as_version=4), []
+    for place in ("input_path", "output_path"):  # folders of this machine, which nobody else has
+        executed.metadata.get("papermill", {}).pop(place, None)
     for file in sorted(path for path in staging.rglob("*") if path.is_file()):
         target = TABLES / label / file.relative_to(staging)
         target.parent.mkdir(parents=True, exist_ok=True)
