@@ -55,7 +55,7 @@ psnr = printed.set_index(["row", "network"]).value.unstack(sort=False)
 # network did not train. So the printed evidence is SRCNN and EDSR.
 
 # %% tags=["parameters"]
-profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
+profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
 seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 

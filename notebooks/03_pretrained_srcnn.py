@@ -42,7 +42,7 @@ printed = published("dietz_t3").query("testset == 'set5'").set_index(["row", "ne
 printed.loc["Syn. IPC=1 (pre-trained)"] - printed.loc["Syn. IPC=1 (random)"]
 
 # %% tags=["parameters"]
-profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
+profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
 seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 

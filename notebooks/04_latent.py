@@ -51,7 +51,7 @@ others = psnr.loc[["Baseline (GAN inversion)", "Syn. IPC=1 (pre-trained)", "Base
 # The four VDSR numbers are those of plain bicubic (`00_protocol`): a network that did not train cannot compare training sets.
 
 # %% tags=["parameters"]
-profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
+profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
 seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 

@@ -43,7 +43,7 @@ bicubic = pd.Series({"set5": 26.8644, "set14": 24.5779})
 (100 * (psnr[bicubic.index] - bicubic) / (psnr.loc["Baseline (original)", bicubic.index] - bicubic)).round(1)
 
 # %% tags=["parameters"]
-profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
+profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
 seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 

@@ -53,7 +53,7 @@ print(f"full data, SSIM: RealSR {printed[ORIGINAL, 'RealSR', 'ssim']}, Real-ESRG
       f"{printed[ORIGINAL, 'Real-ESRGAN', 'ssim']}, EDSR (table II) {others[ORIGINAL, 'EDSR', 'ssim']}")  # fmt: skip
 
 # %% tags=["parameters"]
-profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
+profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
 seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 

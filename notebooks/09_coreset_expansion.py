@@ -55,7 +55,7 @@ for table in ("coreset_t1", "coreset_t2"):
             print(f"{testset:14} {ipc:7} {network:10} RDED {value:.1f}, ours {ours:.1f}")
 
 # %% tags=["parameters"]
-profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
+profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
 seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own pictures, train/<class> and val/<class> inside; empty: the profile's
 

@@ -48,7 +48,7 @@ for row in dict.fromkeys(row for row, _ in printed.index):
     print(f"{row:30} against RDED: {', '.join(gains)}")
 
 # %% tags=["parameters"]
-profile = ""  # smoke, laptop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
+profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
 seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own pictures, train/<class> and val/<class> inside; empty: the profile's
 

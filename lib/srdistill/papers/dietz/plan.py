@@ -140,15 +140,15 @@ _GPU = DietzPlan(
     perceptual="alex",
     latent=LatentMatching(iterations=300, lr=0.003, crop=96, step=48, batch_real=16),
 )  # fmt: skip
-_TESTS = (
-    TestSet("set5", "set5"), TestSet("set14", "set14"), TestSet("div2k_test16", "div2k_test16", side=256, optional=True),
-)  # fmt: skip
 _DESKTOP = DietzPlan(
     train="sr291",
     train_side=0,
     train_min_side=0,
     source_pictures=100,
-    tests=_TESTS,
+    tests=(
+        TestSet("set5", "set5"), TestSet("set14", "set14"),
+        TestSet("div2k_test16", "div2k_test16", side=256, optional=True),
+    ),
     networks={
         "SRCNN": {"kernels": (9, 1, 5), "identity": True}, "VDSR": {"width": 32, "depth": 6},
         "EDSR": {"width": 32, "depth": 4, "over_bicubic": True},
@@ -167,10 +167,10 @@ _DESKTOP = DietzPlan(
     size=48,
     matching_network={"architecture": "SRCNN", "kernels": (9, 1, 5), "widths": (16, 8)},
     matching=Matching(iterations=40, crop=96, step=96, batch_real=4),
-    # By the rule of ``choose_rates``, with 12 of the pictures; distances at the start and with sgd 0.1, sgd 1, sgd 10, adam
-    # 0.001, adam 0.003, adam 0.01: from downscaled pictures 4.50: 4.32, 4.69, 6.53, 4.38, 4.28, 4.42; from noise 7.66: 7.11,
-    # 5.87, 6.23, 7.48, 7.11, 6.53; against a trained network, on others trained alike, 58.18: 46.29, 46.30, 53.26, 46.10,
-    # 42.35, 41.33.
+    # By the rule of ``choose_rates``, with 12 of the pictures and sub-images every 192 px; distances at the start and with sgd
+    # 0.1, sgd 1, sgd 10, adam 0.001, adam 0.003, adam 0.01: from downscaled pictures 4.50: 4.32, 4.69, 6.53, 4.38, 4.28, 4.42;
+    # from noise 7.66: 7.11, 5.87, 6.23, 7.48, 7.11, 6.53; against a trained network, on others trained alike, 58.18: 46.29,
+    # 46.30, 53.26, 46.10, 42.35, 41.33.
     rates={"downscaled": Rate("sgd", 0.1), "noise": Rate("sgd", 1.0), "trained": Rate("adam", 0.01)},
     iterations_ipc10=10,
     prior="taef2",
