@@ -175,8 +175,8 @@ shown.check(questions, [student])
 #
 # The board above is the finding, verdict by verdict; its gates say where this run could not have told. The pair of this
 # notebook holds the `desktop` run: all 291 training pictures, the papers' own test sets, a diffusion model that was pre-trained
-# on ImageNette for 23 minutes of a CPU core and fine-tuned on detailed patches of the 291. It is no DiT-XL/2, so what it finds
-# of the paper's own sentences about generated pictures is no evidence against them; questions about this model, and about real
+# on ImageNette on one core of a CPU and fine-tuned on detailed patches of the 291. It is no DiT-XL/2, so what it finds of the
+# paper's own sentences about generated pictures is no evidence against them; questions about this model, and about real
 # patches, it answers. The `laptop` profile shows the same steps on seven photographs.
 #
 # * **Selecting patches with much detail loses against random ones**, in SSIM and in PSNR, with every seed; in LPIPS the two are

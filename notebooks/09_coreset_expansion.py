@@ -211,9 +211,9 @@ low_shown.check(questions(low, low.networks[0]), low.networks[:1])
 #
 # The board above is the finding, verdict by verdict; its gates say where this run could not have told. The pair of this
 # notebook holds the `desktop` run: ImageNette at 64 and 32 px, 300 pictures of each class to train on and 100 to test on, a
-# teacher of some 65 %, and a latent diffusion transformer that was trained on the same pictures for 23 minutes of a CPU core.
-# It is no SDXL-Turbo, so what it finds of the paper's own sentences is no evidence against them; questions about this engine,
-# and about rows without one, it answers. The `laptop` profile shows the same steps with photographs as classes.
+# teacher of some 65 %, and a latent diffusion transformer that was trained on the same pictures on one core of a CPU. It is no
+# SDXL-Turbo, so what it finds of the paper's own sentences is no evidence against them; questions about this engine, and about
+# rows without one, it answers. The `laptop` profile shows the same steps with photographs as classes.
 #
 # * **The printed order comes back, and hangs on the number of pictures.** Ours beats RDED and SRe2L at every size, as printed,
 #   with intervals that are clear of zero but for one. But RDED's students see a quarter of the pictures in an epoch. On as many

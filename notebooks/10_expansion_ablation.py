@@ -205,9 +205,9 @@ finer_shown.check(finer_questions, sizes.networks[:1])
 #
 # The board above is the finding, verdict by verdict; its gates say where this run could not have told. The pair of this
 # notebook holds the `desktop` run: ImageNette at 64 and 32 px, 300 pictures of each class to train on and 100 to test on, a
-# teacher of some 65 %, and a latent diffusion transformer that was trained on the same pictures for 23 minutes of a CPU core.
-# It is no SDXL-Turbo, so what it finds of the paper's own sentences is no evidence against them; questions about this engine,
-# and about rows without one, it answers. The `laptop` profile shows the same steps with photographs as classes.
+# teacher of some 65 %, and a latent diffusion transformer that was trained on the same pictures on one core of a CPU. It is no
+# SDXL-Turbo, so what it finds of the paper's own sentences is no evidence against them; questions about this engine, and about
+# rows without one, it answers. The `laptop` profile shows the same steps with photographs as classes.
 #
 # * **Smaller patches, but more of them, help, as printed**: with r = 3 students do clearly better than with r = 2. But RDED
 #   gains as much from it, if it is trained on as many pictures: what helps is the number of patches, and that costs the
@@ -222,8 +222,8 @@ finer_shown.check(finer_questions, sizes.networks[:1])
 #   in print all parts together are far ahead of them.
 #
 # * **How far the engine can be trusted**: up to a rho of 0.4 pictures keep their subject, as a reader and the teacher see them;
-#   at 0.8, where the paper works, the teacher gives half of them to another class. SDXL-Turbo keeps the subject there. That
-#   students learn from such pictures at all is the soft labels' doing.
+#   at 0.8, where the paper works, the teacher gives half of them to another class. That students learn from such pictures at
+#   all is the soft labels' doing.
 #
 # * **Labels outweigh the patches.** With labels and diffusion model a coreset takes many times what its pixels suggest, as the
 #   table above says; on ImageNet-1k the labels alone are many times the coreset, if less than all training pictures.
