@@ -249,8 +249,9 @@ shown.check(questions, students)
 #   returns is nearly as detailed as the patches that it was given, and looks like them. Its generator here, TAEF2's decoder,
 #   reconstructs well; a GAN's inversion would not.
 #
-# * **Random patches beat both.** With Real-ESRGAN they reach what all pictures reach; the paper has no such row, nor samples
-#   without fine-tuning, which are better than the fine-tuned ones here.
+# * **Random patches beat both in SSIM**; in LPIPS GSDD's images are as good with Real-ESRGAN. With that student random patches
+#   reach what all pictures reach; the paper has no such row, nor samples without fine-tuning, which are better than the
+#   fine-tuned ones here.
 #
 # * **Fine-tuning lowers all that it is meant to lower**, on draws that no step has seen: the distance to real codes, the
 #   likeness of samples to each other, and the missing detail, by two fifths. The students are worse for it. The samples end

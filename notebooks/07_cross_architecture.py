@@ -184,8 +184,8 @@ shown.check(questions, students)
 #   better than samples after it. It lowers what it is meant to lower (`06_diffusion_distillation`), and that may be why: asked
 #   for detail, the model makes more of it than the patches have (`08_patch_selection`).
 #
-# * More images are better, as in print: from 7 to 140 every student gains. With seven images the students do not reach plain
-#   bicubic.
+# * More images are better, as in print: from 7 to 140 every student gains. With seven images the students stay about at plain
+#   bicubic, or below it.
 #
 # * In the paper's own table the headline holds for SRFormer alone.
 #

@@ -222,8 +222,8 @@ finer_shown.check(finer_questions, sizes.networks[:1])
 #   in print all parts together are far ahead of them.
 #
 # * **How far the engine can be trusted**: up to a rho of 0.4 pictures keep their subject, as a reader and the teacher see them;
-#   at 0.8, where the paper works, the teacher gives half of them to another class. That students learn from such pictures at
-#   all is the soft labels' doing.
+#   at 0.8, where the paper works, the teacher gives more than half of them to another class. That students learn from such
+#   pictures at all is the soft labels' doing.
 #
 # * **Labels outweigh the patches.** With labels and diffusion model a coreset takes many times what its pixels suggest, as the
 #   table above says; on ImageNet-1k the labels alone are many times the coreset, if less than all training pictures.
