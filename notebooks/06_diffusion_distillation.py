@@ -85,8 +85,8 @@ describe(study)
 # **3. Sampling.** As many pictures of each pseudo-class, each from a seed of its own: the seven of the smallest set are the
 # first of each class in the larger ones.
 #
-# Where the weights of DiT-XL/2 are not at hand, a small transformer is trained on the patches first. What that one gives
-# *without* step 2 is a row of its own.
+# Where the weights of DiT-XL/2 are not at hand, a small transformer is trained first, on the patches or on other pictures, as
+# the table below says. What that one gives *without* step 2 is a row of its own.
 #
 # Where the paper's text and the code differ, or the text is silent, and what is done here:
 
@@ -247,7 +247,7 @@ shown.check(questions, students)
 # * **GSDD's images train better students than samples of this diffusion model**, at both sizes, with both students, in SSIM and
 #   LPIPS. Printed is the opposite, at most sizes by far. GSDD starts from real patches and moves their codes a little: what it
 #   returns is nearly as detailed as the patches that it was given, and looks like them. Its generator here, TAEF2's decoder,
-#   reconstructs well; a GAN's inversion would not.
+#   reconstructs well.
 #
 # * **Random patches beat both in SSIM**; in LPIPS GSDD's images are as good with Real-ESRGAN. With that student random patches
 #   reach what all pictures reach; the paper has no such row, nor samples without fine-tuning, which are better than the
