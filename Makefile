@@ -7,6 +7,13 @@ DATA ?=
 TABLE ?=
 WORKERS ?=
 REHEARSE ?=
+BUDGET ?=
+BYTES ?=
+SCALE ?=
+TILE ?=
+METHOD ?=
+FORMAT ?=
+OUT ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
@@ -27,7 +34,7 @@ OPTIONS := --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA)
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help tables plan test lab bench report $(EXPORT) sync clean $(NOTEBOOKS)
+.PHONY: help tables plan test lab bench report $(EXPORT) distill sync clean $(NOTEBOOKS)
 
 help:
 	@echo "make tables             execute every notebook, write papers_tables/ and print the board of claims"
@@ -38,6 +45,8 @@ help:
 	@echo "make bench              benchmarks: ratios against the plain way of doing the same work"
 	@echo "make report             static HTML site in build/site"
 	@echo "make export TABLE=dietz_t4  the distilled sets of a finished table as PNG folders, in build/export"
+	@echo "make distill DATA=folder BUDGET=1%  a small training set for super-resolution from a folder of pictures; also SCALE=2|3|4,"
+	@echo "                        FORMAT=png|webp|cheapest, OUT=, TILE=, METHOD=, BYTES= instead of BUDGET=, WORKERS=; see its card.md"
 	@echo "make sync               bring the cells of notebooks/*.ipynb up to date with notebooks/*.py, outputs kept"
 	@echo "make clean              remove build/ (the store of finished tasks with it) and $(VENV)/"
 	@echo ""
@@ -96,6 +105,23 @@ report: $(READY)
 $(EXPORT): $(READY)
 	@test -n "$(TABLE)" || { echo "name a table, e.g. make export TABLE=dietz_t4"; exit 2; }
 	@$(RUN) srdistill.study.export "$(TABLE)" --profile "$(PROFILE)" $(if $(DATA),--data "$(DATA)")
+
+# Through the environment, unexpanded: names of folders may hold quotes, dollars and spaces.
+distill: export DISTILL_DATA = $(value DATA)
+distill: export DISTILL_OUT = $(value OUT)
+distill: export DISTILL_BUDGET = $(value BUDGET)
+distill: export DISTILL_BYTES = $(value BYTES)
+distill: export DISTILL_SCALE = $(value SCALE)
+distill: export DISTILL_TILE = $(value TILE)
+distill: export DISTILL_METHOD = $(value METHOD)
+distill: export DISTILL_FORMAT = $(value FORMAT)
+distill: export DISTILL_WORKERS = $(value WORKERS)
+distill: $(READY)
+	@$(RUN) srdistill.distill --data="$$DISTILL_DATA" $${DISTILL_OUT:+--out="$$DISTILL_OUT"} \
+		$${DISTILL_BUDGET:+--budget="$$DISTILL_BUDGET"} $${DISTILL_BYTES:+--bytes="$$DISTILL_BYTES"} \
+		$${DISTILL_SCALE:+--scale="$$DISTILL_SCALE"} $${DISTILL_TILE:+--tile="$$DISTILL_TILE"} \
+		$${DISTILL_METHOD:+--method="$$DISTILL_METHOD"} $${DISTILL_FORMAT:+--format="$$DISTILL_FORMAT"} \
+		$${DISTILL_WORKERS:+--workers="$$DISTILL_WORKERS"}
 
 sync: $(READY)
 	@$(RUN) srdistill.study.pairs
