@@ -5,10 +5,13 @@ import torch
 
 from srdistill.images.detail import restored
 from srdistill.images.pictures import PictureError
+from srdistill.networks import build_network
 from srdistill.papers.beyond.hard_windows import hard_collection, hard_data, hard_windows
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.study.engine.tasks import Resource
 from srdistill.study.pictures import cut_collection
+from srdistill.training.recipe import Recipe
+from srdistill.training.sr import train
 
 
 def plain(pictures, size, scale):
@@ -69,3 +72,11 @@ def test_a_studys_pictures_become_a_resource_of_their_own():
     assert hard.loader.needs(**hard.settings) == []
     other = Resource(lambda: None, {})
     assert hard_data(other, share=0.5, size=32, scale=2) is other
+
+
+def test_a_row_may_be_trained_on_them():
+    real = Resource(cut_collection, {"collection": "photos", "split": "train", "side": 64, "least": 48}, hashed=True)
+    made = hard_data(real, share=0.25, size=32, scale=2).load()
+    recipe = Recipe(2, batch=2, patch=16)
+    network, losses = train(build_network("EDSR", 2, 0, width=4, depth=1), made.images, recipe, scale=2, seed=0)
+    assert len(losses) == 1 and not network.training

@@ -91,7 +91,7 @@ def test_half_of_it_is_the_square_root(whole, parts):
     assert half == pytest.approx([math.sqrt(gain) for gain in full])
 
 
-def test_power_law_lifts_what_lens_and_jpeg_took(whole):
+def test_power_law_lifts_what_a_blur_took():
     """Noise under a power law, blurred: the law is found again from its low frequencies, and beyond them restored."""
     noise = torch.randn(24, 3, 64, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     axis = torch.fft.fftfreq(64, dtype=torch.float64)

@@ -28,7 +28,7 @@ def _lanczos(x: Tensor) -> Tensor:
     return torch.where(x.abs() < 3, torch.sinc(x) * torch.sinc(x / 3), torch.zeros_like(x))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)  # of large pictures one takes a megabyte
 def shrinking_matrix(size_in: int, size_out: int, kernel: str) -> Tensor:
     """The (size_out, size_in) float64 matrix that shrinks one axis with Lanczos or with bicubic without antialiasing.
 

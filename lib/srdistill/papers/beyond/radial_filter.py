@@ -2,8 +2,9 @@
 
 It works on the cosine transform of a whole picture, which is the Fourier transform of the picture mirrored at its borders: no
 border makes frequencies. Pictures of the world have a power that falls as a power of the frequency, on all scales (Field 1987,
-"Relations between the statistics of natural images and the response properties of cortical cells"); lenses, sensors and JPEG
-bend that law down near one cycle per two pixels, shrinking with bicubic does so less. Either can be the target.
+"Relations between the statistics of natural images and the response properties of cortical cells"). Near one cycle per two
+pixels lenses and shrinking bend that law down; noise, JPEG and the sharpening in cameras bend it up. Full-size pictures as they
+are, or the law, can be the target.
 """
 
 import math
@@ -139,7 +140,7 @@ def fit_radial_filter(images: Tensor, like: Tensor, amount: float, target: str =
     Shape alone: the two lowest rings, up to 1/8 cycle per pixel, have a gain of 1, so that contrast stays; the others are
     matched in proportion to the second. ``amount`` from 0 (nothing) to 1 (all of it) is the power that the gains are raised
     to. ``target``: ``pictures`` is the spectrum of ``like`` as it is; ``power law`` the straight line through its low
-    frequencies in a log-log plot, continued: what it would be without lens and JPEG. Gains are bounded by 0.5 and 2, beyond
+    frequencies in a log-log plot, continued: what pictures equal on all scales would have. Gains are bounded by 0.5 and 2, beyond
     which the target is missed; rings without power stay.
 
     Raises PictureError for images of two sizes, or an amount or target that there is not.
