@@ -140,8 +140,8 @@ def fit_radial_filter(images: Tensor, like: Tensor, amount: float, target: str =
     Shape alone: the two lowest rings, up to 1/8 cycle per pixel, have a gain of 1, so that contrast stays; the others are
     matched in proportion to the second. ``amount`` from 0 (nothing) to 1 (all of it) is the power that the gains are raised
     to. ``target``: ``pictures`` is the spectrum of ``like`` as it is; ``power law`` the straight line through its low
-    frequencies in a log-log plot, continued: what pictures equal on all scales would have. Gains are bounded by 0.5 and 2, beyond
-    which the target is missed; rings without power stay.
+    frequencies in a log-log plot, continued: what pictures equal on all scales would have. Gains are bounded by 0.5 and 2,
+    beyond which the target is missed; rings without power stay.
 
     Raises PictureError for images of two sizes, or an amount or target that there is not.
     """
