@@ -12,7 +12,7 @@ from srdistill.images.pictures import to_float
 from srdistill.images.pyramid import Pyramid
 from srdistill.images.pyramid_tiles import scored_tiles, tile_pixels
 from srdistill.networks import build_network
-from srdistill.papers.beyond.gradient_embedding import gradient_embedding, last_layer, last_layer_gradients
+from srdistill.papers.beyond.gradient_embedding import _weight_gradients, gradient_embedding, last_layer, last_layer_gradients
 from srdistill.papers.beyond.spectrum_embedding import band_energies, luma, spectrum_embedding
 from srdistill.papers.beyond.tile_embedding import Embedding, embedded, unit_rows
 from srdistill.sets.distilled_set import SelectionError
@@ -115,6 +115,19 @@ def test_gradients_are_those_of_autograd_tile_by_tile(pictures, tiles, scale, po
     assert not last_layer(network)._forward_hooks and all(p.grad is None for p in network.parameters())
 
 
+@pytest.mark.parametrize(("kernel", "padding"), [((3, 3), (1, 1)), ((5, 3), (0, 2)), ((1, 1), (0, 0)), ((4, 2), (3, 0))])
+def test_gradients_by_weights_of_any_kernel(kernel, padding):
+    draws = generator()
+    weight = torch.randn(3, 4, *kernel, generator=draws, dtype=torch.float64, requires_grad=True)
+    inputs = torch.randn(2, 4, 9, 7, generator=draws, dtype=torch.float64)
+    outputs = F.conv2d(inputs, weight, padding=padding)
+    slope = torch.randn(outputs.shape, generator=draws, dtype=torch.float64)
+    ours = _weight_gradients(inputs, slope, kernel, padding)
+    for sample in range(2):
+        (expected,) = torch.autograd.grad((outputs[sample] * slope[sample]).sum(), weight, retain_graph=True)
+        assert torch.allclose(ours[sample], expected)
+
+
 def test_projected_products_are_near_the_true_ones(pictures, tiles):
     """Johnson and Lindenstrauss: errors of about 1 / sqrt(width)."""
     nets, pixels = networks(), tile_pixels(pictures.images, tiles)
@@ -155,5 +168,5 @@ def test_what_cannot_be_embedded_is_refused(pictures, tiles):
     with pytest.raises(SelectionError, match="Linear has no convolution"):
         last_layer(torch.nn.Linear(2, 2))
     dilated = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3, padding=2, dilation=2))
-    with pytest.raises(SelectionError, match="no groups and no dilation"):
+    with pytest.raises(SelectionError, match="no stride, groups or dilation, got Conv2d"):
         last_layer_gradients(tile_pixels(pictures.images, tiles.at(torch.tensor([0]))), dilated, 2)

@@ -9,6 +9,9 @@ from torch import Tensor
 from srdistill.images.pyramid_tiles import Tiles, for_each_tile
 from srdistill.sets.distilled_set import SelectionError
 
+# Rows that are held in double precision at a time: millions of them would need gigabytes.
+_PART = 65_536
+
 
 @dataclass(frozen=True)
 class Embedding:
@@ -24,14 +27,20 @@ class Embedding:
 
 
 def unit_rows(features: Tensor, standardise: bool) -> Tensor:
-    """Features (N, d) as float32 rows of length 1; a row of zeros stays what it is, and so does a feature without deviation
-    lose its mean only."""
-    rows = features.double()
+    """Features (N, d) as float32 rows of length 1, standardised first if asked for (see ``Embedding``).
+
+    A row of zeros stays what it is; a feature without deviation loses its mean only.
+    """
+    mean, deviation = torch.zeros(features.shape[1]).double(), torch.ones(features.shape[1]).double()
     if standardise:
-        rows = rows - rows.mean(0)
-        deviation = rows.square().mean(0).sqrt()
-        rows = rows / torch.where(deviation > 1e-9, deviation, torch.ones_like(deviation))
-    return (rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-12)).float()
+        mean = sum(part.double().sum(0) for part in features.split(_PART)) / len(features)
+        spread = sum((part - mean).square().sum(0) for part in features.split(_PART)) / len(features)
+        deviation = torch.where(spread > 1e-18, spread.sqrt(), deviation)
+    rows = torch.empty(features.shape)
+    for part, into in zip(features.split(_PART), rows.split(_PART), strict=True):
+        moved = (part.double() - mean) / deviation
+        into.copy_(moved / moved.norm(dim=1, keepdim=True).clamp(min=1e-12))
+    return rows
 
 
 def embedded(images: Sequence[Tensor], tiles: Tiles, embedding: Embedding, batch: int = 64) -> Tensor:
