@@ -41,7 +41,7 @@ def tiles_in(share: float, pixels: int, tile: int) -> int:
     # A decimal share of a whole number may fall short of a whole number by rounding.
     count = math.floor(share * pixels / tile**2 + 1e-9)
     if not count:
-        least = math.ceil(tile**2 / pixels * 100 * 1000) / 1000
+        least = -(-(tile**2) * 100_000 // pixels) / 1000
         remedy = f"ask for {least:g}% or more, or for smaller tiles" if least <= 100 else "use more pictures or smaller tiles"
         raise DistillError(
             f"a budget of {share * 100:g} % of {pixels:,} pixels is {share * pixels:,.0f}, less than one tile of "

@@ -72,7 +72,7 @@ def distill(request: Request, workers: int = 1, command: str = "") -> Made:
             write_text(partial / "request.json", _identity(request, found))
             work = Work(partial, workers)
             if request.most_bytes:
-                count = _count_within(request, found, work, count, most)
+                count = _count_within(request, found, work, most)
             written = _write(request, found, work, count)
             damaged = (*found.unreadable, *sorted(work.unreadable.items()))
             made = Made(request, found, written, damaged, time.perf_counter() - started, work.resumed)
@@ -108,7 +108,7 @@ def _write(request: Request, found: Found, work: Work, count: int) -> Written:
     # Decided by the first tile, so that a set without any is an error with a reason.
     first = next(tiles, None)
     if first is None:
-        name, why = next(iter(work.unreadable.items()), (found.sources[0].name, "gave no tile"))
+        name, why = min(work.unreadable.items(), default=(found.sources[0].name, "gave no tile"))
         raise DistillError(f"no picture under {request.source} gave a tile; the first is {name}: {why}")
     return write_mosaics(request.target, itertools.chain([first], tiles), _coding(request), request.side)
 
@@ -117,9 +117,18 @@ def _guess(request: Request, most: int) -> int:
     return max(1, min(most, int(request.most_bytes / (_GUESS * request.tile**2))))
 
 
-def _count_within(request: Request, found: Found, work: Work, count: int, most: int) -> int:
+def _count_within(request: Request, found: Found, work: Work, most: int) -> int:
     """How many tiles, at most ``most``, make files that fit into the budget of bytes and use nearly all of it."""
-    best, low, high = 0, 0, most + 1
+    while True:
+        damaged = len(work.unreadable)
+        count = _searched(request, found, work, most)
+        # Others take the places of pictures that were found damaged after the answer was measured.
+        if len(work.unreadable) == damaged:
+            return count
+
+
+def _searched(request: Request, found: Found, work: Work, most: int) -> int:
+    count, best, low, high = _guess(request, most), 0, 0, most + 1
     for turn in itertools.count():
         check_room(request.target, 6 * count * request.tile**2)
         tiles = (tile for tile, _ in _tiles(request, found, work, count))

@@ -91,14 +91,13 @@ def shrunk(
     A picture that cannot be read leaves its place to others. ``scale`` makes no difference.
     """
     while True:
-        jobs = [(source, f"shrunk to level {level}")
-                for source, level in plan(sources, count, tile, generator)]  # fmt: skip
         before = len(work.unreadable)
+        sources = [source for source in sources if source.name not in work.unreadable]
+        jobs = [(source, f"shrunk to level {level}") for source, level in plan(sources, count, tile, generator)]
         for _ in work.each("shrinking pictures", jobs, lambda source, stage: _tiles(source, stage, tile)):
             pass
         if len(work.unreadable) == before:
             break
-        sources = [source for source in sources if source.name not in work.unreadable]
     for source, answer in work.each("writing tiles", jobs, lambda source, stage: _tiles(source, stage, tile)):
         yield source, answer["tiles"]
 

@@ -30,7 +30,7 @@ class Work:
         self.folder, self.workers = folder, workers
         self.unreadable: dict[str, str] = {}
         self.resumed = 0
-        self._finished: set[str] = set()
+        self._seen: set[str] = set()
 
     def each(
         self,
@@ -48,8 +48,10 @@ class Work:
             source, stage = job
             key = hashlib.sha256(f"{stage}\n{source.name}".encode()).hexdigest()[:24]
             place = self.folder / f"{key}.safetensors"
+            known = key not in self._seen
+            self._seen.add(key)
             try:
-                return *read_tensors(place, _KIND), key not in self._finished
+                return *read_tensors(place, _KIND), known
             except (FileNotFoundError, *UNREADABLE):  # not finished, or half of a file that a crash left
                 pass
             try:
@@ -57,7 +59,6 @@ class Work:
             except PictureError as error:
                 tensors, about = {}, {"error": reason(error, source.path)}
             write_tensors(place, _KIND, {name: tensor.contiguous() for name, tensor in tensors.items()}, about)
-            self._finished.add(key)
             return tensors, about, False
 
         since = 0

@@ -95,8 +95,7 @@ def encode(image: Tensor, coding: Coding) -> bytes:
         Image.fromarray(pixels).save(buffer, coding.format.upper(), **coding._options)
     except (KeyError, OSError, ValueError) as error:
         raise CodingError(
-            f"{pixels.shape[0]} x {pixels.shape[1]} px cannot be coded as {coding.name} ({error}); "
-            "use a smaller picture or png"
+            f"{pixels.shape[0]} x {pixels.shape[1]} px cannot be coded as {coding.name} ({error}); use a smaller picture or png"
         ) from error
     return buffer.getvalue()
 

@@ -63,9 +63,7 @@ def mosaic_bytes(tiles: list[Tensor], coding: Coding, side: int = SIDE) -> bytes
     return encode(canvas, coding)
 
 
-def mosaics(
-    tiles: Iterable[Tensor], coding: Coding | Callable[[Tensor], Coding] = WEBP, side: int = SIDE
-) -> Iterator[Mosaic]:
+def mosaics(tiles: Iterable[Tensor], coding: Coding | Callable[[Tensor], Coding] = WEBP, side: int = SIDE) -> Iterator[Mosaic]:
     """Pack tiles, square ``uint8`` (3, t, t) of one size, into mosaics of at most ``side`` x ``side``, in the order they come.
 
     ``coding``: of all, or what says it of each. A mosaic is yielded when it is full, the others at the end: no more than one of
