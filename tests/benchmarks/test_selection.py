@@ -87,7 +87,7 @@ def test_lazy_greedy(ratio):
 
 
 def test_scoring_and_selecting_the_training_pictures(note):
-    """The 291 pictures at 3 %: 60 seconds on two cores at most, counted in processor time, which a shared machine does not stretch."""
+    """The 291 pictures at 3 %: 60 seconds on two cores at most, in processor time, which a shared machine does not stretch."""
     try:
         real = load_collection("sr291", download=False)
     except CollectionError as error:
