@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import features
 
 from srdistill.images.coding import CodingError, cheapest, decode, error_share
 from srdistill.sets.coded_set import coded, encoded_bytes, within_bytes
@@ -69,3 +70,12 @@ def test_a_budget_below_one_tile(crops):
 def test_a_share_below_nothing(crops):
     with pytest.raises(CodingError, match="must be 0 or more, got -1"):
         coded(crops, scale=2, share=-1)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_avif_takes_fewer_bytes_at_the_same_share(crops):
+    jpeg = coded(crops, scale=2, share=0.1, side=1)
+    avif = coded(crops, scale=2, share=0.1, side=1, formats=("webp", "jpeg", "avif"))
+    lost = [error_share(before, after, 2) for before, after in zip(crops.images, avif[0].images, strict=True)]
+    assert avif[1] < jpeg[1] and max(lost) <= 0.1
+    assert any(name.startswith("avif") for name in avif[0].settings["codings"])

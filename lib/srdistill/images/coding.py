@@ -1,6 +1,6 @@
 """Pictures as bytes: lossless, or lossy as far as little is lost of what super-resolution has to learn.
 
-A pixel costs 1.3 to 1.8 bytes as lossless WebP or PNG and a third of it as JPEG of quality 95. What that takes away matters
+A pixel of a tile costs 1.0 to 1.7 bytes as lossless WebP, and less than half of it as JPEG of quality 95. What that takes away matters
 only beside what a student is to restore, so the error's energy is given as a share of the energy of the residual of bicubic
 enlargement (``images.detail``). The same picture gives the same bytes with the same Pillow.
 """
@@ -18,8 +18,9 @@ from srdistill.images.convention import mod_crop
 from srdistill.images.detail import restored
 
 LOSSLESS = 0
-# The qualities that ``cheapest`` tries.
+# What ``cheapest`` tries.
 QUALITIES = (LOSSLESS, 95, 90, 85, 80)
+FORMATS = ("webp", "jpeg")
 _SUFFIXES = {"png": ".png", "webp": ".webp", "jpeg": ".jpg", "avif": ".avif"}
 
 
@@ -128,7 +129,7 @@ def cheapest(
     scale: int,
     share: float,
     qualities: Sequence[int] = QUALITIES,
-    formats: Sequence[str] = ("webp", "jpeg"),
+    formats: Sequence[str] = FORMATS,
 ) -> Coded:
     """The smallest coding of a ``uint8`` (3, H, W) image whose error has at most ``share`` of its residual's energy.
 
