@@ -29,10 +29,10 @@ def coded(
     """The set as it comes back from its cheapest coding, and the encoded bytes.
 
     ``made``: square images. ``share``: of the energy of the residual of bicubic x``scale``, the largest that an image's error
-    may have; 0 is lossless. ``formats``: see ``cheapest``. With avif (on shrunken tiles of 96 px a third to a half fewer bytes than
-    with jpeg at the same share, and ten times the seconds) an image may lose a little more, as its filters reach over the borders
-    of tiles, unless ``side`` is 1. The settings say the bytes, the share, the mean of what the images lost of it, and how many images
-    each coding has. History and labels stay; snapshots, which show another set, go.
+    may have; 0 is lossless. ``formats``: see ``cheapest``. With avif (on shrunken tiles of 96 px up to half the bytes of jpeg
+    at the same share, and ten times the seconds) an image may lose a little more, as its filters reach over the borders of
+    tiles, unless ``side`` is 1. The settings say the bytes, the share, the mean of what the images lost of it, and how many
+    images each coding has. History and labels stay; snapshots, which show another set, go.
 
     Raises SetError for images that are not square, CodingError for a share below 0.
     """
