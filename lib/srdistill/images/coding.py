@@ -1,8 +1,8 @@
 """Pictures as bytes: lossless, or lossy as far as little is lost of what super-resolution has to learn.
 
-A pixel of a tile costs 1.0 to 1.7 bytes as lossless WebP, and less than half of it as JPEG of quality 95. What that takes away matters
-only beside what a student is to restore, so the error's energy is given as a share of the energy of the residual of bicubic
-enlargement (``images.detail``). The same picture gives the same bytes with the same Pillow.
+A pixel of a tile costs 1.0 to 1.7 bytes as lossless WebP, and less than half of it as JPEG of quality 95. What that takes away
+matters only beside what a student is to restore, so the error's energy is given as a share of the energy of the residual of
+bicubic enlargement (``images.detail``). The same picture gives the same bytes with the same Pillow.
 """
 
 import io
