@@ -10,7 +10,8 @@ from srdistill.images.pictures_in_turn import PicturesInTurn
 from srdistill.images.pyramid import WHOLE, Pyramid
 from srdistill.images.pyramid_tiles import each_picture, for_each_tile, scored_tiles, tile_pixels
 from srdistill.images.residual_energy import residual_energy
-from srdistill.images.resize import ScaleError, bicubic_matrix, forget_matrices, resize
+from srdistill.images.resize import ScaleError, bicubic_matrix, resize
+from srdistill.images.resize_memory import forget_matrices
 from srdistill.sets.distilled_set import png_bytes
 
 SMALL = Pyramid(tile=24, stride=12)

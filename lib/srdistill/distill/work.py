@@ -11,7 +11,7 @@ from torch import Tensor
 from srdistill.distill.sources import Source, reason
 from srdistill.files import UNREADABLE, read_tensors, write_tensors
 from srdistill.images.pictures import PictureError
-from srdistill.images.resize import forget_matrices
+from srdistill.images.resize_memory import forget_matrices
 from srdistill.progress import bar
 
 _KIND = "work_on_a_picture"

@@ -14,7 +14,8 @@ from srdistill.images.convention import mod_crop
 from srdistill.images.pictures import PictureError
 from srdistill.images.pyramid import Pyramid
 from srdistill.images.residual_energy import residual_energy
-from srdistill.images.resize import ScaleError, forget_matrices
+from srdistill.images.resize import ScaleError
+from srdistill.images.resize_memory import forget_matrices
 from srdistill.progress import bar
 
 # Resizing matrices are kept for so many pixels of pictures: hundreds of small pictures, or two large ones.

@@ -78,9 +78,3 @@ def downscale(images: Tensor, scale: int) -> Tensor:
 def upscale(images: Tensor, scale: int) -> Tensor:
     """Enlarge float images (..., H, W) by an integer ``scale``; differentiable."""
     return resize(images, (images.shape[-2] * scale, images.shape[-1] * scale))
-
-
-def forget_matrices() -> None:
-    """Free the matrices that are kept: hundreds of large pictures of different sizes would fill gigabytes with them."""
-    _matrix.cache_clear()
-    bicubic_matrix.cache_clear()
