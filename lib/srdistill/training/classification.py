@@ -73,8 +73,9 @@ def train_student(
 
     Labels are, in this order: what ``teacher`` says of the augmented batch (RDED); else the source's soft labels, logits
     for the pictures before augmentation (the coreset paper), or its hard labels. The source's labels are mixed by area
-    where CutMix mixes pictures; cropping and flipping leave them as they are. Soft labels enter by ``soft_label_loss`` at
-    the recipe's temperature, hard ones by cross entropy.
+    where CutMix mixes pictures; cropping and flipping leave them as they are. Soft labels enter as the recipe's ``soft_loss``
+    says, hard ones by cross entropy. A recipe with ``hard_weight`` needs hard labels beside the soft ones: from the source, in
+    the place of its labels where the teacher gives the soft ones, else as a third part.
 
     Args:
         source: called once for each epoch, from 0; gives pictures ``uint8``, or float in [0, 1], (N, 3, S, S), and labels
@@ -127,9 +128,10 @@ class _Student:
 
     def epoch(self, epoch: int) -> None:
         recipe = self.recipe
-        images, labels = self.source(epoch)
+        images, labels, *others = self.source(epoch)
         targets = _targets(labels, images, self.network, recipe, self.teacher, self.label)
         soft = targets is None or labels.is_floating_point()
+        classes = _classes([labels, *others], len(images), self.network, recipe, soft, self.label)
         self.network.train()
         set_rate(self.optimizer, recipe.learning_rate(epoch))
         draws = generator_for(self.seed, "order", epoch)
@@ -137,7 +139,7 @@ class _Student:
         losses = []
         for number, index in enumerate(recipe.batches(order)):
             draws = generator_for(self.seed, "augmentation", epoch, number)
-            loss = self._loss(images, targets, index, soft, draws)
+            loss = self._loss(images, targets, classes, index, soft, draws)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
@@ -152,8 +154,11 @@ class _Student:
             self.history["tested epochs"].append(epoch + 1)
             self.history["accuracy"].append(accuracy(self.network, self.test, device=self.device))
 
-    def _loss(self, images: Tensor, targets: Tensor | None, index: Tensor, soft: bool, draws: torch.Generator) -> Tensor:
-        """Of the pictures at ``index``, augmented; ``targets``: of all pictures, None where the teacher labels."""
+    def _loss(
+        self, images: Tensor, targets: Tensor | None, classes: Tensor | None, index: Tensor, soft: bool, draws: torch.Generator
+    ) -> Tensor:
+        """Of the pictures at ``index``, augmented; ``targets``: of all pictures, None where the teacher labels; ``classes``: of
+        all pictures, None where they do not enter beside soft labels."""
         recipe = self.recipe
         index = index.to(images.device)
         real = images[index].to(self.device)
@@ -164,10 +169,17 @@ class _Student:
             logits = self.network(seen).float()
             if targets is None:
                 with torch.no_grad():
-                    wanted = F.softmax(self.teacher(seen).float() / recipe.temperature, 1)
+                    wanted = _wanted(self.teacher(seen), recipe)
         if targets is not None:
             wanted = batch.mix(targets[index.to(targets.device)].to(self.device))
-        return soft_label_loss(logits, wanted, recipe.temperature) if soft else F.cross_entropy(logits, wanted)
+        if not soft:
+            return F.cross_entropy(logits, wanted)
+        squares = recipe.soft_loss == "squares"
+        loss = F.mse_loss(logits, wanted) if squares else soft_label_loss(logits, wanted, recipe.temperature)
+        if classes is not None:
+            own = classes[index.to(classes.device)].to(self.device)
+            loss = loss + recipe.hard_weight * F.cross_entropy(logits, own)
+        return loss
 
     def state(self) -> dict:
         return {
@@ -211,7 +223,7 @@ def _targets(
     teacher: Classifier | None,
     name: str,
 ) -> Tensor | None:
-    """Class probabilities (N, K) from the source's labels, after checking an epoch; None where the teacher labels."""
+    """What students are to say (N, K), by the source's labels, after checking an epoch; None where the teacher labels."""
     size, count, classes = network.size, len(images), len(network.classes)
     if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size) or not count:
         raise ValueError(f"{name}: the network takes pictures (N, 3, {size}, {size}), the source gave {tuple(images.shape)}")
@@ -227,15 +239,40 @@ def _targets(
             raise ValueError(f"{name}: both soft labels and a teacher; leave one of them out")
         return None
     if labels.dtype == torch.int64 and labels.shape == (count,):
-        if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-            raise ValueError(f"{name}: labels must lie in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}")
+        _check_range(labels, classes, name)
         return F.one_hot(labels, classes).float()
     if labels.is_floating_point() and labels.shape == (count, classes):
-        return F.softmax(labels.float() / recipe.temperature, 1)
+        return _wanted(labels, recipe)
     raise ValueError(
         f"{name}: {count} pictures of {classes} classes need int64 labels ({count},) or float logits ({count}, {classes}), "
         f"got {labels.dtype} {tuple(labels.shape)}"
     )
+
+
+def _wanted(logits: Tensor, recipe: ClassificationRecipe) -> Tensor:
+    """Logits (N, K) of a teacher as the recipe's loss takes them."""
+    return logits.float() if recipe.soft_loss == "squares" else F.softmax(logits.float() / recipe.temperature, 1)
+
+
+def _classes(
+    labels: Sequence[Tensor | None], count: int, network: Classifier, recipe: ClassificationRecipe, soft: bool, name: str
+) -> Tensor | None:
+    """Hard labels (N,) that enter beside soft ones; None where the recipe gives them no weight."""
+    if not recipe.hard_weight:
+        return None
+    for found in labels:
+        if soft and found is not None and found.dtype == torch.int64 and found.shape == (count,):
+            _check_range(found, len(network.classes), name)
+            return found
+    raise ValueError(
+        f"{name}: hard_weight is {recipe.hard_weight}, which needs int64 labels ({count},) beside soft ones or a teacher; give "
+        "both, or set hard_weight to 0"
+    )
+
+
+def _check_range(labels: Tensor, classes: int, name: str) -> None:
+    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(f"{name}: labels must lie in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}")
 
 
 def _in_range(images: Tensor) -> bool:
