@@ -7,7 +7,7 @@ from torch import nn
 from srdistill.images.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.networks import count_parameters
-from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD, build_classifier
+from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD, build_classifier, embed
 
 TEN = tuple(f"class {label}" for label in range(10))
 
@@ -127,3 +127,19 @@ def test_pictures_that_a_classifier_cannot_take():
         network(torch.zeros(1, 1, 16, 16))
     with pytest.raises(ValueError, match=r"takes pictures of 16 px, got \(1, 3, 32, 32\)"):
         network(torch.zeros(1, 3, 32, 32))
+
+
+SMALL = {"ConvNet": {"width": 8}, "ResNet18": {"small_stem": True}}
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_embedded_pictures_are_what_the_last_layer_is_given(architecture):
+    network = build_classifier(architecture, classes=TEN, size=16, seed=0, **SMALL[architecture]).eval()
+    images = torch.rand(3, 3, 16, 16, requires_grad=True)
+    head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    features = network.embed(images)
+    assert features.shape == (3, head.in_features)
+    assert torch.equal(head(features), network(images))
+    assert torch.autograd.grad(features.square().sum(), images)[0].abs().sum() > 0
+    assert torch.equal(embed(network.body, network.normalise(images)), features)
+    assert not head._forward_pre_hooks

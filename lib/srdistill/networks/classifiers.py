@@ -49,12 +49,20 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(tuple(std)).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
+        return self.body(self.normalise(images))
+
+    def embed(self, images: Tensor) -> Tensor:
+        """What the last linear layer is given, (N, F), of pictures as ``forward`` takes them."""
+        return embed(self.body, self.normalise(images))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Pictures to what ``body`` takes, of zero mean and unit variance. Raises ValueError for anything but pictures."""
         if not images.is_floating_point() or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(
                 f"a classifier takes float pictures (N, 3, H, W) in [0, 1], got {images.dtype} {tuple(images.shape)}; "
                 "convert uint8 with to_float, and do not normalise: the network does"
             )
-        return self.body((images - self.mean) / self.std)
+        return (images - self.mean) / self.std
 
     def about(self) -> dict:
         """Everything but the weights, as JSON values."""
@@ -73,6 +81,21 @@ class Classifier(nn.Module):
         with atomic_path(path) as temporary:
             # Through memory: save_file hides a full disk behind an error of its own.
             temporary.write_bytes(save(tensors, metadata={"classifier": json.dumps(self.about())}))
+
+
+def embed(body: nn.Module, inputs: Tensor) -> Tensor:
+    """What the last linear layer of a classifier's ``body`` is given, (N, F), with the graph; ``inputs``: normalised.
+
+    Distribution matching compares these (Zhao and Bilen, WACV 2023).
+    """
+    head = [module for module in body.modules() if isinstance(module, nn.Linear)][-1]
+    given: list[Tensor] = []
+    handle = head.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0]))
+    try:
+        body(inputs)
+    finally:
+        handle.remove()
+    return given[-1]
 
 
 def build_classifier(
