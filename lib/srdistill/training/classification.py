@@ -19,6 +19,7 @@ from srdistill.training.accuracy import accuracy
 from srdistill.training.augmentation import augment
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.classification_recipe import ClassificationRecipe
+from srdistill.training.layer_draws import layer_draws
 from srdistill.training.loop import Diverged, require_finite_weights, set_rate
 from srdistill.training.resumable import resumable
 from srdistill.training.soft_labels import Source
@@ -166,7 +167,8 @@ class _Student:
         batch = augment(real, recipe, draws)
         seen = batch.images.contiguous(memory_format=self.memory_format)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            logits = self.network(seen).float()
+            with layer_draws(self.device, draws.initial_seed()):
+                logits = self.network(seen).float()
             if targets is None:
                 with torch.no_grad():
                     wanted = _wanted(self.teacher(seen), recipe)
