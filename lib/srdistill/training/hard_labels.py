@@ -1,8 +1,8 @@
 """How GLaD scores a distilled set: a student learns its pictures with the labels that belong to it (Cazenavette et al. 2023).
 
 SGD with momentum, a rate that rises and falls, one augmentation a step, averaged weights (GeorgeCazenavette/glad, utils.py,
-``evaluate_synset``). No teacher is asked: labels are classes, or logits that the set learned with its pictures (DATM). Batch b of
-epoch e draws from its own generator, so a run that is resumed from a checkpoint equals an uninterrupted one bit for bit.
+``evaluate_synset``). No teacher is asked: labels are classes, or logits that the set learned with its pictures (DATM). Batch b
+of epoch e draws from its own generator, so a run that is resumed from a checkpoint equals an uninterrupted one bit for bit.
 """
 
 import math
