@@ -13,11 +13,20 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from srdistill.files import atomic_path
+from srdistill.networks.alexnet import AlexNet
 from srdistill.networks.convnet import ConvNet
 from srdistill.networks.resnet18 import resnet18
+from srdistill.networks.vgg11 import VGG11
+from srdistill.networks.vit import ViT
 from srdistill.seeds import derive_seed
 
-CLASSIFIERS: dict[str, Callable[..., nn.Module]] = {"ConvNet": ConvNet, "ResNet18": resnet18}
+CLASSIFIERS: dict[str, Callable[..., nn.Module]] = {
+    "ConvNet": ConvNet,
+    "ResNet18": resnet18,
+    "AlexNet": AlexNet,
+    "VGG11": VGG11,
+    "ViT": ViT,
+}
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -112,7 +121,7 @@ def build_classifier(
 
     ``classes``: the class names in the order of the labels (``LabelledPictures.classes``). ``mean``, ``std``: of the colour
     channels in [0, 1]; ImageNet's unless given (``LabelledPictures.statistics``). ``settings``: the architecture's own
-    arguments (depth, width, norm; small_stem). Torch's global generator is left as it was.
+    arguments (depth, width, norm; small_stem, width_factor). Torch's global generator is left as it was.
     """
     if architecture not in CLASSIFIERS:
         raise ValueError(f"unknown classifier {architecture!r}; there are: {', '.join(CLASSIFIERS)}")
