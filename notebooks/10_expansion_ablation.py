@@ -171,7 +171,7 @@ questions = [
     Question("text", "pictures from the class alone are better than RDED", text, RDED, **shared),
     Question("superres", "super-resolution is better than RDED", superres, RDED, best, stand_in="engine", **shared),
     Question("superres-longer", "super-resolution is better than RDED on as many pictures", superres,
-             f"{RDED}, as many pictures", best, printed_second=("coreset_t4", RDED), stand_in="engine", **shared),
+             f"{RDED}, as many pictures", **shared),
     Question("augmentation", "augmentation adds to super-resolution", aug, superres, best, stand_in="engine", **shared),
     Question("mixup", "mixup adds to augmentation", mixup, aug, best, stand_in="engine", **shared),
     Question("anchor", "all parts are better than the class alone", mixup, text, **shared),
@@ -190,8 +190,7 @@ finer_questions = [
 ]
 finer_questions += [
     Question(f"rded-longer-r{r}", f"r = {r}: ours beats RDED on as many pictures", f"r = {r}",
-             f"{RDED}, as many pictures, r = {r}", consistent, printed_second=("coreset_t3", f"{RDED}, r = {r}"),
-             stand_in="engine", **shared)
+             f"{RDED}, as many pictures, r = {r}", **shared)
     for r in factors
 ]  # fmt: skip
 finer_questions += [

@@ -12,6 +12,7 @@ from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resized_crops import draw_boxes, resized_crops
 from srdistill.networks.classifiers import build_classifier
+from srdistill.papers.coreset import expanded_source
 from srdistill.papers.coreset.coreset_patches import coreset_patches, padded
 from srdistill.papers.coreset.expanded_source import ExpandedSource
 from srdistill.papers.coreset.expansion import Expansion
@@ -135,6 +136,21 @@ def test_expansion_together(ratio, engine, patches):
 
     assert (make(1).int() - make(16).int()).abs().max() <= 1
     ratio(lambda: make(1), lambda: make(16), rounds=3)
+
+
+def test_codes_made_once(ratio, engine, teacher, patches, monkeypatch):
+    """Three epochs of patches that are mixed two and two: their codes kept, against codes made whenever they are needed."""
+
+    def epochs(kept):
+        monkeypatch.setattr(expanded_source, "_KEPT", kept)
+        source = ExpandedSource(
+            engine, teacher, *patches, classes=CLASSES, size=SIDE, seed=0, expansion=Expansion(rho=0.8, mixup=(0.5, 1.0)),
+            device=DEVICE,
+        )  # fmt: skip
+        return torch.stack([source(epoch)[0] for epoch in range(3)])
+
+    assert (epochs(0).int() - epochs(2**29).int()).abs().max() <= 1
+    ratio(lambda: epochs(0), lambda: epochs(2**29), rounds=3)
 
 
 def test_labels_in_the_same_pass(ratio, engine, teacher, patches):

@@ -73,4 +73,5 @@ def test_the_figure_has_a_panel_for_each_quantity_and_says_how_well_the_orders_a
 def test_it_is_written_with_its_numbers(root, tmp_path):
     path = write_against_print(root, "desktop")
     assert path.stat().st_size > 1000 and len(pd.read_csv(path.with_suffix(".csv"))) == len(compared(root, "desktop"))
+    assert (root / "desktop" / "ORDERS.md").exists()
     assert write_against_print(root, "gpu") is None

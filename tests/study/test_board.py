@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pytest
 
+from srdistill.study.paths import TABLES
 from srdistill.study.verdicts.board import profiles_with_tables, write_board
 from srdistill.study.verdicts.claims import Claim
+from srdistill.study.verdicts.headlines import HEADLINES
 from srdistill.study.verdicts.intervals import crossed_interval
 
 
@@ -98,9 +100,29 @@ def test_an_undecided_claim_stays(claims):
 
 def test_why_a_claim_has_no_power_is_said(tables):
     path = tables / "laptop" / "dietz_t1.claims.jsonl"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"verdict": "no power", "no_power": "no headroom"}) + "\n")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"verdict": "no power", "reason": "no headroom"}) + "\n")
     write_board(tables)
     assert "**no power** (no headroom) |" in (tables / "laptop" / "CLAIMS.md").read_text()
+
+
+def test_what_matters_most_stands_first_with_the_claims_that_decide_it(tables):
+    path = tables / "gpu" / "dietz_t1.claims.jsonl"
+    claim = json.loads(path.read_text()) | {"name": "insufficient-edsr", "reason": "so it is"}
+    path.write_text(json.dumps(claim) + "\n")
+    board = write_board(tables).read_text()
+    measured = "+16.10 dB [+15.85, +16.35], 3 seeds, 1 pictures"
+    line = f"| Distilled noise loses badly. | A minus B in gpu | {measured} | **reproduced** (so it is) |"
+    assert line in board and board.index(line) < board.index("| the paper's sentences |")
+    # Once: not again in the next profile, which has none of these claims, nor an empty table there.
+    assert board.count("| what matters most |") == 1
+
+
+@pytest.mark.parametrize("words", HEADLINES)
+def test_every_headline_names_claims_that_the_committed_tables_have(words):
+    for table, names in HEADLINES[words]:
+        known = [json.loads(line)["name"] for line in (TABLES / "laptop" / f"{table}.claims.jsonl").read_text().splitlines()]
+        for name in names:
+            assert any(one.startswith(name) for one in known), (table, name)
 
 
 def test_every_table_is_on_its_page_with_links_that_lead_somewhere(tables, board):

@@ -61,6 +61,28 @@ def test_without_power_no_interval_decides(sentence):
     assert json.loads(made.to_json())["no_power"] == "no headroom"
 
 
+@pytest.mark.parametrize(
+    ("values", "margin", "options", "verdict", "reason"),
+    [
+        ([-0.01, 0.0, 0.01], 0.1, {}, "no", "no difference beyond 0.10 dB"),
+        # The interval reaches beyond the margin, or there is none.
+        ([-0.01, 0.0, 0.01], 0.01, {}, "open", ""),
+        ([-0.01, 0.0, 0.01], 0.0, {}, "open", ""),
+        # Better, by however little, is better, and worse is worse.
+        ([0.01, 0.011, 0.012], 0.1, {}, "yes", ""),
+        ([-0.01, -0.011, -0.012], 0.1, {}, "no", ""),
+        # A line that is not zero asks for more than better or not.
+        ([0.29, 0.3, 0.31], 0.5, {"line": 0.3}, "open", ""),
+        ([-0.01, 0.0, 0.01], 0.1, {"upper": 1.0}, "open", ""),
+        ([-0.01, 0.0, 0.01], 0.1, {"no_power": "no headroom"}, "no power", "no headroom"),
+    ],
+)
+def test_a_difference_that_is_seen_to_be_none_is_no_better(values, margin, options, verdict, reason):
+    made = claim(values, sentence="", margin=margin, **options)
+    assert (made.verdict, made.reason) == (verdict, reason)
+    assert json.loads(made.to_json())["reason"] == reason
+
+
 def test_interval_is_students_over_seeds_alone():
     low, high = claim([1.0, 2.0, 3.0]).interval
     # t(0.975, 2) = 4.3027, standard error 1 / sqrt(3)

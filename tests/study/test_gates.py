@@ -61,6 +61,19 @@ def test_with_headroom_a_clear_difference_decides():
     assert asked(results(full=1.0, a=0.8, b=0.2)).verdict == YES
 
 
+def test_equal_rows_answer_no_by_the_margin_and_its_own_p():
+    """A fifth of the least headroom, 0.1 dB; p is that of a difference as large as that."""
+    claim = asked(results(full=1.0, a=0.8, b=0.8))
+    assert claim.margin == pytest.approx(0.1)
+    assert asked(results(full=1.0, a=0.8, b=0.79)).margin == pytest.approx(0.1)
+    found = results(full=1.0, a=0.8, b=0.8)
+    shift = found.scores.seed.map({0: 0.01, 1: -0.01, 2: 0.0}).where(found.scores.row == "a", 0.0)
+    found.scores["psnr"] += shift.fillna(0)
+    claim = asked(found)
+    assert claim.interval[0] < 0 < claim.interval[1] and (claim.verdict, claim.equal) == (NO, True)
+    assert 0 < claim.p < 0.05
+
+
 @pytest.mark.parametrize("gain", [0.0, 0.3, 0.49])
 def test_a_student_without_headroom_decides_nothing(gain):
     claim = asked(results(full=gain, a=0.2, b=0.1))

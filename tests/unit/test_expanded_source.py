@@ -86,6 +86,19 @@ def test_rows_of_the_ablation_differ_as_they_should(engine, teacher, patches):
     assert not torch.equal(made["superres"][0], source(engine, teacher, (255 - small, labels), ABLATION["superres"])(0)[0])
 
 
+def test_codes_are_made_once_unless_there_are_too_many(engine, teacher, patches, monkeypatch):
+    plan, asked = Expansion(rho=0.6, mixup=(0.5, 0.9)), []
+    monkeypatch.setattr(engine, "encode", lambda found: asked.append(len(found)) or LatentDiffusionEngine.encode(engine, found))
+    ours = source(engine, teacher, patches, plan, batch=4)
+    once = [ours(epoch)[0] for epoch in (0, 1)]
+    assert asked == [4, 4, 1]
+    monkeypatch.setattr(expanded_source, "_KEPT", 1000)
+    again = source(engine, teacher, patches, plan, batch=4)
+    for epoch in (0, 1):
+        assert (again(epoch)[0].int() - once[epoch].int()).abs().max() <= 1
+    assert len(asked) > 3 + 2 * 2 * 2  # patch and partner, batch by batch, in each of two epochs
+
+
 def test_mixup_mixes_clean_latents_of_one_class(engine, teacher, patches):
     plan = Expansion(rho=0.6, mixup=(0.5, 0.9))
     ours = source(engine, teacher, patches, plan, batch=4)

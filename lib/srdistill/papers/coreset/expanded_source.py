@@ -1,12 +1,13 @@
 """Pictures and soft labels of every epoch, made on the fly: stage 3 of the coreset paper (sections 3 and 3.4).
 
 A source is called with an epoch and returns that epoch's pictures and the teacher's logits; the same epoch always gives the
-same. Nothing is kept from one epoch to the next. Pictures that are augmented come in the epoch's own order and batches, as RDED
-trains on them: CutMix then mixes any two classes as often as chance has it, and each batch shares one box.
+same. No picture is kept from one epoch to the next. Pictures that are augmented come in the epoch's own order and batches, as
+RDED trains on them: CutMix then mixes any two classes as often as chance has it, and each batch shares one box.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ from srdistill.seeds import derive_seed, generator_for
 from srdistill.training.augmentation import augment
 from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.soft_labels import soft_labels
+
+# Bytes of codes that are kept from epoch to epoch.
+_KEPT = 2**29
 
 
 class _Source(ABC):
@@ -113,14 +117,29 @@ class ExpandedSource(_Source):
         def make(index: Tensor) -> Tensor:
             latents, labels = None, self.labels[index]
             if plan.anchored:
-                latents = self.engine.encode(self.patches[index])
+                latents = self._encoded(index)
                 if mixed is not None:
                     partners, shares = (drawn[index] for drawn in mixed)
-                    latents = mix_latents(latents, self.engine.encode(self.patches[partners]), shares)
+                    latents = mix_latents(latents, self._encoded(partners), shares)
             made = self.engine.denoise(latents, labels, [seeds[k] for k in index.tolist()], rho=plan.rho, size=self.size)
             return checked(self.engine, made, labels, self.size)
 
         return make
+
+    def _encoded(self, index: Tensor) -> Tensor:
+        """The codes of the patches there."""
+        codes = self._codes
+        return self.engine.encode(self.patches[index]) if codes is None else codes[index.to(codes.device)]
+
+    @cached_property
+    def _codes(self) -> Tensor | None:
+        """Of all patches: every epoch needs them, twice where they are mixed, and making one costs as much as half of the rest.
+        None where they would take more than ``_KEPT``."""
+        parts = self.patches.split(self.batch)
+        first = self.engine.encode(parts[0])
+        if first[0].numel() * first.element_size() * len(self) > _KEPT:
+            return None
+        return torch.cat([first, *map(self.engine.encode, parts[1:])])
 
 
 class PlainSource(_Source):

@@ -173,24 +173,30 @@ _FEW_PHOTOS = replace(_PHOTOS, train=16, test=8, gate=20.0)
 _SMALL = ClassificationRecipe(25, batch=11, lr=1.2e-2, temperature=20, channels_last=True)
 _NETTE64 = TaskPlan("imagenette", "imagenette", 64, 300, 100, gate=50.0, rded_factor=1)
 _NETTE32 = replace(_NETTE64, size=32, gate=45.0)
-_MIDDLE = ClassificationRecipe(60, batch=10, lr=2e-3, temperature=20, channels_last=True)
+# One rate for all rows: the best mean accuracy of the rows without diffusion (RDED, RDED on as many pictures, selected and
+# random patches, whole pictures), 240 training pictures of each class against the other 60, seed 0. At 1e-3, 2e-3, 5e-3, 1e-2
+# and 2e-2 with one picture a class 30.6, 31.7, 28.9, 24.9, 23.0 %; with ten 37.1, 40.6, 37.3, 32.8, 19.8.
+_MIDDLE = ClassificationRecipe(40, batch=10, lr=2e-3, temperature=20, channels_last=True)
 _DESKTOP = CoresetPlan(
     tasks=_everywhere((_NETTE64,)) | {"coreset_t2": (_NETTE32,)},
     networks=_everywhere(("ConvNet",)),
-    classifiers={"ConvNet": {"architecture": "ConvNet", "depth": 3, "width": 64}},
+    classifiers={"ConvNet": {"architecture": "ConvNet", "depth": 3, "width": 32}},
     ipcs={"coreset_t1": (1, 10), "coreset_t2": (1,)},
     factor=2,
-    factors=(2, 4, 8),
+    factors=(2, 3, 4),
     selection={"pool": 300, "crops": 5},
-    teacher=ClassificationRecipe(30, batch=64, lr=2e-3, schedule="full cosine", crop_scale=(0.25, 1.0), cutmix=False,
+    # After 12 epochs on 240 pictures of each class, of the other 60: 55.8 %; 55.5 at depth 4, 54.2 of that at 6e-3.
+    teacher=ClassificationRecipe(25, batch=64, lr=2e-3, schedule="full cosine", crop_scale=(0.25, 1.0), cutmix=False,
                                  channels_last=True),
-    students={1: _MIDDLE, 10: replace(_MIDDLE, epochs=20, batch=50)},
+    students={1: _MIDDLE, 10: replace(_MIDDLE, epochs=8, batch=50)},
     prior="taef2",
     prior_recipe=None,
+    # Trained on the codes of 270 pictures a class, the loss on those of the other 30: 0.233 after 250 steps, 66 s; a UNet of 128
+    # and 256 channels 0.375 after 168 steps, 150 s.
     transformer={"width": 256, "depth": 6, "heads": 4},
     pretraining=DiffusionRecipe(5000, batch=32, lr=1e-3, ema=0.998, schedule="cosine", warm_up=200),
     engine={"steps": 5, "guidance": 1.0, "working_size": 64},
-    sre2l=Recovery(iterations=200),
+    sre2l=Recovery(iterations=100),
 )  # fmt: skip
 _LAPTOP = CoresetPlan(
     tasks=_everywhere((_PHOTOS,)) | {"coreset_t2": (replace(_PHOTOS, size=16),)},

@@ -14,6 +14,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from srdistill.study.pages.orders import write_orders
 from srdistill.study.pages.tables import read_table
 from srdistill.study.paper import tables
 from srdistill.study.rows import BICUBIC, ORIGINAL
@@ -111,8 +112,8 @@ def against_print_figure(lines: pd.DataFrame) -> Figure:
 
 
 def write_against_print(root: Path, profile: str) -> Path | None:
-    """The figure of a profile as ``figures/against_print.png`` and its lines as ``against_print.csv``; None if no printed row
-    was run."""
+    """The figure of a profile as ``figures/against_print.png``, its lines as ``against_print.csv`` and the order of its rows
+    (``orders``); None if no printed row was run."""
     lines = compared(root, profile)
     if lines.empty:
         return None
@@ -120,4 +121,5 @@ def write_against_print(root: Path, profile: str) -> Path | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines.to_csv(path.with_suffix(".csv"), index=False, float_format="%.4g")
     against_print_figure(lines).savefig(path, dpi=120)
+    write_orders(lines, root, profile)
     return path

@@ -1,7 +1,8 @@
 """The front page of ``papers_tables`` and the pages behind it, made from the stored files.
 
 ``README.md`` has one screen for each profile: how much was run, what room the students had, how many claims ended how.
-``<profile>/CLAIMS.md`` has the claims one by one, ``<profile>/TABLES.md`` every table beside the printed one.
+``<profile>/CLAIMS.md`` has the claims one by one, ``<profile>/TABLES.md`` every table beside the printed one,
+``<profile>/ORDERS.md`` (of ``pages.orders``) which rows come in the printed order.
 """
 
 import json
@@ -11,12 +12,15 @@ from pathlib import Path
 from srdistill.files import write_text
 from srdistill.study.paper import tables
 from srdistill.study.paths import TABLES
-from srdistill.study.verdicts.claims import NO_POWER, VERDICTS
+from srdistill.study.verdicts.claims import VERDICTS
+from srdistill.study.verdicts.headlines import headline_lines
 from srdistill.study.verdicts.intervals import holm
 from srdistill.study.verdicts.remedies import remedy
 
 # The plot of all printed rows, among the figures of a profile.
 AGAINST_PRINT = "against_print.png"
+# The page of the printed rows' order.
+ORDERS = "ORDERS.md"
 # The order in which profiles are shown: the evidence, larger runs, the demonstration.
 ORDER = ("desktop", "paper", "gpu", "laptop")
 
@@ -90,7 +94,7 @@ def claim_lines(claims: list[dict]) -> list[str]:
     lines = ["| table | claim | in the paper's own table | here | verdict |", "| --- | --- | --- | --- | --- |"]
     for claim in claims:
         statement, sentence = (claim[name].replace("|", "\\|") for name in ("statement", "sentence"))
-        why = f" ({claim['no_power']})" if claim["verdict"] == NO_POWER else ""
+        why = f" ({claim['reason']})" if claim["reason"] else ""
         lines.append(
             f"| {table_title(claim['table'])} | {f'“{sentence}”' if sentence else 'Our question.'} {statement} | "
             f"{claim['in_print']} | {claim['measured']} | **{claim['verdict']}**{why} |"
@@ -116,18 +120,21 @@ _INTRODUCTION = """\
 Made by `make tables`; every number beside the printed one. Intervals (95 %) count seeds and test pictures. A sentence of a
 paper is *reproduced*, *not reproduced* or *undecided*; a question of our own is answered *yes*, *no* or *open*. Either has
 *no power* where the student has no headroom over bicubic, where bicubic in the winner's place would pass too, where the
-sentence is about a component that a small one trained here stands in for, or where the metric is not measured. A comparison
-that several tables share counts once.
+sentence is about a component that a small one trained here stands in for, or where the metric is not measured. Where the
+interval shows that the difference is smaller than a fifth of the least headroom (0.1 dB, 0.002 SSIM, 0.004 LPIPS, 2 points of
+accuracy), nothing is better, and the answer is no. A comparison that several tables share counts once.
 """
 
 
 def write_board(root: Path = TABLES) -> Path:
     """Write the front page and the pages of every profile anew; return the front page."""
     text = [_INTRODUCTION]
-    for profile in profiles_with_tables(root):
+    for rank, profile in enumerate(profiles_with_tables(root)):
         everything = read_claims(root, profile)
         claims = once(everything)
-        text += [f"## `{profile}`", "", *head_lines(root, profile), *count_lines(claims)]
+        text += [f"## `{profile}`", "", *head_lines(root, profile)]
+        text += headline_lines(everything) if rank == 0 else []  # once, where the evidence is best
+        text += count_lines(claims)
         text += [
             f"Under Holm's correction over all of them {changed_by_holm(claims)} of the decided verdicts would be open. "
             f"[The claims one by one]({profile}/CLAIMS.md) · [what is undecided, and what would decide it]"
@@ -137,6 +144,7 @@ def write_board(root: Path = TABLES) -> Path:
         picture = root / profile / "figures" / AGAINST_PRINT
         if picture.exists():
             text += [f"![Every row against the printed one]({profile}/figures/{AGAINST_PRINT})", ""]
+            text += [f"[Which rows come in the printed order]({profile}/{ORDERS})", ""]
         page = [f"# Undecided claims, `{profile}` profile", "", "[Front page](../README.md)", "", *undecided_lines(claims), ""]
         write_text(root / profile / "UNDECIDED.md", "\n".join(page))
         page = [f"# Claims, `{profile}` profile", "", "[Front page](../README.md)", "", *claim_lines(everything), ""]
@@ -149,7 +157,7 @@ def write_board(root: Path = TABLES) -> Path:
 
 def _table_lines(root: Path, profile: str) -> list[str]:
     lines = [f"# Tables, `{profile}` profile", "", "[Front page](../README.md)", ""]
-    pages = ("CLAIMS.md", "TABLES.md", "UNDECIDED.md")
+    pages = ("CLAIMS.md", "TABLES.md", "UNDECIDED.md", ORDERS)
     for file in sorted(path for path in (root / profile).glob("*.md") if path.name not in pages):
         lines += [file.read_text().rstrip(), "", f"Files: {_links(root, profile, file.stem)}", ""]
     return lines

@@ -2,7 +2,8 @@
 
 A claim compares two numbers. It is decided twice: in the paper's own table, where one is printed, and here, from the
 differences over seeds and test pictures, by their 95 % interval (``intervals``). What the gates of ``gates`` stop has no power,
-whatever the interval says.
+whatever the interval says. A difference that is seen to be smaller than a fifth of the room that a student must have at least
+counts as none: better by nothing is not better.
 """
 
 import json
@@ -28,8 +29,10 @@ class Claim:
     in ``compared`` (and their metric) is more than ``line``, and less than ``upper`` if there is one, in ``unit``.
 
     ``values``: the difference for each seed, a mean over the ``pictures``. ``interval``, ``p``: see ``intervals``; None and NaN
-    for fewer than two seeds. ``no_power``: why the numbers cannot decide. ``printed``: the same difference in the paper's
-    table, None if it cannot be formed; ``void`` says why a printed difference means nothing.
+    for fewer than two seeds. ``margin``: differences below it count as none, so that an interval within it and around zero
+    answers "more than zero" with no, as two one-sided tests would (Schuirmann 1987). ``no_power``: why the numbers cannot
+    decide. ``printed``: the same difference in the paper's table, None if it cannot be formed; ``void`` says why a printed
+    difference means nothing.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Claim:
     p: float = math.nan
     line: float = 0.0
     upper: float | None = None
+    margin: float = 0.0
     unit: str = "dB"
     no_power: str = ""
     printed: float | None = None
@@ -61,7 +65,22 @@ class Claim:
         upper = math.inf if self.upper is None else self.upper
         if low > self.line and high < upper:
             return yes
-        return no if high <= self.line or low >= upper else undecided
+        return no if high <= self.line or low >= upper or self.equal else undecided
+
+    @property
+    def equal(self) -> bool:
+        """Whether it is the margin that decides: the interval holds zero and nothing beyond the margin."""
+        if self.interval is None or self.line or self.upper is not None:
+            return False
+        low, high = self.interval
+        return -self.margin < low <= 0 < high < self.margin
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict is not what the interval alone says; empty if it is."""
+        if self.no_power or not self.equal:
+            return self.no_power
+        return f"no difference beyond {self.margin:.{_DECIMALS.get(self.unit, 4)}f} {self.unit}"
 
     @property
     def in_print(self) -> str:
@@ -97,7 +116,8 @@ class Claim:
 
     def to_json(self) -> str:
         """With the derived verdicts, so that a reader of the file needs no code."""
-        derived = {"verdict": self.verdict, "in_print": self.in_print, "measured": self.measured, "identity": self.identity}
+        derived = {"verdict": self.verdict, "reason": self.reason, "in_print": self.in_print, "measured": self.measured,
+                   "identity": self.identity}  # fmt: skip
         plain = asdict(self) | {"p": None if math.isnan(self.p) else self.p}
         return json.dumps(plain | derived, ensure_ascii=False)
 
@@ -107,7 +127,7 @@ def claims_table(claims: Sequence[Claim]) -> Styler:
     lines = [
         {
             "claim": c.statement, "in the paper's own table": c.in_print, "here": c.measured,
-            "verdict": c.verdict + (f" ({c.no_power})" if c.no_power else ""),
+            "verdict": c.verdict + (f" ({c.reason})" if c.reason else ""),
         }
         for c in claims
     ]  # fmt: skip

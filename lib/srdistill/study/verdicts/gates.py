@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ABOUT = ("winner", "loser")
 # Standard deviations over seeds that full data has to be above bicubic, or chance.
 _CLEAR = 3.0
+# Of the least headroom: differences below this share count as none (0.1 dB, 0.002 SSIM, 0.004 LPIPS, 2 points).
+_NOTHING = 0.2
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Headroom:
     def clear(self) -> bool:
         """Whether there is room for training sets to differ in."""
         return self.gain >= max(self.least, _CLEAR * self.spread)
+
+    @property
+    def margin(self) -> float:
+        """Differences below this count as none."""
+        return _NOTHING * self.least
 
     def __str__(self) -> str:
         decimals = 2 if self.least > 0.1 else 4

@@ -113,7 +113,8 @@ def _checked(study: Study, pictures: pd.DataFrame, question: Question, network: 
         for place, row in ((q.printed_first, q.first), (q.printed_second, q.second))
     ]
     found = crossed_interval(gaps, q.line, usual) if gaps.size else None
-    return Claim(
+    room = study.headroom(pictures, metric).get(network)
+    claim = Claim(
         name=q.name.format(network=network.lower()),
         table=study.name,
         network=network,
@@ -126,11 +127,15 @@ def _checked(study: Study, pictures: pd.DataFrame, question: Question, network: 
         p=found.p if found else float("nan"),
         line=q.line,
         upper=q.upper,
+        margin=room.margin if room else 0.0,
         unit=q.unit,
         no_power=gate(study, pictures, question, network, first, second) if gaps.size else _unmeasured(pictures, metric),
         printed=None if None in theirs else theirs[0] - theirs[1],
         void=_BICUBIC_NOTE if q.metric == "psnr" and any(map(_is_bicubic, theirs)) else "",
     )
+    if claim.equal:  # what has to be ruled out is a difference as large as the margin, either way
+        claim.p = max(crossed_interval(gaps, line, usual).p for line in (-claim.margin, claim.margin))
+    return claim
 
 
 def _unmeasured(pictures: pd.DataFrame, metric: str) -> str:
