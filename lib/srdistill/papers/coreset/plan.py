@@ -191,8 +191,8 @@ _DESKTOP = CoresetPlan(
     students={1: _MIDDLE, 10: replace(_MIDDLE, epochs=8, batch=50)},
     prior="taef2",
     prior_recipe=None,
-    # Trained on the codes of 270 pictures a class, the loss on those of the other 30: 0.233 after 250 steps, 66 s; a UNet of 128
-    # and 256 channels 0.375 after 168 steps, 150 s.
+    # Trained on the codes of 270 pictures a class, the loss on those of the other 30: 0.233 after 250 steps, 66 s; a UNet of
+    # 128 and 256 channels 0.375 after 168 steps, 150 s.
     transformer={"width": 256, "depth": 6, "heads": 4},
     pretraining=DiffusionRecipe(5000, batch=32, lr=1e-3, ema=0.998, schedule="cosine", warm_up=200),
     engine={"steps": 5, "guidance": 1.0, "working_size": 64},
