@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.pictures import to_float, to_uint8
+from srdistill.images.pictures import to_uint8
 from srdistill.papers.coreset.coreset_patches import random_coreset
-from srdistill.papers.coreset.units import ChannelUnits
+from srdistill.papers.coreset.units import Units
 from srdistill.priors.code_gradients import code_gradients
 from srdistill.priors.inversion import codes_of
 from srdistill.priors.prior import Prior
@@ -29,7 +29,7 @@ Derive = Callable[[Tensor], Tensor | None]
 class Pixels:
     """Pictures (N, 3, S, S) in units, moved by SGD; they may leave what is a picture, as published."""
 
-    def __init__(self, begin: Tensor, units: ChannelUnits, lr: float, momentum: float):
+    def __init__(self, begin: Tensor, units: Units, lr: float, momentum: float):
         self.space, self.values = units, begin.clone().requires_grad_()
         self.optimizer = torch.optim.SGD([self.values], lr=lr, momentum=momentum)
 
@@ -74,7 +74,7 @@ class Codes(Pixels):
     holds a graph of ``chunk`` codes at most.
     """
 
-    def __init__(self, begin: Tensor, prior: Prior, chunk: int, units: ChannelUnits, lr: float, momentum: float):
+    def __init__(self, begin: Tensor, prior: Prior, chunk: int, units: Units, lr: float, momentum: float):
         super().__init__(begin, units, lr, momentum)
         self.prior, self.chunk = prior, chunk
 
@@ -122,7 +122,7 @@ def begin(
     *,
     ipc: int,
     start: str | DistilledSet,
-    units: ChannelUnits,
+    units: Units,
     lr: float,
     momentum: float,
     generator: torch.Generator,
@@ -156,13 +156,13 @@ def begin(
         start = random_coreset(real, ipc=ipc, factor=1, generator=generator, scale=(1.0, 1.0))
     _check_start(start, real, ipc)
     if prior is None:
-        return Pixels(units.normalised(to_float(start.images).to(device)), units, lr, momentum)
+        return Pixels(units.normalised(start.pictures.to(device)), units, lr, momentum)
     prior.check_size(real.size)
     prior.to(device)
     if "codes" in start.latents:
         codes, prior = codes_of(start, prior)
     else:
-        codes = torch.cat([prior.encode(to_float(part).to(device)) for part in start.images.split(chunk)])
+        codes = torch.cat([prior.encode(part.to(device)) for part in start.pictures.clamp(0, 1).split(chunk)])
     check_codes(prior, codes, len(start), real.size)
     return Codes(codes.to(device, torch.float32), prior.to(device), chunk, units, lr, momentum)
 

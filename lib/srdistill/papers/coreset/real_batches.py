@@ -5,7 +5,7 @@ from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float
-from srdistill.papers.coreset.units import ChannelUnits
+from srdistill.papers.coreset.units import Units
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
 
@@ -16,7 +16,7 @@ class RealBatches:
     Raises SelectionError: a class is without pictures.
     """
 
-    def __init__(self, real: LabelledPictures, units: ChannelUnits, seed: int, device: torch.device):
+    def __init__(self, real: LabelledPictures, units: Units, seed: int, device: torch.device):
         self.images, self.labels = real.images.to(device), real.labels.cpu()
         self.units, self.seed, self.device = units, seed, device
         self.members = [(self.labels == label).nonzero().flatten() for label in range(len(real.classes))]

@@ -1,4 +1,5 @@
-"""The units in which pictures are learned: a picture minus the mean over the spread, in which all published rates are given.
+"""The units in which pictures are learned and published rates are given: a picture minus the mean over the spread, or
+whitened.
 
 Inside a method real and learned pictures alike are in these units, and its networks take them as they are; whoever trains on
 the result gives pictures to a ``Classifier``, which normalises inside.
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from srdistill.images.labelled import LabelledPictures
+from srdistill.images.zca import fit_zca
 from srdistill.networks.classifiers import Classifier, build_classifier
 
 
@@ -35,6 +37,38 @@ class ChannelUnits:
     def about(self) -> dict:
         """What tells one from another, as JSON values."""
         return {"kind": "channels", "mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()}
+
+
+class WhitenedUnits:
+    """Whitened pictures, by the transform of ``real``: see ``images.zca``."""
+
+    def __init__(self, real: LabelledPictures, device: torch.device | str = "cpu"):
+        self.zca, self.digest = fit_zca(real, device=device), real.digest
+
+    def to(self, device: torch.device) -> "WhitenedUnits":
+        """Itself, with its numbers on ``device``."""
+        self.zca.to(device)
+        return self
+
+    def normalised(self, pictures: Tensor) -> Tensor:
+        """Float pictures (N, 3, S, S) in [0, 1] to units; differentiable."""
+        return self.zca.transform(pictures)
+
+    def pictures(self, units: Tensor) -> Tensor:
+        """The inverse, not clamped."""
+        return self.zca.inverse(units)
+
+    def about(self) -> dict:
+        """What tells one from another, as JSON values."""
+        return {"kind": "zca", "eps": self.zca.eps, "pictures": self.digest}
+
+
+Units = ChannelUnits | WhitenedUnits
+
+
+def units_of(real: LabelledPictures, zca: bool, device: torch.device) -> Units:
+    """Whitened units or those of ``channel_units``, on ``device``."""
+    return (WhitenedUnits(real, device) if zca else channel_units(real)).to(device)
 
 
 def channel_units(real: LabelledPictures) -> ChannelUnits:
