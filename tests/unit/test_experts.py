@@ -123,7 +123,7 @@ def test_files_give_back_what_was_put_in(real, tmp_path):
     with pytest.raises(ExpertError, match="bad.safetensors: not an expert, or damaged .*train it again"):
         Expert.load(tmp_path / "bad.safetensors")
     write_tensors(tmp_path / "other.safetensors", "distilled_set", {}, {})
-    with pytest.raises(ExpertError, match="says nothing of a expert"):
+    with pytest.raises(ExpertError, match="says nothing of a trajectory"):
         Expert.load(tmp_path / "other.safetensors")
 
 

@@ -25,7 +25,7 @@ from srdistill.training.dsa import draw_dsa
 from srdistill.training.loop import Diverged
 from srdistill.training.resumable import resumable
 
-_KIND = "expert"
+_KIND = "trajectory"
 # Where a gradient vanishes it has no direction.
 _TINY = 1e-12
 
