@@ -1,5 +1,7 @@
 """Seconds of a row's stages: which work counts where, and that it is timed alone."""
 
+from dataclasses import replace
+
 import pytest
 
 from srdistill.papers import labelfree
@@ -28,6 +30,13 @@ def test_stages_of_every_way_to_a_student(study):
     assert sorted(kinds(study, "GSDD, 7")) == sorted(
         [(STAGES[0], "priors"), (STAGES[0], "networks"), (STAGES[2], "sets"), student]
     )
+
+
+def test_what_stands_in_for_something_ready_made_is_not_counted(study):
+    """A diffusion model of other pictures than the study's takes the place of published weights."""
+    study.plan = replace(study.plan, pretraining_pictures="photos")
+    assert [stage for stage, _ in kinds(study, "Distilled, 7")] == [STAGES[0], STAGES[1], STAGES[2], STAGES[3]]
+    assert (STAGES[0], "diffusion") not in kinds(study, "Distilled, 7")
 
 
 def test_seconds_are_those_of_work_that_ran_alone(study):

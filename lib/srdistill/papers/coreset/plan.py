@@ -246,7 +246,7 @@ _DESKTOP = CoresetPlan(
     classifiers={"ConvNet": {"architecture": "ConvNet", "depth": 3, "width": 32}} | _NARROW,
     ipcs={"coreset_t1": (1, 10), "coreset_t2": (1,)},
     factor=2,
-    factors=(2, 3, 4),
+    factors=(2, 3),
     selection={"pool": 300, "crops": 5},
     # After 12 epochs on 240 pictures of each class, of the other 60: 55.8 %; 55.5 at depth 4, 54.2 of that at 6e-3.
     teacher=ClassificationRecipe(25, batch=64, lr=2e-3, schedule="full cosine", crop_scale=(0.25, 1.0), cutmix=False,

@@ -11,7 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from srdistill.study.engine.tasks import Task, graph
+from srdistill.study.engine.tasks import Resource, Task, graph
 from srdistill.study.rows import Row
 from srdistill.study.sr import SRStudy
 
@@ -23,11 +23,19 @@ def stages(study: SRStudy, row: Row, network: str, seed: int = 0) -> list[tuple[
     """All that it takes to train ``network`` on the row's set, from the pictures on: (one of ``STAGES``, task).
 
     Any other network, prior or diffusion model on the way is pre-training, but for one that another was given to:
-    fine-tuning. Selecting patches is not counted, nor is what comes ready-made.
+    fine-tuning. Selecting patches is not counted, nor is what comes ready-made, or stands in for that: a model of other
+    pictures than the study's.
     """
     student = study.student(row, network, seed)
-    found = [(_stage(task), task) for task in graph([student]) if task.key != student.key]
+    found = [(_stage(task), task) for task in graph([student]) if task.key != student.key and _sees(task, study.real().digest)]
     return [(stage, task) for stage, task in found if stage] + [(STAGES[3], student)]
+
+
+def _sees(task: Task, digest: str) -> bool:
+    """Whether the pictures of this digest are among what the task learns from; what its generator has seen is that one's."""
+    chosen = [value for name, value in task.settings.items() if name != "prior"]
+    direct = any(isinstance(value, Resource) and value.hashed and value.digest == digest for value in chosen)
+    return direct or any(isinstance(value, Task) and _sees(value, digest) for value in chosen)
 
 
 def _stage(task: Task) -> str | None:
