@@ -61,8 +61,8 @@ class Baselines:
         )
         return (
             f"distilled with {network} in iterations of {iterations}; {self.experts} experts of {self.expert.epochs} epochs; "
-            f"G-VBSM {self.recovery.iterations} from {' and '.join(self.backbones)}; own labels learned in {self.students.epochs} "
-            f"epochs at {self.students.lr:g}"
+            f"G-VBSM {self.recovery.iterations} from {' and '.join(self.backbones)}; own labels learned in "
+            f"{self.students.epochs} epochs at {self.students.lr:g}"
         )
 
     def chosen(self, method: str, table: str, dataset: str, ipc: int) -> Settings:

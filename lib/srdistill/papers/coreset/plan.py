@@ -194,7 +194,9 @@ _FAST = {"precision": "bf16", "channels_last": True}
 _GPU_32 = TaskPlan("imagenette", "imagenette", 32, 300, 100, gate=40.0, rded_factor=1)
 _GPU = CoresetPlan(
     tasks=_everywhere((TaskPlan("imagenette", "imagenette", 224, 300, 100, gate=40.0),))
-    | {"coreset_t2": (_GPU_32,), "coreset_t5": (_across(replace(_GPU_32, size=128)),), "coreset_t6": (_across(_GPU_32, 32),)},
+    | {
+        "coreset_t2": (_GPU_32,), "coreset_t5": (_across(replace(_GPU_32, rded_factor=2)),), "coreset_t6": (_across(_GPU_32, 32),),
+    },
     networks=_everywhere((RESNET,)) | {"coreset_t2": ("ConvNet", RESNET)} | _ACROSS,
     classifiers={RESNET: {"architecture": "ResNet18"}, "ConvNet": {"architecture": "ConvNet", "depth": 3}} | _LARGE,
     ipcs={"coreset_t1": (1, 10), "coreset_t2": (1, 10)},
