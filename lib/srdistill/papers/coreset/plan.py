@@ -195,7 +195,8 @@ _GPU_32 = TaskPlan("imagenette", "imagenette", 32, 300, 100, gate=40.0, rded_fac
 _GPU = CoresetPlan(
     tasks=_everywhere((TaskPlan("imagenette", "imagenette", 224, 300, 100, gate=40.0),))
     | {
-        "coreset_t2": (_GPU_32,), "coreset_t5": (_across(replace(_GPU_32, rded_factor=2)),), "coreset_t6": (_across(_GPU_32, 32),),
+        "coreset_t2": (_GPU_32,), "coreset_t5": (_across(replace(_GPU_32, rded_factor=2)),),
+        "coreset_t6": (_across(_GPU_32, 32),),
     },
     networks=_everywhere((RESNET,)) | {"coreset_t2": ("ConvNet", RESNET)} | _ACROSS,
     classifiers={RESNET: {"architecture": "ResNet18"}, "ConvNet": {"architecture": "ConvNet", "depth": 3}} | _LARGE,
