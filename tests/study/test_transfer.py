@@ -12,7 +12,7 @@ from srdistill.papers.coreset.experts import ExpertRecipe, train_expert
 from srdistill.papers.coreset.own_labels import own_labels
 from srdistill.papers.coreset.printed import DATM, IDM, TESLA
 from srdistill.papers.coreset.unrolling import unrolling
-from srdistill.sets.distilled_set import DistilledSet
+from srdistill.sets.learned_set import LearnedSet
 from srdistill.study.classification import AVERAGE
 from srdistill.study.engine.tasks import Resource
 from srdistill.study.rows import Results
@@ -111,11 +111,11 @@ def test_the_average_is_over_students_and_only_where_all_are_there():
     assert of_a.to_dict() == {0: 50.0, 1: 50.0}
 
 
-def learned(method="trajectory_matching", **changes) -> DistilledSet:
+def learned(method="trajectory_matching", **changes) -> LearnedSet:
     floats = torch.linspace(-0.2, 1.2, 2 * 3 * 8 * 8).view(2, 3, 8, 8)
     settings = {"images": to_uint8(floats), "labels": torch.tensor([0, 1]), "names": ("a", "b"), "method": method,
                 "settings": {"factor": 2}, "floats": floats}  # fmt: skip
-    return DistilledSet(**(settings | changes))
+    return LearnedSet(**(settings | changes))
 
 
 def test_sets_are_learned_as_they_are_or_after_8_bits_and_cells_one_by_one():

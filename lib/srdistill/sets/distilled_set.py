@@ -2,9 +2,8 @@
 
 import hashlib
 import io
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,10 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from srdistill.files import UNREADABLE, atomic_path, read_tensors, write_tensors, write_text
-from srdistill.images.pictures import to_float, to_uint8
 
-# Bytes of one stored label, a 32-bit integer, and of one learned number.
-_LABEL_BYTES = _FLOAT_BYTES = 4
+# Bytes of one stored label: a 32-bit integer.
+_LABEL_BYTES = 4
 
 
 class SetError(ValueError):
@@ -35,10 +33,7 @@ def png_bytes(image: Tensor) -> bytes:
 
 @dataclass(frozen=True)
 class Sizes:
-    """The four sizes of a set: images, HR pixels, bytes as PNG, and those plus labels and whatever decodes them.
-
-    Of a set whose pictures are learned floats ``total_bytes`` counts these, and not the PNG.
-    """
+    """The four sizes of a set: images, HR pixels, bytes as PNG, and those plus labels and whatever decodes them."""
 
     images: int
     pixels: int
@@ -68,10 +63,6 @@ class DistilledSet:
     ``snapshots``: the first few images at some iterations, ``uint8`` (k, 3, H, W). ``generator_bytes``: size of a model
     without which the images could not be rebuilt; 0 when the images themselves are what is kept. ``latents``: what a method
     may go on from, no part of the training set: the ``codes`` behind the images, and the weights of a tuned generator.
-
-    What only some methods learn is part of the training set, and counts in its bytes. ``floats``: float32 (N, 3, H, W), the
-    pictures as they were learned, of which [0, 1] is the range of pictures but not a bound; ``images`` are the same after 8
-    bits. ``label_logits``: float32 (N, len(names)), what a student is to say of each. ``step_size``: its learning rate.
     """
 
     images: Tensor
@@ -83,9 +74,6 @@ class DistilledSet:
     snapshots: dict[int, Tensor] = field(default_factory=dict)
     generator_bytes: int = 0
     latents: dict[str, Tensor] = field(default_factory=dict)
-    floats: Tensor | None = None
-    label_logits: Tensor | None = None
-    step_size: float | None = None
 
     def __post_init__(self):
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
@@ -97,25 +85,6 @@ class DistilledSet:
             raise SetError(f"{len(self.images)} images need {len(self.images)} labels, got {tuple(self.labels.shape)}")
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.names):
             raise SetError(f"labels must lie in 0..{len(self.names) - 1}, one per source picture")
-        self._check_learned()
-
-    def _check_learned(self) -> None:
-        for name, wanted in (("floats", tuple(self.images.shape)), ("label_logits", (len(self), len(self.names)))):
-            found = getattr(self, name)
-            if found is None:
-                continue
-            if found.dtype != torch.float32 or tuple(found.shape) != wanted:
-                raise SetError(f"{name} must be float32 {wanted}, got {found.dtype} {tuple(found.shape)}")
-            bad = (~torch.isfinite(found)).flatten(1).any(1).nonzero().flatten().tolist()
-            if bad:
-                raise SetError(
-                    f"{name} hold NaN or infinity, {len(bad)} of {len(self)}, first number {bad[0]}; lower the rate that they "
-                    "are learned with"
-                )
-        if self.floats is not None and not torch.equal(to_uint8(self.floats), self.images):
-            raise SetError("images must be the floats after 8 bits; make them with to_uint8")
-        if self.step_size is not None and not 0 < self.step_size < math.inf:
-            raise SetError(f"step_size must be positive, got {self.step_size}; lower the rate that it is learned with")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -123,41 +92,12 @@ class DistilledSet:
     @property
     def sizes(self) -> Sizes:
         """Its four sizes."""
-        found = sizes_of(list(self.images), len(self.labels), self.generator_bytes)
-        learned = sum(_FLOAT_BYTES * tensor.numel() for tensor in self._learned.values())
-        learned += 0 if self.step_size is None else _FLOAT_BYTES
-        unused = 0 if self.floats is None else found.lossless_bytes
-        return replace(found, total_bytes=found.total_bytes - unused + learned)
-
-    @property
-    def pictures(self) -> Tensor:
-        """Float32 (N, 3, H, W) to train on: as they were learned where that was in floats, else the images in [0, 1]."""
-        return to_float(self.images) if self.floats is None else self.floats
-
-    @property
-    def targets(self) -> Tensor:
-        """What a student is to say: the learned logits (N, len(names)) where there are any, else the labels (N,)."""
-        return self.labels if self.label_logits is None else self.label_logits
-
-    @property
-    def rounded(self) -> "DistilledSet":
-        """The same set after 8 bits: without ``floats``, so that ``pictures`` are the images; itself where it has none."""
-        return self if self.floats is None else replace(self, floats=None)
-
-    @property
-    def _learned(self) -> dict[str, Tensor]:
-        found = {"floats": self.floats, "label_logits": self.label_logits}
-        return {name: tensor for name, tensor in found.items() if tensor is not None}
+        return sizes_of(list(self.images), len(self.labels), self.generator_bytes)
 
     @property
     def digest(self) -> str:
-        """SHA-256 over images and labels, and what was learned beside them."""
-        digest = hashlib.sha256(self.images.numpy().tobytes() + self.labels.numpy().tobytes())
-        for name, tensor in self._learned.items():
-            digest.update(name.encode() + tensor.numpy().tobytes())
-        if self.step_size is not None:
-            digest.update(f"step_size {self.step_size!r}".encode())
-        return digest.hexdigest()
+        """SHA-256 over images and labels."""
+        return hashlib.sha256(self.images.numpy().tobytes() + self.labels.numpy().tobytes()).hexdigest()
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, atomically."""
@@ -165,7 +105,6 @@ class DistilledSet:
         # safetensors refuses tensors that share memory, as a snapshot of the images themselves would.
         tensors |= {f"snapshot.{step}": images.clone().contiguous() for step, images in self.snapshots.items()}
         tensors |= {f"latent.{name}": tensor.cpu().clone().contiguous() for name, tensor in self.latents.items()}
-        tensors |= {f"learned.{name}": tensor.clone().contiguous() for name, tensor in self._learned.items()}
         about = {
             "names": list(self.names),
             "method": self.method,
@@ -173,8 +112,6 @@ class DistilledSet:
             "history": self.history,
             "generator_bytes": self.generator_bytes,
         }
-        if self.step_size is not None:
-            about["step_size"] = self.step_size
         write_tensors(path, "distilled_set", tensors, about)
 
     @classmethod
@@ -194,9 +131,6 @@ class DistilledSet:
                 snapshots=snapshots,
                 generator_bytes=about["generator_bytes"],
                 latents=latents,
-                floats=tensors.get("learned.floats"),
-                label_logits=tensors.get("learned.label_logits"),
-                step_size=about.get("step_size"),
             )
         except UNREADABLE as error:
             raise SetError(f"{path}: not a distilled set, or damaged ({error})") from error
@@ -216,9 +150,6 @@ class DistilledSet:
                 temporary.write_bytes(png_bytes(image))
         sizes = self.sizes
         settings = "\n".join(f"- {name}: {value}" for name, value in sorted(self.settings.items()))
-        beside = [*self._learned, *(["step_size"] if self.step_size is not None else [])]
-        if beside:
-            use += f"\n\nPictures of 8 bits, with hard labels. Learned too, and not in this folder: {', '.join(beside)}."
         write_text(
             folder / "README.md",
             f"# A distilled training set\n\n"

@@ -18,6 +18,7 @@ from srdistill.priors.prior import Prior
 from srdistill.priors.rendering import check_codes, frozen, render_all
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SetError
+from srdistill.sets.learned_set import LearnedSet, pictures_of
 from srdistill.sets.windows import check_ipc
 from srdistill.training.loop import Diverged
 
@@ -156,13 +157,13 @@ def begin(
         start = random_coreset(real, ipc=ipc, factor=1, generator=generator, scale=(1.0, 1.0))
     _check_start(start, real, ipc)
     if prior is None:
-        return Pixels(units.normalised(start.pictures.to(device)), units, lr, momentum)
+        return Pixels(units.normalised(pictures_of(start).to(device)), units, lr, momentum)
     prior.check_size(real.size)
     prior.to(device)
     if "codes" in start.latents:
         codes, prior = codes_of(start, prior)
     else:
-        codes = torch.cat([prior.encode(part.to(device)) for part in start.pictures.clamp(0, 1).split(chunk)])
+        codes = torch.cat([prior.encode(part.to(device)) for part in pictures_of(start).clamp(0, 1).split(chunk)])
     check_codes(prior, codes, len(start), real.size)
     return Codes(codes.to(device, torch.float32), prior.to(device), chunk, units, lr, momentum)
 
@@ -194,11 +195,11 @@ def learned_set(
     *,
     logits: Tensor | None = None,
     step_size: float | None = None,
-) -> DistilledSet:
+) -> LearnedSet:
     """What was learned as a set: pictures as floats, unclamped, and after 8 bits; codes, where it was codes; ``logits`` of
     labels (N, K) and the step size of students, where they were learned too."""
     pictures = learned.pictures().float().cpu()
-    return DistilledSet(
+    return LearnedSet(
         to_uint8(pictures),
         torch.arange(len(real.classes)).repeat_interleave(ipc),
         tuple(real.classes),

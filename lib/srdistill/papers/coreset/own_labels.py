@@ -11,6 +11,7 @@ from srdistill.papers.coreset.expanded_source import ExpandedSource
 from srdistill.papers.coreset.expansion import Expansion
 from srdistill.papers.coreset.partition import partition, partition_labels
 from srdistill.sets.distilled_set import DistilledSet
+from srdistill.sets.learned_set import pictures_of, rounded_set, targets_of
 
 
 class OwnLabels:
@@ -29,8 +30,8 @@ class OwnLabels:
 def own_labels(made: DistilledSet, real: LabelledPictures, rounded: bool = False) -> OwnLabels:
     """The pictures as they were learned, or with ``rounded`` after 8 bits; patches enlarged to the size of ``real``. Pictures
     of cells (IDM) are trained on cell by cell."""
-    chosen = made.rounded if rounded else made
-    pictures, labels, cells = chosen.pictures, chosen.targets, made.settings.get("factor", 1)
+    pictures, labels = pictures_of(rounded_set(made) if rounded else made), targets_of(made)
+    cells = made.settings.get("factor", 1)
     if made.method == "idm":
         return OwnLabels(partition(pictures, cells), partition_labels(labels, cells))
     return OwnLabels(pictures if pictures.shape[-1] == real.size else interpolated(made.images, real.size), labels)
