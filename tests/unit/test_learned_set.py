@@ -19,7 +19,8 @@ def small(pictures):
     images = torch.stack([*pieces, 255 - pieces[2]])
     return DistilledSet(
         images, torch.tensor([0, 1, 2, 2]), ("astronaut", "flower", "motorcycle_left"), "by_hand", {"ipc": 1},
-        {"distance": [3.0, 1.5]}, {0: images[:2].clone(), 10: images[2:].clone()}, latents={"codes": torch.tensor([[1.0, 2.0]])},
+        {"distance": [3.0, 1.5]}, {0: images[:2].clone(), 10: images[2:].clone()},
+        latents={"codes": torch.tensor([[1.0, 2.0]])},
     )  # fmt: skip
 
 

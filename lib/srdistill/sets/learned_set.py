@@ -92,7 +92,8 @@ class LearnedSet(DistilledSet):
 
     def export(self, folder: str | Path, use: str = "") -> Path:
         """As ``DistilledSet.export``; the README says what stays behind."""
-        left = f"These are pictures of 8 bits with hard labels. Learned too, and not in this folder: {', '.join(self._learned)}."
+        learned = ", ".join(self._learned)
+        left = f"These are pictures of 8 bits with hard labels. Learned too, and not in this folder: {learned}."
         return super().export(folder, f"{use}\n\n{left}" if self._learned else use)
 
 
