@@ -35,7 +35,8 @@ def _measure(plan: LabelFreePlan) -> str:
 def _model(plan: LabelFreePlan) -> str:
     if plan.pretraining is None:
         return f"DiT-XL/2 for {plan.size} px"
-    return f"{plan.transformer['depth']} blocks of width {plan.transformer['width']}, trained on the patches"
+    seen = plan.pretraining_pictures or "the patches"
+    return f"{plan.transformer['depth']} blocks of width {plan.transformer['width']}, trained on {seen}"
 
 
 def _length(plan: LabelFreePlan) -> str:
