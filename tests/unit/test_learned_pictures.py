@@ -9,7 +9,7 @@ from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float, to_uint8
 from srdistill.networks.classifiers import build_classifier
 from srdistill.papers.coreset.coreset_patches import random_coreset
-from srdistill.papers.coreset.learned import Codes, begin, check_learned, learned_set
+from srdistill.papers.coreset.learned import Codes, begin, check_learned, learned_set, tenth_ended
 from srdistill.papers.coreset.real_batches import RealBatches
 from srdistill.papers.coreset.units import channel_units, unit_network
 from srdistill.priors.prior import PriorError
@@ -178,3 +178,8 @@ def test_broken_pictures_are_named(real):
     learned.values.data[3, 0, 0, 0] = torch.nan
     with pytest.raises(Diverged, match="test: the last step made pictures NaN or infinite; rest"):
         check_learned(learned, "test", "rest")
+
+
+@pytest.mark.parametrize(("steps", "ended"), [(25, [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 24]), (4, [0, 1, 2, 3])])
+def test_losses_are_averaged_over_a_tenth_of_the_steps(steps, ended):
+    assert [step for step in range(steps) if tenth_ended(step, steps)] == ended

@@ -34,10 +34,10 @@ _GVBSM_CROPS = (0.08, 1.0)
 class Baselines:
     """``network``: settings of the network that pictures are distilled with, but for its depth, which is that of the pictures'
     size. ``settings``: by method, then by (table or data set, pictures a class). ``prior``: the generator whose codes are moved
-    in place of pixels, empty for the autoencoder of the diffusion model; ``latent``: rates of codes, by method. ``untrained``:
-    the networks of a generator that nobody trains. ``students``, ``rates``: how a set is learned with its own labels, and the
-    rates of students that have another. ``experts``, ``expert``: how many trajectories there are, and of what. ``backbones``:
-    names of classifiers.
+    in place of pixels, empty for the autoencoder of the diffusion model; ``latent``: rates of its codes, by method.
+    ``untrained``: the networks of a generator that nobody trains; ``untrained_latent``: rates of codes of that.
+    ``students``, ``rates``: how a set is learned with its own labels, and the rates of students that have another.
+    ``experts``, ``expert``: how many trajectories there are, and of what. ``backbones``: names of classifiers.
     """
 
     network: dict
@@ -45,6 +45,7 @@ class Baselines:
     rates: Mapping[str, float]
     settings: Mapping[str, Mapping[tuple[str, int], Settings]]
     latent: Mapping[str, float]
+    untrained_latent: Mapping[str, float]
     untrained: AutoencoderRecipe
     experts: int
     expert: ExpertRecipe

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
 from srdistill.papers.coreset.gradient_distance import MatchedWeights, row_distance
-from srdistill.papers.coreset.learned import Pixels, begin, check_learned, learned_set
+from srdistill.papers.coreset.learned import Pixels, begin, check_learned, learned_set, tenth_ended
 from srdistill.papers.coreset.real_batches import RealBatches
 from srdistill.papers.coreset.units import channel_units, unit_network
 from srdistill.priors.prior import Prior
@@ -79,8 +79,8 @@ def dataset_condensation(
         start: ``real`` (DSA), ``noise`` (DC, and GLaD's pixels), or a set: see ``learned.begin``.
         prior: moves codes of this generator instead of pixels, ``chunk`` of which are decoded at a time; never changed.
 
-    History, means over 50 iterations: ``distance``, mean over classes and steps. Resumed from ``checkpoint``, the result is
-    the same bit for bit.
+    History, means over a tenth of the iterations, 50 at most: ``distance``, mean over classes and steps.
+    Resumed from ``checkpoint``, the result is the same bit for bit.
 
     Raises:
         Diverged: the distance or a picture became NaN. SelectionError: a class has fewer pictures than ``ipc``, or none.
@@ -131,7 +131,7 @@ class _Condensing:
             self.learned.step(lambda units, t=t: self._derive(units, weights, k, t, found))
             if t + 1 < matching.outer:
                 self._train(weights, k, t)
-        self.meter.add({"distance": torch.stack(found).mean()}, k, k + 1 == matching.iterations)
+        self.meter.add({"distance": torch.stack(found).mean()}, k, tenth_ended(k, matching.iterations))
 
     def _derive(self, units: Tensor, weights: MatchedWeights, k: int, t: int, found: list[Tensor]) -> Tensor:
         """Class by class, as classes do not interact: the graph of one is in memory at a time."""

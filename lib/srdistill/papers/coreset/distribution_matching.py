@@ -14,7 +14,7 @@ from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
 from srdistill.networks.classifiers import Classifier
-from srdistill.papers.coreset.learned import Pixels, begin, check_learned, learned_set
+from srdistill.papers.coreset.learned import Pixels, begin, check_learned, learned_set, tenth_ended
 from srdistill.papers.coreset.real_batches import RealBatches
 from srdistill.papers.coreset.units import channel_units, unit_network
 from srdistill.priors.prior import Prior
@@ -65,8 +65,8 @@ def distribution_matching(
 ) -> DistilledSet:
     """``ipc`` pictures of every class whose mean features match those of the real ones, as learned floats.
 
-    Args, raises: as ``dataset_condensation``. History, means over 50 iterations: ``distance``, mean over classes of the squared
-    length of the difference of mean features (summed over features).
+    Args, raises: as ``dataset_condensation``. History, means over a tenth of the iterations, 50 at
+    most: ``distance``, mean over classes of the squared length of the difference of mean features (summed over features).
     """
     device, seed = torch.device(device), generator.initial_seed()
     units = channel_units(real).to(device)
@@ -144,7 +144,7 @@ class _Matching:
             return torch.autograd.grad(values.sum(), leaf)[0]
 
         self.learned.step(derive)
-        self.meter.add({"distance": found[0]}, k, k + 1 == matching.iterations)
+        self.meter.add({"distance": found[0]}, k, tenth_ended(k, matching.iterations))
 
     def state(self) -> dict:
         return {"learned": self.learned.state(), "losses": self.meter.state()}

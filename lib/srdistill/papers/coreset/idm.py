@@ -16,7 +16,7 @@ from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import Classifier
 from srdistill.papers.coreset.coreset_patches import random_coreset
-from srdistill.papers.coreset.learned import Pixels, check_learned, learned_set
+from srdistill.papers.coreset.learned import Pixels, check_learned, learned_set, tenth_ended
 from srdistill.papers.coreset.network_queue import NetworkQueue
 from srdistill.papers.coreset.partition import gathered, partition
 from srdistill.papers.coreset.real_batches import RealBatches
@@ -97,9 +97,9 @@ def idm(
     Args:
         network: settings of ``build_classifier``, without BatchNorm; published: ConvNet, width 128, instance norm.
 
-    History, means over 50 iterations: ``loss``; its parts ``distance``, as of ``distribution_matching``, and
-    ``cross_entropy``, without weight, all means over classes; ``accuracy`` of the matched network in percent. Resumed from
-    ``checkpoint``, the result is the same bit for bit.
+    History, means over a tenth of the iterations, 50 at most: ``loss``; its parts ``distance``, as of
+    ``distribution_matching``, and ``cross_entropy``, without weight, all means over classes; ``accuracy`` of the matched
+    network in percent. Resumed from ``checkpoint``, the result is the same bit for bit.
 
     Raises:
         Diverged: a loss or a picture became NaN. SelectionError: a class has fewer pictures than cells. PictureError: the size
@@ -155,7 +155,8 @@ class _Improving:
             )
         losses = torch.stack(found).mean(0)
         losses = dict(zip(("loss", "distance", "cross_entropy"), losses, strict=True))
-        self.meter.add(losses | {"accuracy": losses["loss"].new_tensor(chosen.accuracy)}, k, k + 1 == matching.iterations)
+        losses |= {"accuracy": losses["loss"].new_tensor(chosen.accuracy)}
+        self.meter.add(losses, k, tenth_ended(k, matching.iterations))
         for turn in range(matching.trained):
             trainee = self.queue.pick(draws)
             for step in range(matching.steps):

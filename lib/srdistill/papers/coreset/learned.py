@@ -179,6 +179,12 @@ def _check_start(start: DistilledSet, real: LabelledPictures, ipc: int) -> None:
         raise SetError(f"the labels of the start must count up, {ipc} of each class in the order of the classes")
 
 
+def tenth_ended(step: int, steps: int) -> bool:
+    """Whether another tenth of the ``steps`` has ended with ``step`` (from 0), or all of them: then losses are averaged, so
+    that also a short run shows whether they fell."""
+    return (step + 1) % max(1, steps // 10) == 0 or step + 1 == steps
+
+
 def check_learned(learned: Pixels, label: str, remedy: str) -> None:
     """A loss is of what was before the step: raise Diverged if the last step made pictures NaN."""
     if not bool(torch.isfinite(learned.values).all()):

@@ -30,14 +30,18 @@ def rded_factor(study: ClassificationStudy, cell: Cell) -> int:
     return study.planned[cell.dataset].rded_factor
 
 
-def views(study: ClassificationStudy, cell: Cell, ipc: int, collage: int | None = None, **training) -> ClassificationRecipe:
+def views(
+    study: ClassificationStudy, cell: Cell, ipc: int, collage: int | None = None, longer: int = 1, **training
+) -> ClassificationRecipe:  # fmt: skip
     """How students see pictures, and are trained: RDED's way. ``collage``: cells in a row of its collages, 0 for its own r;
-    None: no collages."""
+    None: no collages. ``longer``: by what the epochs are multiplied, so that a set of few pictures is trained on for as many
+    steps as one of many."""
     cells = {}
     if collage is not None:
         r = collage or rded_factor(study, cell)
         cells = {"collage": r, "crop_scale": (1 / r, 1.0)}
-    return replace(study.plan.student(ipc, study.planned[cell.dataset], cell.network), **(cells | training))
+    recipe = study.plan.student(ipc, study.planned[cell.dataset], cell.network)
+    return replace(recipe, **({"epochs": recipe.epochs * longer} | cells | training))
 
 
 def training(study: ClassificationStudy, cell: Cell, **given) -> ClassificationRecipe:

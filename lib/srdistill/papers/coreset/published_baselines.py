@@ -8,7 +8,7 @@ anywhere, as sets are scored by one protocol here; MTT whitens CIFAR-10 with 1 a
 from collections.abc import Mapping
 from dataclasses import replace
 
-from srdistill.papers.coreset.baselines import Baselines
+from srdistill.papers.coreset.baselines import Baselines, Settings
 from srdistill.papers.coreset.dataset_condensation import Condensation
 from srdistill.papers.coreset.distribution_matching import DistributionMatching
 from srdistill.papers.coreset.experts import ExpertRecipe
@@ -83,6 +83,7 @@ PUBLISHED = Baselines(
     rates={"VGG11": 1e-4},
     settings=_settings(),
     latent={DC: 1.0, DM: 10.0, MTT: 1e4},
+    untrained_latent={DC: 1.0, DM: 10.0, MTT: 1e4},
     untrained=AutoencoderRecipe(),
     experts=100,
     expert=ExpertRecipe(),
@@ -93,23 +94,31 @@ PUBLISHED = Baselines(
 
 
 def scaled(
-    iterations: Mapping[str, int], *, trajectory: TrajectoryMatching, real_batch: int, **others
+    runs: Mapping[str, tuple[int, float]], *, trajectory: TrajectoryMatching, batch10: int, real_batch: int, **others
 ) -> Baselines:  # fmt: skip
-    """The same methods in a small run: ``iterations`` by method, one ``trajectory`` for MTT, TESLA and DATM, whatever the data
-    set and the number of pictures."""
+    """The same methods in a small run, whatever the data set and the number of pictures.
 
-    def everywhere(settings) -> dict:
+    ``runs``: iterations and rate of pixels, by method (MTT, TESLA and DATM share theirs). ``batch10``: pictures of a step of
+    MTT's students where there are ten of each class.
+    """
+
+    def everywhere(settings: Settings) -> dict[tuple[str, int], Settings]:
         return {("", ipc): settings for ipc in (1, 10)}
 
-    mtt = replace(trajectory, iterations=iterations[MTT])
+    def matching(**changes) -> dict[tuple[str, int], Settings]:
+        iterations, lr = runs[MTT]
+        found = replace(trajectory, iterations=iterations, lr=lr, **changes)
+        return {("", 1): found, ("", 10): replace(found, batch=batch10)}
+
+    def both(method: str) -> dict:
+        return {"iterations": runs[method][0], "lr": runs[method][1], "real_batch": real_batch}
+
     settings = {
-        DC: everywhere(Condensation(iterations[DC], real_batch=real_batch)),
-        DM: everywhere(DistributionMatching(iterations[DM], real_batch=real_batch)),
-        MTT: everywhere(mtt),
-        TESLA: everywhere(replace(mtt, unrolled="truncated")),
-        DATM: everywhere(replace(mtt, label_lr=5.0, threshold=1.1)),
-        IDM: everywhere(
-            ImprovedMatching(iterations[IDM], real_batch=real_batch, every=5, most=10, trained=1, steps=2, network_batch=64)
-        ),
+        DC: everywhere(Condensation(**both(DC))),
+        DM: everywhere(DistributionMatching(**both(DM))),
+        MTT: matching(),
+        TESLA: matching(unrolled="truncated"),
+        DATM: matching(label_lr=5.0, threshold=1.1),
+        IDM: everywhere(ImprovedMatching(**both(IDM), every=5, most=10, trained=1, steps=2, network_batch=64)),
     }
     return Baselines(settings=settings, **others)

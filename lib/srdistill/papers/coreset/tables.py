@@ -1,5 +1,7 @@
 """What is run for each of the coreset paper's tables: the printed methods that run here, and the controls that they lack."""
 
+from collections.abc import Mapping
+
 from srdistill.papers.coreset.baselines import matched, recovered
 from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
 from srdistill.papers.coreset.coreset_rows import coreset_row, own_row, rded, selected
@@ -32,7 +34,6 @@ def _methods(study: ClassificationStudy, ipc: int) -> list[Row]:
     """The printed methods and the controls, of so many pictures a class."""
     r, everything = study.plan.factor, ABLATION[_ALL_PARTS]
     patches = coreset_row(study, ipc, f"{SELECTED}, IPC {ipc}", coreset_patches, **selected(study, ipc))
-    longer = study.plan.student(ipc).epochs * r**2
     chance = {"ipc": ipc, "factor": r}
     # At higher resolution MTT alone is printed of those that distil pictures; of ResNet-18 none of them is.
     printed = (MTT,) if study.name == "coreset_t1" else (TESLA, MTT, IDM, DATM)
@@ -42,7 +43,7 @@ def _methods(study: ClassificationStudy, ipc: int) -> list[Row]:
         coreset_row(study, ipc, f"{SRE2L}, IPC {ipc}", sre2l, ipc=ipc, teacher=FromCell("teacher"), recovery=study.plan.sre2l),
         rded(study, ipc, f"{RDED}, IPC {ipc}"),
         coreset_row(study, ipc, f"{OURS}, IPC {ipc}", coreset_patches, expansion=everything, **selected(study, ipc)),
-        rded(study, ipc, f"{RDED}, as many pictures, IPC {ipc}", epochs=longer),
+        rded(study, ipc, f"{RDED}, as many pictures, IPC {ipc}", longer=r**2),
         patches,
         coreset_row(study, ipc, f"{RANDOM}, IPC {ipc}", random_coreset, **chance),
         coreset_row(study, ipc, f"{RANDOM}, expanded, IPC {ipc}", random_coreset, expansion=everything, **chance),
@@ -62,7 +63,7 @@ def table_3(study: ClassificationStudy) -> list[Row]:
         everything = ABLATION[_ALL_PARTS]
         ours.append(coreset_row(study, 1, f"r = {r}", coreset_patches, expansion=everything, **selected(study, 1, r)))
         theirs.append(rded(study, 1, f"{RDED}, r = {r}", r))
-        longer.append(rded(study, 1, f"{RDED}, as many pictures, r = {r}", r, epochs=study.plan.student(1).epochs * r**2))
+        longer.append(rded(study, 1, f"{RDED}, as many pictures, r = {r}", r, longer=r**2))
     return ours + theirs + longer
 
 
@@ -79,7 +80,7 @@ def table_4(study: ClassificationStudy) -> list[Row]:
     whole, everything = PRINTED_PARTS[_ALL_PARTS], ABLATION[_ALL_PARTS]
     return [
         rded(study, 1, RDED),
-        rded(study, 1, f"{RDED}, as many pictures", epochs=study.plan.student(1).epochs * r**2),
+        rded(study, 1, f"{RDED}, as many pictures", longer=r**2),
         *(_with_part(study, part, name) for part, name in PRINTED_PARTS.items()),
         patches,
         coreset_row(study, 1, f"{RANDOM}, enlarged", random_coreset, ipc=1, factor=r),
@@ -89,11 +90,15 @@ def table_4(study: ClassificationStudy) -> list[Row]:
 
 def generator_rows(study: ClassificationStudy, method: str) -> list[Row]:
     """A method that moves codes in place of pixels, and the same with a generator that nobody trained."""
-    lr = study.plan.baselines.latent[method]
-    changed = FromCell("settings", {"method": method, "ipc": 1, "lr": lr})
+    plan = study.plan.baselines
+
+    def row(label: str, prior: str, rates: Mapping[str, float]) -> ClassRow:
+        changed = FromCell("settings", {"method": method, "ipc": 1, "lr": rates[method]})
+        return matched(method, 1, label, matching=changed, prior=FromCell(prior))
+
     return [
-        matched(method, 1, latent_label(study, method), matching=changed, prior=FromCell("prior")),
-        matched(method, 1, f"{method}, {UNTRAINED}", matching=changed, prior=FromCell("untrained prior")),
+        row(latent_label(study, method), "prior", plan.latent),
+        row(f"{method}, {UNTRAINED}", "untrained prior", plan.untrained_latent),
     ]
 
 
@@ -103,8 +108,9 @@ def latent_label(study: ClassificationStudy, method: str) -> str:
 
 
 def _softly(study: ClassificationStudy, row: ClassRow) -> ClassRow:
-    """The same set, its students taught RDED's way."""
-    return coreset_row(study, 1, f"{row.label}{SOFT}", row.method, **row.settings)
+    """The same set, its students taught RDED's way, in as many steps as those of our patches."""
+    longer = (study.plan.factor // row.settings.get("factor", 1)) ** 2
+    return coreset_row(study, 1, f"{row.label}{SOFT}", row.method, training={"longer": longer}, **row.settings)
 
 
 def tables_5_and_6(study: ClassificationStudy) -> list[Row]:

@@ -21,7 +21,7 @@ from srdistill.images.labelled import LabelledPictures
 from srdistill.papers.coreset.expert_labels import agreed_start, label_logits
 from srdistill.papers.coreset.experts import Expert, ExpertError, check_experts, expert_about
 from srdistill.papers.coreset.flat_network import FlatNetwork
-from srdistill.papers.coreset.learned import Pixels, begin, check_learned, learned_set
+from srdistill.papers.coreset.learned import Pixels, begin, check_learned, learned_set, tenth_ended
 from srdistill.papers.coreset.real_batches import RealBatches
 from srdistill.papers.coreset.trajectory_gradient import StudentRun, StudentStep, TrajectoryGradient, check_unrolled
 from srdistill.papers.coreset.units import unit_network, units_of
@@ -133,9 +133,9 @@ def trajectory_matching(
             weights name right (DATM).
         prior: moves codes of this generator instead of pixels, ``chunk`` of which are decoded at a time; never changed.
 
-    History, means over 50 iterations: ``loss``, squared distance from where the expert went over that which it went; and
-    ``step_size``. Settings of the set: ``skipped`` iterations, and ``held``, those in which the step size came to
-    ``lowest_step``. Resumed from ``checkpoint``, the result is the same bit for bit.
+    History, means over a tenth of the iterations, 50 at most: ``loss``, squared distance from where the expert went
+    over that which it went; and ``step_size``. Settings of the set: ``skipped`` iterations, and ``held``, those in which the
+    step size came to ``lowest_step``. Resumed from ``checkpoint``, the result is the same bit for bit.
 
     Raises:
         ExpertError: too few experts, too few of their epochs, of another network or other pictures, with NaN, or one that did
@@ -218,7 +218,7 @@ class _Run:
             self._step_size(found[0].step_size)
         else:
             self.skipped += 1
-        self.meter.add({"loss": losses[0], "step_size": before}, k, k + 1 == self.matching.iterations)
+        self.meter.add({"loss": losses[0], "step_size": before}, k, tenth_ended(k, self.matching.iterations))
 
     def _step_size(self, gradient: Tensor) -> None:
         self.step_size.grad = gradient
