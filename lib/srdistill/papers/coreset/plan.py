@@ -284,16 +284,16 @@ _DESKTOP = CoresetPlan(
     engine={"steps": 5, "guidance": 1.0, "working_size": 64},
     sre2l=Recovery(iterations=100),
     baselines=scaled(
-        {DC: (50, 10.0), DM: (80, 1.0), MTT: (80, 300.0), IDM: (60, 2.0)},
+        {DC: (30, 10.0), DM: (50, 1.0), MTT: (40, 300.0), IDM: (60, 2.0)},
         trajectory=TrajectoryMatching(steps=10, span=1, start_below=4, step_size=6e-3, lr_step=1e-6), batch10=20, real_batch=32,
         network={"architecture": "ConvNet", "width": 32, "norm": "instance"},
         students=HardLabelRecipe(100, lr=3e-2, ema=0.95), rates={"AlexNet": 1e-2, "VGG11": 1e-2},
         latent={DC: 0.1, DM: 0.03, MTT: 100.0}, untrained_latent={DC: 1.0, DM: 10.0, MTT: 300.0},
         untrained=AutoencoderRecipe(factor=8, channels=32),
-        experts=8, expert=ExpertRecipe(10, lr=0.02, batch=64), backbones=("ConvNet",),
-        recovery=GeneralRecovery(iterations=200),
+        experts=5, expert=ExpertRecipe(6, lr=0.02, batch=64), backbones=("ConvNet",),
+        recovery=GeneralRecovery(iterations=100),
     ),
-    variants={"coreset_t5": {"ViT": {"patch": 8}}},
+    variants={"coreset_t5": {"ViT": {"patch": 8}, RESNET: {"width_factor": 0.125}}},
 )  # fmt: skip
 # Chosen in the same way, at 16 px, with the eleven pictures of BSDS200 as classes, seeds 0 and 1.
 _LAPTOP = CoresetPlan(
@@ -324,7 +324,7 @@ _LAPTOP = CoresetPlan(
         latent={DC: 3e-3, DM: 3e-3, MTT: 10.0}, untrained_latent={DC: 10.0, DM: 1.0, MTT: 1000.0},
         untrained=AutoencoderRecipe(factor=2, channels=4, width=24),
         experts=4, expert=ExpertRecipe(6, lr=0.02, batch=64), backbones=("ConvNet",),
-        recovery=GeneralRecovery(iterations=60),
+        recovery=GeneralRecovery(iterations=30),
     ),
     variants={"coreset_t6": {"ViT": {"patch": 2}}},
 )  # fmt: skip
