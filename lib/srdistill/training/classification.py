@@ -15,7 +15,7 @@ from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import Classifier
 from srdistill.seeds import generator_for
-from srdistill.training.accuracy import accuracy
+from srdistill.training.accuracy import correct, share_correct
 from srdistill.training.augmentation import augment
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.classification_recipe import ClassificationRecipe
@@ -39,7 +39,7 @@ def train_classifier(
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
     label: str = "classifier",
-) -> dict[str, list[float]]:
+) -> dict[str, list[float] | str]:
     """Train ``network`` in place on pictures with their own labels, by cross entropy; it ends in eval mode.
 
     A teacher's recipe is usually one without CutMix and with ``full cosine``.
@@ -69,7 +69,7 @@ def train_student(
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
     label: str = "student",
-) -> dict[str, list[float]]:
+) -> dict[str, list[float] | str]:
     """Train ``network`` in place on ``source(epoch)``; it ends in eval mode.
 
     Labels are, in this order: what ``teacher`` says of the augmented batch (RDED); else the source's soft labels, logits
@@ -88,7 +88,8 @@ def train_student(
 
     Returns:
         ``loss``: the mean of each epoch. With ``test``: ``tested epochs`` (counted from 1) and ``accuracy``, in percent. The
-        last accuracy is the result; the largest is what others report, chosen on the test pictures.
+        last accuracy is the result; the largest is what others report, chosen on the test pictures. ``correct``: the last test
+        picture by picture, as ``accuracy.correct`` has it.
 
     Raises:
         Diverged: a loss or weight became NaN or infinite. ValueError: pictures or labels that do not fit the network.
@@ -122,7 +123,7 @@ class _Student:
         self.network = network.to(device, memory_format=self.memory_format)
         self.teacher = teacher.to(device).eval() if teacher is not None else None
         self.optimizer = _adamw(network, recipe)
-        self.history: dict[str, list[float]] = {"loss": []}
+        self.history: dict[str, list[float] | str] = {"loss": []}
         if test is not None:
             self.history |= {"tested epochs": [], "accuracy": []}
         self.remedy = f"lower the learning rate ({recipe.lr})"
@@ -153,7 +154,8 @@ class _Student:
             # The loss is from before the last step: broken weights are to be called that.
             require_finite_weights(self.network, self.label, self.remedy)
             self.history["tested epochs"].append(epoch + 1)
-            self.history["accuracy"].append(accuracy(self.network, self.test, device=self.device))
+            self.history["correct"] = correct(self.network, self.test, device=self.device)
+            self.history["accuracy"].append(share_correct(self.history["correct"]))
 
     def _loss(
         self, images: Tensor, targets: Tensor | None, classes: Tensor | None, index: Tensor, soft: bool, draws: torch.Generator

@@ -16,7 +16,7 @@ from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import Classifier
 from srdistill.seeds import generator_for
-from srdistill.training.accuracy import accuracy
+from srdistill.training.accuracy import correct, share_correct
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.dsa import draw_dsa
 from srdistill.training.hard_label_recipe import HardLabelRecipe
@@ -36,7 +36,7 @@ def train_hard_student(
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
     label: str = "student",
-) -> dict[str, list[float]]:
+) -> dict[str, list[float] | str]:
     """Train ``network`` in place on ``source(epoch)``; it ends in eval mode, with the averaged weights.
 
     Every step augments its pictures by one operation of ``draw_dsa``, with parameters for each, after normalising them. Classes
@@ -51,7 +51,8 @@ def train_hard_student(
         checkpoint: saved after epochs, ``every`` counts them.
 
     Returns:
-        ``loss``: the mean of each epoch. With ``test``: ``tested epochs``, the last one, and ``accuracy``, in percent.
+        ``loss``: the mean of each epoch. With ``test``: ``tested epochs``, the last one, ``accuracy``, in percent, and
+        ``correct``, picture by picture, as ``accuracy.correct`` has it.
 
     Raises:
         Diverged: a loss or weight became NaN or infinite. ValueError: pictures or labels that do not fit the network.
@@ -61,7 +62,8 @@ def train_hard_student(
         run.epoch(epoch)
     run.finish()
     if test is not None:
-        run.history |= {"tested epochs": [recipe.epochs], "accuracy": [accuracy(network, test, device=run.device)]}
+        right = correct(network, test, device=run.device)
+        run.history |= {"tested epochs": [recipe.epochs], "accuracy": [share_correct(right)], "correct": right}
     return run.history
 
 
@@ -77,7 +79,7 @@ class _HardStudent:
             network.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
         self.average = [weight.detach().clone() for weight in network.parameters()]
-        self.history: dict[str, list[float]] = {"loss": []}
+        self.history: dict[str, list[float] | str] = {"loss": []}
         self.remedy = f"lower the learning rate ({recipe.lr})"
 
     def epoch(self, epoch: int) -> None:

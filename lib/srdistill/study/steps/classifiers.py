@@ -10,7 +10,6 @@ from srdistill.seeds import derive_seed, generator_for
 from srdistill.study.engine.store import Entry
 from srdistill.study.engine.tasks import Step, Task
 from srdistill.study.engine.work import Work
-from srdistill.training.accuracy import correct
 from srdistill.training.made_ahead import MadeAhead
 from srdistill.training.teacher import load_teacher
 
@@ -40,7 +39,7 @@ def train_on_all(task: Task, work: Work):
         model, train, task.settings["recipe"], generator=generator_for(task.seed, "training"), test=test,
         device=work.device, checkpoint=work.checkpoint, label=task.label,
     )  # fmt: skip
-    right = correct(model, test, device=work.device)
+    right = history.pop("correct")
     return {"history": history, "correct": right}, lambda path: model.cpu().save(Path(path))
 
 
@@ -72,7 +71,8 @@ def train_student(task: Task, work: Work):
             model, pictures, recipe, generator=generator_for(task.seed, "training"), test=test, device=work.device,
             checkpoint=work.checkpoint, label=task.label,
         )  # fmt: skip
-    return {"history": history, "correct": correct(model, test, device=work.device)}, None
+    right = history.pop("correct")
+    return {"history": history, "correct": right}, None
 
 
 def _read_history(entry: Entry, task: Task, work: Work) -> dict[str, list[float]]:
