@@ -1,14 +1,20 @@
-"""Baselines that distil pictures: trajectories without a graph of all steps, and classes matched together."""
+"""Baselines that distil pictures: trajectories without a graph of all steps, classes matched together, experts in parallel."""
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
+from workers import one_and_two
 
 from srdistill.images.labelled_collections import load_labelled
 from srdistill.images.pictures import to_float
+from srdistill.papers import coreset
+from srdistill.papers.coreset.baselines import matched
 from srdistill.papers.coreset.distribution_matching import class_means, distances
 from srdistill.papers.coreset.flat_network import FlatNetwork
 from srdistill.papers.coreset.trajectory_gradient import StudentRun, StudentStep
 from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.study.rows import FromCell
 
 NETWORK = {"architecture": "ConvNet", "depth": 3, "width": 32, "norm": "instance"}
 
@@ -90,3 +96,17 @@ def test_classes_matched_together(ratio):
 
     assert torch.allclose(together(), one_by_one(), rtol=1e-4, atol=1e-5)
     ratio(one_by_one, together)
+
+
+def test_experts_of_two_workers(monkeypatch, tmp_path, note):
+    """Six experts of 32 px with one worker and with two: the same trajectories, bit for bit."""
+
+    def experts(place):
+        monkeypatch.setenv("SRDISTILL_STORE", str(place))
+        study = coreset.PAPER.open("coreset_t5", profile="laptop", seeds=1)
+        baselines = replace(study.plan.baselines, experts=6)
+        study.plan = replace(study.plan, baselines=baselines)
+        return study.resolved(FromCell("experts"), study.cells([matched(coreset.MTT, 1, coreset.MTT)])[0])
+
+    seconds = one_and_two(tmp_path, "srdistill.papers.coreset.experts", experts)
+    note(f"6 experts: 1 worker {seconds[1]:.1f} s, 2 workers {seconds[2]:.1f} s, {seconds[1] / seconds[2]:.2f} x")

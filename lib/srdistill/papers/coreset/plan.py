@@ -299,8 +299,8 @@ _DESKTOP = CoresetPlan(
 _LAPTOP = CoresetPlan(
     tasks=_everywhere((_PHOTOS,))
     | {
-        "coreset_t2": (_PHOTOS16,), "coreset_t5": (_short(_PHOTOS, 6, _PHOTOS_RATES),),
-        "coreset_t6": (_short(_PHOTOS16, 6, _PHOTOS_RATES),),
+        "coreset_t2": (_PHOTOS16,), "coreset_t5": (_short(_PHOTOS, 5, _PHOTOS_RATES),),
+        "coreset_t6": (_short(_PHOTOS16, 5, _PHOTOS_RATES),),
     },
     networks=_everywhere(("ConvNet",)) | _ACROSS,
     classifiers={"ConvNet": {"architecture": "ConvNet", "depth": 3, "width": 32}} | _NARROWER | {RESNET: _NARROWEST[RESNET]},
@@ -317,13 +317,13 @@ _LAPTOP = CoresetPlan(
     engine={"steps": 5, "guidance": 1.0, "working_size": 32},
     sre2l=Recovery(iterations=60),
     baselines=scaled(
-        {DC: (10, 1.0), DM: (20, 0.1), MTT: (20, 300.0), IDM: (20, 0.2)},
-        trajectory=TrajectoryMatching(steps=5, span=1, start_below=4, lr_step=1e-6), batch10=22, real_batch=16,
+        {DC: (10, 1.0), DM: (20, 0.1), MTT: (15, 300.0), IDM: (20, 0.2)},
+        trajectory=TrajectoryMatching(steps=4, span=1, start_below=3, lr_step=1e-6), batch10=22, real_batch=16,
         network={"architecture": "ConvNet", "width": 32, "norm": "instance"},
-        students=HardLabelRecipe(24, lr=0.1, ema=0.8), rates={"VGG11": 1e-2},
+        students=HardLabelRecipe(20, lr=0.1, ema=0.75), rates={"VGG11": 1e-2},
         latent={DC: 3e-3, DM: 3e-3, MTT: 10.0}, untrained_latent={DC: 10.0, DM: 1.0, MTT: 1000.0},
         untrained=AutoencoderRecipe(factor=2, channels=4, width=24),
-        experts=3, expert=ExpertRecipe(5, lr=0.02, batch=64), backbones=("ConvNet",),
+        experts=3, expert=ExpertRecipe(4, lr=0.02, batch=64), backbones=("ConvNet",),
         recovery=GeneralRecovery(iterations=30),
     ),
     variants={"coreset_t5": {"ViT": {"patch": 8}}},
