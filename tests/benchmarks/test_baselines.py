@@ -106,7 +106,8 @@ def test_experts_of_two_workers(monkeypatch, tmp_path, note):
         study = coreset.PAPER.open("coreset_t5", profile="laptop", seeds=1)
         baselines = replace(study.plan.baselines, experts=6)
         study.plan = replace(study.plan, baselines=baselines)
-        return study.resolved(FromCell("experts"), study.cells([matched(coreset.MTT, 1, coreset.MTT)])[0])
+        which = FromCell("experts", {"method": coreset.MTT, "ipc": 1})
+        return study.resolved(which, study.cells([matched(coreset.MTT, 1, coreset.MTT)])[0])
 
     seconds = one_and_two(tmp_path, "srdistill.papers.coreset.experts", experts)
     note(f"6 experts: 1 worker {seconds[1]:.1f} s, 2 workers {seconds[2]:.1f} s, {seconds[1] / seconds[2]:.2f} x")

@@ -1,5 +1,7 @@
 """Tables 5 and 6: one set for students that it was not made with, learned with labels of its own and with a teacher's."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -8,6 +10,7 @@ from srdistill.images.labelled_collections import load_labelled
 from srdistill.images.pictures import to_uint8
 from srdistill.papers import coreset
 from srdistill.papers.coreset import DC, DM, HARD, MTT, OURS, SOFT, UNTRAINED, WHOLE
+from srdistill.papers.coreset.baselines import matched
 from srdistill.papers.coreset.experts import ExpertRecipe, train_expert
 from srdistill.papers.coreset.own_labels import own_labels
 from srdistill.papers.coreset.printed import DATM, IDM, TESLA
@@ -140,3 +143,18 @@ def test_truncated_and_exact_gradients_part_after_the_first_step():
     found = unrolling(real, [expert], network, 0.1, counts=(1, 6))
     assert isinstance(found, pd.DataFrame) and found.loc[1].tolist() == pytest.approx([1.0, 1.0, 1.0], abs=1e-5)
     assert found.loc[6, "cosine"] < 0.9999
+
+
+def test_whitened_sets_have_whitening_experts_and_students(smoke_study):
+    study = smoke_study("coreset_t6")
+    baselines = study.plan.baselines
+    settings = baselines.settings | {MTT: {("", 1): replace(baselines.settings[MTT]["", 1], zca=True)}}
+    study.plan = replace(study.plan, baselines=replace(baselines, settings=settings))
+    row = matched(MTT, 1, MTT)
+    student = study.student(row, "AlexNet", 0)
+    assert student.settings["classifier"]["whitened"]
+    experts = study.set_task(row, 0).settings["experts"]
+    assert all(expert.settings["recipe"].zca for expert in experts) and "whitening" in experts[0].label
+    assert "whitened" not in study.student(matched(DM, 1, DM), "AlexNet", 0).settings["classifier"]
+    results = study.run([row], ["AlexNet"])
+    assert results.failures == [] and results.computed == len(study.seeds)

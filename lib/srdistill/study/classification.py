@@ -148,9 +148,10 @@ class ClassificationStudy(Study):
         dataset = dataset or self.dataset.name
         if row.method is None:
             return self.on_all(dataset, network, seed)
+        others = self.resolved(row.classifier, Cell(row, network, None, None, dataset=dataset))
         settings = dict(self.datasets[dataset].parts) | {
             "source": self.source(row, seed, dataset, network), "recipe": self.recipe(row, dataset, network),
-            "classifier": self.plan.classifiers[network],
+            "classifier": self.plan.classifiers[network] | others,
         }  # fmt: skip
         label = f"{network} on {row.label}, {dataset}, seed {seed}"
         return Task(STUDENT, row.train, settings, seed, self.device, self.timed(seed), label)

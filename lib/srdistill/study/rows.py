@@ -51,8 +51,9 @@ class ClassRow(Row):
 
     ``source``: a module-level function -> pictures and labels of every epoch (see ``training.soft_labels.Source``), called with
     ``source_settings``, and with whichever of ``made``, ``teacher``, ``real`` and ``seed`` it has parameters for. ``train``:
-    what trains a student on it. ``extra_bytes``: (study, row) to bytes that are stored beside the pictures and their labels.
-    ``ipc``: the set has as many pixels as so many pictures of each class.
+    what trains a student on it; ``classifier``: what else this is built with, beside the plan's settings. ``extra_bytes``:
+    (study, row) to bytes that are stored beside the pictures and their labels. ``ipc``: the set has as many pixels as so many
+    pictures of each class.
     """
 
     ipc: int = 0
@@ -61,6 +62,7 @@ class ClassRow(Row):
     source_settings: Mapping[str, object] = field(default_factory=dict)
     extra_bytes: Callable | None = None
     train: Callable = train_student
+    classifier: "Mapping[str, object] | FromCell" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

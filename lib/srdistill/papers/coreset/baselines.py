@@ -5,7 +5,7 @@ for a data set, those of ``""``.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from srdistill.papers.coreset.coreset_rows import extra_bytes, own_row
 from srdistill.papers.coreset.dataset_condensation import Condensation, dataset_condensation
@@ -37,7 +37,8 @@ class Baselines:
     in place of pixels, empty for the autoencoder of the diffusion model; ``latent``: rates of its codes, by method.
     ``untrained``: the networks of a generator that nobody trains; ``untrained_latent``: rates of codes of that.
     ``students``, ``rates``: how a set is learned with its own labels, and the rates of students that have another.
-    ``experts``, ``expert``: how many trajectories there are, and of what. ``backbones``: names of classifiers.
+    ``experts``, ``expert``: how many trajectories there are, and of what; ``other_experts``: of what else, by method and table
+    or data set. ``backbones``: names of classifiers.
     """
 
     network: dict
@@ -52,6 +53,7 @@ class Baselines:
     backbones: tuple[str, ...]
     recovery: GeneralRecovery
     prior: str = ""
+    other_experts: Mapping[tuple[str, str], ExpertRecipe] = field(default_factory=dict)
 
     def in_words(self) -> str:
         """What a table's notes say of them."""
@@ -66,6 +68,11 @@ class Baselines:
             f"{self.students.epochs} epochs at {self.students.lr:g}"
         )
 
+    def expert_for(self, method: str, table: str, dataset: str, ipc: int) -> ExpertRecipe:
+        """How the experts are trained whose trajectories the method matches: whitening if it whitens."""
+        found = self.other_experts.get((method, table), self.other_experts.get((method, dataset), self.expert))
+        return replace(found, zca=self.chosen(method, table, dataset, ipc).zca)
+
     def chosen(self, method: str, table: str, dataset: str, ipc: int) -> Settings:
         """A method's settings: for the table, for the data set, or for any. Raises ValueError where there are none."""
         known = self.settings[method]
@@ -79,11 +86,13 @@ class Baselines:
 def matched(method: str, ipc: int, label: str, rounded: bool = False, **changes) -> ClassRow:
     """A row of a distilled set whose students learn it with its own labels. ``rounded``: after 8 bits. ``changes``: other
     settings of the method, a start or a prior."""
-    settings = {"ipc": ipc, "network": FromCell("network"), "matching": FromCell("settings", {"method": method, "ipc": ipc})}
-    settings |= {"experts": FromCell("experts")} if METHODS[method] is trajectory_matching else {}
+    which, classifier = {"method": method, "ipc": ipc}, None
+    settings = {"ipc": ipc, "network": FromCell("network"), "matching": FromCell("settings", which)}
+    if METHODS[method] is trajectory_matching:
+        settings, classifier = settings | {"experts": FromCell("experts", which)}, FromCell("whitening", which)
     settings |= {"start": AGREED} if method == DATM else {}
     given = {"rounded": True} if rounded else {}
-    return own_row(ipc, label, METHODS[method], given=given, **(settings | changes))
+    return own_row(ipc, label, METHODS[method], given=given, classifier=classifier, **(settings | changes))
 
 
 def recovered(study, ipc: int, label: str) -> ClassRow:

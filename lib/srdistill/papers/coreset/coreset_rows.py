@@ -32,11 +32,14 @@ def coreset_row(
 
 
 def own_row(
-    ipc: int, label: str, method: Callable, /, *, source: Callable = own_labels, given: dict | None = None, **settings
+    ipc: int, label: str, method: Callable, /, *, source: Callable = own_labels, given: dict | None = None,
+    classifier: FromCell | None = None, **settings,
 ) -> ClassRow:  # fmt: skip
-    """A row of ``ipc`` pictures per class whose students learn them with labels of their own, GLaD's way."""
+    """A row of ``ipc`` pictures per class whose students learn them with labels of their own, GLaD's way; ``classifier``: what
+    else these are built with."""
     return ClassRow(
-        label, method, settings, ipc, FromCell("own training"), source, given or {}, extra_bytes, train_hard_student
+        label, method, settings, ipc, FromCell("own training"), source, given or {}, extra_bytes, train_hard_student,
+        classifier or {},
     )  # fmt: skip
 
 

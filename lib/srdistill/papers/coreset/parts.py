@@ -57,14 +57,21 @@ def own_training(study: ClassificationStudy, cell: Cell) -> HardLabelRecipe:
     return replace(plan.students, lr=plan.rates.get(cell.network, plan.students.lr))
 
 
-def experts(study: ClassificationStudy, cell: Cell) -> list[Task]:
-    """The networks whose trajectories are matched on the data set, each a task of its own."""
+def experts(study: ClassificationStudy, cell: Cell, method: str, ipc: int) -> list[Task]:
+    """The networks whose trajectories the method matches on the data set, each a task of its own."""
     plan = study.plan.baselines
-    settings = {"real": study.real(cell.dataset), "network": network(study, cell), "recipe": plan.expert}
+    recipe = plan.expert_for(method, study.name, cell.dataset, ipc)
+    settings = {"real": study.real(cell.dataset), "network": network(study, cell), "recipe": recipe}
+    kind = "whitening expert" if recipe.zca else "expert"
     return [
-        Task(EXPERT, train_expert, settings, number, study.device, label=f"expert {number} of {cell.dataset}")
+        Task(EXPERT, train_expert, settings, number, study.device, label=f"{kind} {number} of {cell.dataset}")
         for number in range(plan.experts)
     ]
+
+
+def whitening(study: ClassificationStudy, cell: Cell, method: str, ipc: int) -> dict:
+    """What students of a whitened set are built with: they whiten, too."""
+    return {"whitened": True} if settings_of(study, cell, method, ipc).zca else {}
 
 
 def network(study: ClassificationStudy, cell: Cell) -> dict:
@@ -97,5 +104,5 @@ def nobodys_prior(study: ClassificationStudy, cell: Cell) -> Resource:
 PARTS = {
     "teacher": teacher, "engine": engine_of, "data set": rded_factor, "views": views, "training": training,
     "own training": own_training, "network": network, "experts": experts, "backbones": backbones, "settings": settings_of,
-    "prior": prior, "untrained prior": nobodys_prior,
+    "whitening": whitening, "prior": prior, "untrained prior": nobodys_prior,
 }  # fmt: skip

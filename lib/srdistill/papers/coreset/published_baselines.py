@@ -1,8 +1,6 @@
 """The baselines' settings as their authors print them, or their code has them (protocol notes, sections 2 to 7).
 
-Where a paper trains for a data set that is not in the coreset paper's tables, it is left out. Pictures are not whitened
-anywhere, as sets are scored by one protocol here; MTT whitens CIFAR-10 with 1 and 10 pictures a class and CIFAR-100 with 1 and
-50, DATM everything.
+Where a paper trains for a data set that is not in the coreset paper's tables, it is left out.
 """
 
 from collections.abc import Mapping
@@ -20,6 +18,8 @@ from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.training.hard_label_recipe import HardLabelRecipe
 
 _CIFAR10, _CIFAR100, _TINY, _IMAGENET = "cifar10", "cifar100", "tiny-imagenet", ""
+# Pictures are whitened by MTT here, by TESLA for CIFAR-100 with 50 pictures a class, and by DATM always.
+_WHITENED = {(_CIFAR10, 1), (_CIFAR10, 10), (_CIFAR100, 1), (_CIFAR100, 50)}
 # Steps of a student, epochs of an expert, latest start, batch, rate of pixels and of the step size, where that begins.
 _MTT = {
     (_CIFAR10, 1): (50, 2, 2, None, 100, 1e-7, 0.01), (_CIFAR10, 10): (30, 2, 20, None, 100, 1e-5, 0.001),
@@ -51,13 +51,14 @@ def _trajectories(values: tuple, iterations: int, **more) -> TrajectoryMatching:
 def _grown(values: tuple) -> TrajectoryMatching:
     *values, start_from, grow_from, grow_over, label_lr, threshold = values
     given = {"start_from": start_from, "grow_from": grow_from, "grow_over": grow_over}
-    return _trajectories(tuple(values), 10_000, **given, label_lr=label_lr, threshold=threshold)
+    return _trajectories(tuple(values), 10_000, **given, label_lr=label_lr, threshold=threshold, zca=True)
 
 
 def _settings() -> Mapping[str, Mapping]:
-    mtt = {key: _trajectories(values, 5000) for key, values in _MTT.items()}
+    mtt = {key: _trajectories(values, 5000, zca=key in _WHITENED) for key, values in _MTT.items()}
     # TESLA's own values for one picture a class of CIFAR-10; else MTT's, for twice as many iterations.
-    tesla = {key: replace(found, iterations=10_000, unrolled="truncated") for key, found in mtt.items()}
+    others = {"iterations": 10_000, "unrolled": "truncated"}
+    tesla = {key: replace(found, **others, zca=key == (_CIFAR100, 50)) for key, found in mtt.items()}
     tesla[_CIFAR10, 1] = replace(tesla[_CIFAR10, 1], start_below=5, lr=1000.0)
     # GLaD's scripts, which the rows without it are from, too: a thousand iterations of each, and TESLA's gradient.
     glad = TrajectoryMatching(1000, 20, 3, start_below=5, lr=1e4, lr_step=1e-6, unrolled="truncated")
@@ -90,6 +91,11 @@ PUBLISHED = Baselines(
     backbones=("ConvNet", "ResNet-18"),
     recovery=GeneralRecovery(),
     prior="stylegan_xl",
+    other_experts={
+        **{(MTT, table): ExpertRecipe(15) for table in ("coreset_t5", "coreset_t6")},
+        # Flat trajectories (protocol notes, section 5.5).
+        (DATM, _CIFAR10): ExpertRecipe(100, rho=0.01, alpha=0.3), (DATM, _CIFAR100): ExpertRecipe(100, rho=0.01, alpha=1.0),
+    },
 )
 
 

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from srdistill.images.labelled import LabelledPictures
+from srdistill.images.zca import fit_zca
 from srdistill.networks.classifiers import CLASSIFIERS, Classifier, build_classifier
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.study.engine.store import Entry
@@ -22,9 +23,11 @@ def _fresh(task: Task, train: LabelledPictures) -> Classifier:
     if settings["architecture"] == "ResNet18" and train.size <= _SMALL_PICTURES:
         settings["small_stem"] = True
     mean, std = train.statistics
+    whitening = fit_zca(train) if settings.pop("whitened", False) else None
     return build_classifier(
-        classes=train.classes, size=train.size, seed=derive_seed(task.seed, "student"), mean=mean, std=std, **settings
-    )
+        classes=train.classes, size=train.size, seed=derive_seed(task.seed, "student"), mean=mean, std=std,
+        whitening=whitening, **settings,
+    )  # fmt: skip
 
 
 def _code(task: Task) -> Sequence[Callable]:
