@@ -29,7 +29,7 @@ from srdistill.papers.coreset.figures import class_columns, factor_figure, ranke
 from srdistill.papers.coreset.label_drift import label_drift
 from srdistill.papers.coreset.parts import PARTS
 from srdistill.papers.coreset.plan import PLANS
-from srdistill.papers.coreset.printed import DC, DM, MTT, OURS, RDED, SRE2L, printed
+from srdistill.papers.coreset.printed import DC, DM, MTT, OURS, RDED, SRE2L, TESLA, printed
 from srdistill.papers.coreset.sre2l import sre2l
 from srdistill.papers.coreset.tables import (
     HARD,
@@ -49,7 +49,7 @@ from srdistill.study.paper import Paper
 
 __all__ = [
     "ABLATION", "DC", "DM", "HARD", "MTT", "OURS", "PAPER", "PRINTED_PARTS", "RANDOM", "RDED", "ROUNDED", "SELECTED", "SOFT",
-    "SRE2L", "UNTRAINED", "WHOLE", "Expansion", "collages", "class_columns", "coreset_patches", "coreset_row", "engine",
+    "SRE2L", "TESLA", "UNTRAINED", "WHOLE", "Expansion", "collages", "class_columns", "coreset_patches", "coreset_row", "engine",
     "factor_figure", "label_drift", "latent_label", "printed", "random_coreset", "ranked", "selected", "sre2l",
     "storage_table", "unrolling",
 ]  # fmt: skip
