@@ -49,8 +49,8 @@ from srdistill.study.paper import Paper
 
 __all__ = [
     "ABLATION", "DC", "DM", "HARD", "MTT", "OURS", "PAPER", "PRINTED_PARTS", "RANDOM", "RDED", "ROUNDED", "SELECTED", "SOFT",
-    "SRE2L", "TESLA", "UNTRAINED", "WHOLE", "Expansion", "collages", "class_columns", "coreset_patches", "coreset_row", "engine",
-    "factor_figure", "label_drift", "latent_label", "printed", "random_coreset", "ranked", "selected", "sre2l",
+    "SRE2L", "TESLA", "UNTRAINED", "WHOLE", "Expansion", "collages", "class_columns", "coreset_patches", "coreset_row",
+    "engine", "factor_figure", "label_drift", "latent_label", "printed", "random_coreset", "ranked", "selected", "sre2l",
     "storage_table", "unrolling",
 ]  # fmt: skip
 
