@@ -28,6 +28,13 @@ def test_weights_depend_on_the_seed_alone():
     assert not torch.equal(first.decode(codes), other.decode(codes))
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, AutoencoderRecipe(factor=8, channels=32)])
+def test_its_pictures_vary_about_middle_grey(recipe):
+    for seed in range(3):
+        pictures = untrained_prior(recipe, seed).decode(torch.randn(8, recipe.channels, 8, 8, generator=seeded(seed)))
+        assert abs(float(pictures.mean()) - 0.5) < 0.2 and 0.15 < float(pictures.std()) < 0.35
+
+
 def test_it_is_what_a_trained_one_is_but_for_weights(real):
     pictures = Pictures(tuple(real.images), tuple(map(str, range(len(real)))), "few")
     trained, found = train_autoencoder(pictures, generator=seeded(), recipe=RECIPE), untrained_prior(RECIPE)

@@ -38,7 +38,8 @@ class Baselines:
     ``untrained``: the networks of a generator that nobody trains; ``untrained_latent``: rates of codes of that.
     ``students``, ``rates``: how a set is learned with its own labels, and the rates of students that have another.
     ``experts``, ``expert``: how many trajectories there are, and of what; ``other_experts``: of what else, by method and table
-    or data set. ``backbones``: names of classifiers.
+    or data set. ``backbones``: names of classifiers. ``datm_start``: what DATM starts from; experts of a few steps may name no
+    picture of a class right, so that it finds none to start from.
     """
 
     network: dict
@@ -54,6 +55,7 @@ class Baselines:
     recovery: GeneralRecovery
     prior: str = ""
     other_experts: Mapping[tuple[str, str], ExpertRecipe] = field(default_factory=dict)
+    datm_start: str = AGREED
 
     def in_words(self) -> str:
         """What a table's notes say of them."""
@@ -90,7 +92,7 @@ def matched(method: str, ipc: int, label: str, rounded: bool = False, **changes)
     settings = {"ipc": ipc, "network": FromCell("network"), "matching": FromCell("settings", which)}
     if METHODS[method] is trajectory_matching:
         settings, classifier = settings | {"experts": FromCell("experts", which)}, FromCell("whitening", which)
-    settings |= {"start": AGREED} if method == DATM else {}
+    settings |= {"start": FromCell("DATM start")} if method == DATM else {}
     given = {"rounded": True} if rounded else {}
     return own_row(ipc, label, METHODS[method], given=given, classifier=classifier, **(settings | changes))
 

@@ -69,6 +69,11 @@ def experts(study: ClassificationStudy, cell: Cell, method: str, ipc: int) -> li
     ]
 
 
+def datm_start(study: ClassificationStudy, cell: Cell) -> str:
+    """The pictures that DATM starts from."""
+    return study.plan.baselines.datm_start
+
+
 def whitening(study: ClassificationStudy, cell: Cell, method: str, ipc: int) -> dict:
     """What students of a whitened set are built with: they whiten, too."""
     return {"whitened": True} if settings_of(study, cell, method, ipc).zca else {}
@@ -104,5 +109,5 @@ def nobodys_prior(study: ClassificationStudy, cell: Cell) -> Resource:
 PARTS = {
     "teacher": teacher, "engine": engine_of, "data set": rded_factor, "views": views, "training": training,
     "own training": own_training, "network": network, "experts": experts, "backbones": backbones, "settings": settings_of,
-    "whitening": whitening, "prior": prior, "untrained prior": nobodys_prior,
+    "DATM start": datm_start, "whitening": whitening, "prior": prior, "untrained prior": nobodys_prior,
 }  # fmt: skip
