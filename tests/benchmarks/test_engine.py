@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 import pytest
+from workers import one_and_two
 
 from srdistill.papers import dietz
 from srdistill.sets.noise import noise
-from srdistill.study.engine.cluster import connect, local_cluster
 from srdistill.study.engine.execution import Execution, execute
 from srdistill.study.engine.store import Store
 from srdistill.study.engine.tasks import graph
@@ -23,23 +23,9 @@ def _students(monkeypatch, place: Path, seeds: int):
     return [study.student(row, network, seed) for seed in study.seeds for network in ("SRCNN", "VDSR", "EDSR")]
 
 
-def _weights(store: Store, tasks) -> list[bytes]:
-    return [store.get(task.kind, task.key).tensors.read_bytes() for task in tasks]
-
-
 def test_two_workers(monkeypatch, tmp_path, note):
     """Twelve students with one worker and with two, each on a cluster that is up: the same weights, bit for bit."""
-    seconds, weights = {}, {}
-    for workers in (1, 2):
-        place = tmp_path / str(workers)
-        tasks = _students(monkeypatch, place, seeds=4)
-        with local_cluster(workers) as cluster, connect(cluster.scheduler_address) as client:
-            client.run(__import__, "srdistill.training.sr")  # what a worker imports once is not what is measured
-            start = time.perf_counter()
-            execute(tasks, Store(place), client)
-            seconds[workers] = time.perf_counter() - start
-        weights[workers] = _weights(Store(place), tasks)
-    assert weights[1] == weights[2]
+    seconds = one_and_two(tmp_path, "srdistill.training.sr", lambda place: _students(monkeypatch, place, seeds=4))
     note(f"12 students: 1 worker {seconds[1]:.1f} s, 2 workers {seconds[2]:.1f} s, {seconds[1] / seconds[2]:.2f} x")
 
 

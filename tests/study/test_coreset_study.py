@@ -18,7 +18,7 @@ from srdistill.papers.coreset import (
     selected,
     storage_table,
 )  # fmt: skip
-from srdistill.papers.coreset.tables import soft_label_bytes
+from srdistill.papers.coreset.coreset_rows import soft_label_bytes
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.classification import ALL_PICTURES
 from srdistill.study.export import export_table
@@ -55,11 +55,12 @@ def control(study, label="Random patches, IPC 1") -> ClassRow:
 def test_a_whole_table_is_trained_shown_and_exported(finished):
     study, rows = finished("coreset_t1")
     results = study.run(rows)
-    assert results.failures == [] and results.computed == 0 and len(results.scores) == len(rows) == 9
+    assert results.failures == [] and results.computed == 0 and len(results.scores) == len(rows) == 11
     assert results.scores.accuracy.between(0, 100).all() and (results.scores.best_accuracy >= results.scores.accuracy).all()
     counts = {label: len(study.make_set(row, 0)) for label, row in rows.items() if row.method}
     assert counts == {
-        "SRe2L, IPC 1": 11, "RDED, IPC 1": 11, "Ours, IPC 1": 44, "RDED, as many pictures, IPC 1": 11,
+        "MTT, IPC 1": 11, "G-VBSM, IPC 1": 11, "SRe2L, IPC 1": 11, "RDED, IPC 1": 11, "Ours, IPC 1": 44,
+        "RDED, as many pictures, IPC 1": 11,
         "Selected patches, IPC 1": 44, "Random patches, IPC 1": 44, "Random patches, expanded, IPC 1": 44,
         "Whole pictures, IPC 1": 11,
     }  # fmt: skip

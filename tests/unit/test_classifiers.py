@@ -7,7 +7,7 @@ from torch import nn
 from srdistill.images.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.networks import count_parameters
-from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD, build_classifier
+from srdistill.networks.classifiers import CLASSIFIERS, IMAGENET_MEAN, IMAGENET_STD, build_classifier, embed
 
 TEN = tuple(f"class {label}" for label in range(10))
 
@@ -112,6 +112,18 @@ def test_the_start_depends_on_the_seed_alone():
         ({"mean": (0.5,)}, "three means"),
         ({"architecture": "ResNet18"}, "16 px is below 32 px; use small_stem=True or larger"),
         ({"architecture": "ResNet18", "size": 4, "small_stem": True}, "4 px is below 8 px; use larger"),
+        ({"architecture": "ResNet18", "size": 12, "small_stem": True, "norm": "instance"}, "12 px is below 16 px; use larger"),
+        ({"architecture": "ResNet18", "norm": "layer"}, "ResNet-18: unknown norm 'layer'; there are: batch, instance"),
+        ({"architecture": "ResNet18", "size": 32, "width_factor": 0.0}, "width_factor must be positive, got 0.0; 1.0 is"),
+        ({"architecture": "AlexNet", "size": 4}, "AlexNet halves the sides three times: 4 px is below 8 px"),
+        ({"architecture": "AlexNet", "width_factor": -1.0}, "width_factor must be positive, got -1.0"),
+        ({"architecture": "VGG11"}, "VGG11 halves the sides five times: 16 px is below 32 px"),
+        ({"architecture": "VGG11", "size": 32, "pooled": 0}, "pooled must be 1 or more, or None, got 0"),
+        ({"architecture": "ViT", "patch": 5}, "patches of 5 px do not divide pictures of 16 px"),
+        ({"architecture": "ViT", "depth": 0}, r"depth must be 1 or more and dropout lie in \[0, 1\), got 0 and 0.1"),
+        ({"architecture": "ViT", "dropout": 1.0}, "got 6 and 1.0"),
+        ({"architecture": "ViT", "norm": "batch"}, "ViT: unknown norm 'batch'; there are: layer, none"),
+        ({"architecture": "ViT", "heads": 7}, "ViT: 7 heads do not divide 512 channels"),
     ],
 )
 def test_impossible_classifiers_are_refused(given, message):
@@ -127,3 +139,169 @@ def test_pictures_that_a_classifier_cannot_take():
         network(torch.zeros(1, 1, 16, 16))
     with pytest.raises(ValueError, match=r"takes pictures of 16 px, got \(1, 3, 32, 32\)"):
         network(torch.zeros(1, 3, 32, 32))
+    for architecture in ("AlexNet", "VGG11", "ViT"):
+        with pytest.raises(ValueError, match=rf"this {architecture} takes pictures of 32 px, got \(1, 3, 48, 48\)"):
+            small_network(architecture)(torch.zeros(1, 3, 48, 48))
+
+
+# --- Cross-architecture students.
+
+GLAD_32 = {
+    "AlexNet": {}, "VGG11": {}, "ResNet18": {"small_stem": True, "norm": "instance"},
+    "ViT": {"patch": 4, "depth": 6, "norm": "layer"},
+}  # fmt: skip
+GLAD_128 = GLAD_32 | {"VGG11": {"pooled": 7}, "ViT": {"patch": 16, "depth": 10, "norm": "none"}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "size", "architecture", "count", "printed"),
+    [
+        (GLAD_32, 32, "AlexNet", 1_872_202, "1.87"),
+        (GLAD_128, 128, "AlexNet", 2_333_002, "2.33"),
+        (GLAD_32, 32, "VGG11", 9_231_114, "9.23"),
+        (GLAD_128, 128, "VGG11", 9_476_874, "9.48"),
+        (GLAD_32, 32, "ResNet18", 11_173_962, "11.17"),
+        (GLAD_128, 128, "ResNet18", 11_173_962, "11.17"),
+        (GLAD_32, 32, "ViT", 9_523_722, "9.52"),
+        (GLAD_128, 128, "ViT", 16_176_650, "16.2"),
+    ],
+)
+def test_students_have_the_known_parameter_counts(settings, size, architecture, count, printed):
+    network = build_classifier(architecture, classes=TEN, size=size, seed=0, **settings[architecture])
+    assert count_parameters(network) == count
+    assert f"{count / 1e6:.{len(printed.split('.')[1])}f}" == printed
+
+
+SMALL = {
+    "ConvNet": {"width": 8, "depth": 3, "norm": "instance"},
+    "AlexNet": {"width_factor": 1 / 8},
+    "VGG11": {"width_factor": 1 / 8, "pooled": 2},
+    "ResNet18": {"width_factor": 1 / 8, "small_stem": True, "norm": "instance"},
+    "ViT": {"width_factor": 1 / 16, "depth": 2, "heads": 4},
+}
+
+
+def small_network(architecture, **changes):
+    return build_classifier(architecture, classes=TEN, size=32, seed=0, **SMALL[architecture] | changes).eval()
+
+
+def channels(network):
+    """Of what every convolution makes, in order."""
+    return [module.out_channels for module in network.modules() if isinstance(module, nn.Conv2d)]
+
+
+def test_width_factor_scales_all_channels():
+    assert channels(small_network("AlexNet", width_factor=0.25)) == [32, 48, 64, 48, 48]
+    assert channels(small_network("VGG11", width_factor=0.25)) == [16, 32, 64, 64, 128, 128, 128, 128]
+    # Layers of a block, and of the shortcut where it changes the width.
+    blocks = [12, *[12] * 4, *[24] * 5, *[48] * 5, *[96] * 5]
+    assert channels(small_network("ResNet18", width_factor=0.19)) == blocks
+    assert channels(small_network("ResNet18", width_factor=0.19, norm="batch")) == blocks
+    assert channels(small_network("ViT", width_factor=0.13, heads=16)) == [64]
+    assert channels(small_network("AlexNet", width_factor=0.001)) == [4] * 5
+    assert channels(small_network("AlexNet", width_factor=1.5)) == [192, 288, 384, 288, 288]
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_students_tell_classes_apart_by_pictures_alone(architecture):
+    """No statistics of a batch, and in eval mode no dropout; a gradient for every weight."""
+    network, images = small_network(architecture), torch.rand(3, 3, 32, 32)
+    logits = network(images)
+    assert logits.shape == (3, 10)
+    assert torch.allclose(network(images[1:2]), logits[1:2], atol=1e-5)
+    gradients = torch.autograd.grad(nn.functional.cross_entropy(logits, torch.arange(3)), list(network.parameters()))
+    assert all(gradient.abs().sum() > 0 for gradient in gradients)
+    assert content(network) == content(small_network(architecture))
+
+
+def test_alexnet_is_a_chain_of_plain_layers():
+    network, images = small_network("AlexNet"), torch.rand(2, 3, 32, 32)
+    x, weights = network.normalise(images), network.body.state_dict()
+    for layer, pooled in ((0, True), (3, True), (6, False), (8, False), (10, True)):
+        kernel = weights[f"features.{layer}.weight"]
+        x = torch.relu(nn.functional.conv2d(x, kernel, weights[f"features.{layer}.bias"], padding=kernel.shape[-1] // 2))
+        x = x.unflatten(3, (-1, 2)).amax(4).unflatten(2, (-1, 2)).amax(3) if pooled else x
+    assert x.shape[2:] == (4, 4)
+    assert torch.allclose(network(images), x.flatten(1) @ weights["classifier.weight"].T + weights["classifier.bias"])
+
+
+def test_pooling_vgg11_repeats_what_there_is():
+    images, given = torch.rand(2, 3, 64, 64), {"classes": TEN, "size": 64, "seed": 0, "width_factor": 1 / 8}
+    left = build_classifier("VGG11", **given).embed(images).view(2, 64, 2, 2)
+    pooled = build_classifier("VGG11", **given, pooled=4).embed(images).view(2, 64, 4, 4)
+    assert torch.equal(pooled, left.repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+def test_resnet_with_batch_norm_is_torchvisions():
+    from torchvision.models import resnet18
+
+    torch.manual_seed(5)
+    theirs = resnet18(weights=None, num_classes=10)
+    torch.manual_seed(5)
+    ours = CLASSIFIERS["ResNet18"](classes=10, size=32)
+    found, expected = ours.state_dict(), theirs.state_dict()
+    assert list(found) == list(expected) and all(torch.equal(weight, expected[name]) for name, weight in found.items())
+    # Names and shapes of the trained weights are the same with the other norm.
+    other = CLASSIFIERS["ResNet18"](classes=10, size=64, norm="instance")
+    assert [(n, w.shape) for n, w in other.named_parameters()] == [(n, w.shape) for n, w in theirs.named_parameters()]
+
+
+def test_instance_norm_of_resnet_normalises_each_channel_of_each_picture():
+    body, seen = small_network("ResNet18").body, []
+    body.bn1.register_forward_hook(lambda module, given, made: seen.append(made.clone()))
+    body(torch.rand(2, 3, 32, 32))
+    assert torch.allclose(seen[0].mean((2, 3)), torch.zeros(2, 8), atol=1e-5)
+    assert torch.allclose(seen[0].var((2, 3), correction=0), torch.ones(2, 8), atol=1e-3)
+    # Torch's own start: uniform within one over the root of the fan-in.
+    bound = (8 * 9) ** -0.5
+    assert 0.9 * bound < body.layer1[0].conv1.weight.abs().max() <= bound
+
+
+@pytest.mark.parametrize("norm", ["layer", "none"])
+def test_blocks_of_the_transformer_are_attention_and_two_layers(norm):
+    network = small_network("ViT", norm=norm)
+    assert any(isinstance(module, nn.LayerNorm) for module in network.modules()) is (norm == "layer")
+    block, tokens = network.body.blocks[0], torch.randn(2, 65, 32)
+    attention = nn.MultiheadAttention(32, 4, batch_first=True)
+    with torch.no_grad():
+        attention.in_proj_weight.copy_(block.queries_keys_values.weight)
+        attention.out_proj.load_state_dict(block.mix[0].state_dict())
+    normed = nn.functional.layer_norm if norm == "layer" else lambda x, shape: x
+    x = normed(tokens, (32,))
+    x = tokens + attention(x, x, x)[0]
+    first, second = block.feed_forward[0], block.feed_forward[3]
+    expected = x + second(nn.functional.gelu(first(normed(x, (32,)))))
+    assert torch.allclose(block(tokens), expected, atol=1e-5)
+
+
+def test_tokens_of_the_transformer_are_patches_in_their_places():
+    network = small_network("ViT", norm="none")
+    body, images = network.body, torch.rand(2, 3, 32, 32)
+    given = []
+    body.blocks.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0]))
+    body(images)
+    assert torch.allclose(given[0][:, 0], (body.token + body.positions[:, :1])[:, 0].expand(2, -1))
+    patch = images[:, :, 4:8, 8:12].flatten(1)  # second row, third column, of eight
+    expected = patch @ body.embedding.weight.flatten(1).T + body.embedding.bias + body.positions[0, 1 + 8 + 2]
+    assert torch.allclose(given[0][:, 11], expected, atol=1e-5)
+    assert body.positions.std() > 0.9 and body.token.std() > 0.6
+
+
+def test_dropout_is_for_training_only():
+    network, images = small_network("ViT", dropout=0.3), torch.rand(2, 3, 32, 32)
+    assert torch.equal(network(images), network(images))
+    network.train()
+    assert not torch.equal(network(images), network(images))
+    assert torch.equal(*(small_network("ViT", dropout=0.0).train()(images) for _ in range(2)))
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_embedded_pictures_are_what_the_last_layer_is_given(architecture):
+    network, images = small_network(architecture), torch.rand(3, 3, 32, 32, requires_grad=True)
+    head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    features = network.embed(images)
+    assert features.shape == (3, head.in_features)
+    assert torch.equal(head(features), network(images))
+    assert torch.autograd.grad(features.square().sum(), images)[0].abs().sum() > 0
+    assert torch.equal(embed(network.body, network.normalise(images)), features)
+    assert not head._forward_pre_hooks

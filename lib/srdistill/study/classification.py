@@ -1,5 +1,6 @@
 """Studies of classification: students learn a source's pictures and a teacher's soft labels, and are tested."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,11 +17,13 @@ from srdistill.study.settings import named_settings
 from srdistill.study.steps.classifiers import CLASSIFIER, STUDENT, TEACHER
 from srdistill.study.study import Study
 from srdistill.study.verdicts.gates import Headroom
-from srdistill.training.classification import train_classifier, train_student
+from srdistill.training.classification import train_classifier
 from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.teacher import check_teacher
 
 ALL_PICTURES = "All pictures, own labels"
+# What a table of one teacher and many students calls the mean of these.
+AVERAGE = "average"
 # Points of a teacher over chance below which students have no room to differ in.
 _LEAST_HEADROOM = 10.0
 
@@ -81,6 +84,16 @@ class ClassificationStudy(Study):
         """The students."""
         return list(self.plan.networks[self.name])
 
+    @property
+    def across(self) -> str:
+        """The one network that teaches and distils in a table across architectures, else empty: each student's own."""
+        return self.plan.teachers.get(self.name, "")
+
+    @property
+    def distilling(self) -> list[str]:
+        """The networks that sets are made with."""
+        return [self.across] if self.across else self.networks
+
     def larger(self, dataset: str, size: int) -> Resource:
         """The training pictures of a data set at another ``size``."""
         found = self.datasets[dataset].parts["train"]
@@ -105,7 +118,8 @@ class ClassificationStudy(Study):
         return Task(CLASSIFIER, train_classifier, settings, seed, self.device, self.timed(seed), label)
 
     def teacher(self, dataset: str, network: str) -> Task:
-        """The task that checks the teacher: what needs it fails if its accuracy is below the data set's gate."""
+        """The task that checks the student's teacher: what needs it fails if its accuracy is below the data set's gate."""
+        network = self.across or network
         network_task = replace(self.on_all(dataset, network, 0), alone=False)
         settings = {"network": network_task, "test": self.datasets[dataset].parts["test"], "gate": self.planned[dataset].gate}
         return Task(TEACHER, check_teacher, settings, 0, self.device, label=f"teacher {network} on {dataset}")
@@ -120,6 +134,8 @@ class ClassificationStudy(Study):
             "real": self.real(dataset),
             "seed": derive_seed(seed, "pictures"),
         }
+        taken = inspect.signature(row.source).parameters
+        settings = {name: value for name, value in settings.items() if name in taken}
         return Resource(row.source, settings | {name: self.resolved(v, cell) for name, v in row.source_settings.items()})
 
     def recipe(self, row: ClassRow, dataset: str = "", network: str = "") -> ClassificationRecipe:
@@ -132,12 +148,13 @@ class ClassificationStudy(Study):
         dataset = dataset or self.dataset.name
         if row.method is None:
             return self.on_all(dataset, network, seed)
+        others = self.resolved(row.classifier, Cell(row, network, None, None, dataset=dataset))
         settings = dict(self.datasets[dataset].parts) | {
             "source": self.source(row, seed, dataset, network), "recipe": self.recipe(row, dataset, network),
-            "classifier": self.plan.classifiers[network],
+            "classifier": self.plan.classifiers[network] | others,
         }  # fmt: skip
         label = f"{network} on {row.label}, {dataset}, seed {seed}"
-        return Task(STUDENT, train_student, settings, seed, self.device, self.timed(seed), label)
+        return Task(STUDENT, row.train, settings, seed, self.device, self.timed(seed), label)
 
     def cells(self, rows: Sequence[Row], networks: Sequence[str] = (), scale: int = 0) -> list[Cell]:
         """Data set by data set, so that no two need to be in memory; of each every student and row, seed by seed."""
@@ -171,12 +188,31 @@ class ClassificationStudy(Study):
 
     def per_picture(self, results: Results) -> pd.DataFrame:
         """Accuracy picture by picture: 100 where the student is right, 0 where it is not."""
+        keys = ["row", "network", "seed", "testset", "image", "metric"]
         lines = [
             (line.row, line.network, line.seed, line.testset, image, "accuracy", 100.0 * (right == "1"))
-            for line in results.scores.itertuples()
+            for line in results.scores.itertuples() if line.network != AVERAGE
             for image, right in enumerate(line.correct)
         ]
-        return pd.DataFrame(lines, columns=["row", "network", "seed", "testset", "image", "metric", "value"])
+        found = pd.DataFrame(lines, columns=[*keys, "value"])
+        return self._with_average(found, keys) if self.across else found
+
+    @staticmethod
+    def _with_average(lines: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+        """The lines, and after them their means over students."""
+        others = [key for key in keys if key != "network"]
+        means = lines.groupby(others, sort=False).mean(numeric_only=True).reset_index().assign(network=AVERAGE)
+        return pd.concat([lines, means], ignore_index=True)
+
+    def frame(self, lines: Sequence[dict]) -> pd.DataFrame:
+        """The lines as a table; across architectures with the mean of the students, where all of them are there."""
+        found = super().frame(lines)
+        if not self.across or not len(found):
+            return found
+        keys = ["row", "seed", "testset"]
+        whole = found.groupby(keys)["network"].transform("nunique") == len(self.networks)
+        means = found[whole].groupby(keys, sort=False)[["accuracy", "best_accuracy"]].mean().reset_index()
+        return pd.concat([found, means.assign(network=AVERAGE, collapsed=False)], ignore_index=True)
 
     def nothing(self, pictures: pd.DataFrame, metric: str) -> float | None:
         """Always naming the largest class."""
@@ -192,7 +228,7 @@ class ClassificationStudy(Study):
             reached = [self.entry(self.teacher(name, network)).value["accuracy"] for name in self.datasets]
             gain = sum(reached) / len(reached) - self.nothing(pictures, "accuracy")
             found[network] = Headroom(gain, 0.0, _LEAST_HEADROOM, "points")
-        return found
+        return found | ({AVERAGE: found[self.networks[0]]} if self.across else {})
 
     # --- what is said of the run --------------------------------------------------------------------------------------
 
@@ -201,15 +237,15 @@ class ClassificationStudy(Study):
         return f", {cell.dataset or self.dataset.name}"
 
     def set_task(self, row: Row, seed: int, dataset: str = "", network: str = "") -> Task:
-        """By default of the first data set and student."""
-        return super().set_task(row, seed, dataset or self.dataset.name, network or self.networks[0])
+        """By default of the first data set and student; across architectures the same for all students."""
+        return super().set_task(row, seed, dataset or self.dataset.name, self.across or network or self.networks[0])
 
     def set_tasks(self, row: Row) -> list[tuple[str, int, Task]]:
         """The row's sets: data set and student in words, seed, task."""
         return [
             (f", {dataset}, {network}", seed, self.set_task(row, seed, dataset, network))
             for dataset in self.datasets
-            for network in self.networks
+            for network in self.distilling
             for seed in self.seeds
         ]
 
@@ -232,24 +268,34 @@ class ClassificationStudy(Study):
     def about(self) -> dict[str, str]:
         """The run in a few lines, for ``describe``."""
         return {
-            "students and teachers": named_settings({name: self.plan.classifiers[name] for name in self.networks}),
+            **self._networks(),
             "data sets": "; ".join(
                 f"{name}: {len(found.train.classes)} classes, {len(found.train):,} pictures of {found.train.size} px to "
                 f"train on, {len(found.test):,} to test on" for name, found in self.datasets.items()
             ) or "none of this table in this profile",
         }  # fmt: skip
 
+    def _networks(self) -> dict[str, str]:
+        settings = {name: self.plan.classifiers[name] for name in self.networks}
+        if not self.across:
+            return {"students and teachers": named_settings(settings)}
+        teacher = {self.across: self.plan.classifiers[self.across]}
+        return {"students": named_settings(settings), "teacher": named_settings(teacher)}
+
     def footnotes(self, results: Results) -> list[str]:
         """What has to stand under a table of this study."""
         scores = results.scores
+        teachers = f"Teacher and distilling network of all students is {self.across}" if self.across else (
+            "Teachers are the students' own architecture"
+        )  # fmt: skip
         gap = (scores.best_accuracy - scores.accuracy).mean() if len(scores) else 0.0
         return [
             f"Profile {self.profile.name}: {self.about()['data sets']}; {len(self.seeds)} seed(s). Top-1 accuracy in percent "
             "after the last epoch; mean ± standard deviation over seeds.",
             "The best accuracy among the epochs tested in the last fifth, chosen on the test pictures as others report it, "
             f"would be {gap:.1f} points higher on average.",
-            "Teachers are the students' own architecture, trained on all pictures (seed 0). Pictures are augmented before the "
-            "teacher labels them; the soft labels of all epochs count in the bytes.",
+            f"{teachers}, trained on all pictures (seed 0). Pictures are augmented before the teacher labels them; the soft "
+            "labels of all epochs count in the bytes.",
         ]
 
     @property

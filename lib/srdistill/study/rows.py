@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from srdistill.training.classification import train_student
+
 if TYPE_CHECKING:
     from srdistill.study.engine.tasks import Task
     from srdistill.training.classification_recipe import ClassificationRecipe
+    from srdistill.training.hard_label_recipe import HardLabelRecipe
 
 # What the papers call them, as far as they have them.
 BICUBIC = "Bicubic"
@@ -46,16 +49,20 @@ class Row:
 class ClassRow(Row):
     """A row on classification, with how its students are trained.
 
-    ``source``: a module-level function (made, teacher, real, seed, ...) -> pictures and soft labels of every epoch (see
-    ``training.soft_labels.Source``), called with ``source_settings`` besides. ``extra_bytes``: (study, row) to bytes that are
-    stored beside the pictures and their labels. ``ipc``: the set has as many pixels as so many pictures of each class.
+    ``source``: a module-level function -> pictures and labels of every epoch (see ``training.soft_labels.Source``), called with
+    ``source_settings``, and with whichever of ``made``, ``teacher``, ``real`` and ``seed`` it has parameters for. ``train``:
+    what trains a student on it; ``classifier``: what else this is built with, beside the plan's settings. ``extra_bytes``:
+    (study, row) to bytes that are stored beside the pictures and their labels. ``ipc``: the set has as many pixels as so many
+    pictures of each class.
     """
 
     ipc: int = 0
-    recipe: "ClassificationRecipe | FromCell | None" = None
+    recipe: "ClassificationRecipe | HardLabelRecipe | FromCell | None" = None
     source: Callable | None = None
     source_settings: Mapping[str, object] = field(default_factory=dict)
     extra_bytes: Callable | None = None
+    train: Callable = train_student
+    classifier: "Mapping[str, object] | FromCell" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def departures(mine, paper, table: str, skipped: frozenset[str] = frozenset()) -
     of that plan itself, what nobody printed.
 
     Fields have ``about`` in their metadata, ``tables`` where they matter to some only, and ``source``: where the paper's plan
-    has it from, ``PRINTED``, ``CITED`` or ``OURS``, or a mapping of that by the names inside, what is not named being ours.
+    has it from, ``PRINTED``, ``CITED`` or ``OURS``, or a mapping of that by the names inside, what is not named being ours. A
+    value with a method ``in_words`` says itself what counts of it.
     """
     lines = []
     for item in fields(mine):
@@ -68,6 +69,8 @@ def _not_printed(about: str, value: object, source: str | Mapping[str, str]) -> 
 
 def _difference(mine: object, paper: object, source: str | Mapping[str, str]) -> str:
     """In words; of two settings of one kind only what differs."""
+    if hasattr(mine, "in_words"):
+        return f"{mine.in_words()} ({_CALLED[source]}: {paper.in_words()})"
     if not is_dataclass(mine) or type(mine) is not type(paper) or isinstance(mine, _IN_ONE_LINE):
         known = {"": source} if isinstance(source, str) else source
         called = ", ".join(f"{name} {_CALLED[origin]}".strip() for name, origin in known.items())

@@ -15,10 +15,11 @@ from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import Classifier
 from srdistill.seeds import generator_for
-from srdistill.training.accuracy import accuracy
+from srdistill.training.accuracy import correct, share_correct
 from srdistill.training.augmentation import augment
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.classification_recipe import ClassificationRecipe
+from srdistill.training.layer_draws import layer_draws
 from srdistill.training.loop import Diverged, require_finite_weights, set_rate
 from srdistill.training.resumable import resumable
 from srdistill.training.soft_labels import Source
@@ -38,7 +39,7 @@ def train_classifier(
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
     label: str = "classifier",
-) -> dict[str, list[float]]:
+) -> dict[str, list[float] | str]:
     """Train ``network`` in place on pictures with their own labels, by cross entropy; it ends in eval mode.
 
     A teacher's recipe is usually one without CutMix and with ``full cosine``.
@@ -68,13 +69,14 @@ def train_student(
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
     label: str = "student",
-) -> dict[str, list[float]]:
+) -> dict[str, list[float] | str]:
     """Train ``network`` in place on ``source(epoch)``; it ends in eval mode.
 
     Labels are, in this order: what ``teacher`` says of the augmented batch (RDED); else the source's soft labels, logits
     for the pictures before augmentation (the coreset paper), or its hard labels. The source's labels are mixed by area
-    where CutMix mixes pictures; cropping and flipping leave them as they are. Soft labels enter by ``soft_label_loss`` at
-    the recipe's temperature, hard ones by cross entropy.
+    where CutMix mixes pictures; cropping and flipping leave them as they are. Soft labels enter as the recipe's ``soft_loss``
+    says, hard ones by cross entropy. A recipe with ``hard_weight`` needs hard labels beside the soft ones: from the source, in
+    the place of its labels where the teacher gives the soft ones, else as a third part.
 
     Args:
         source: called once for each epoch, from 0; gives pictures ``uint8``, or float in [0, 1], (N, 3, S, S), and labels
@@ -86,7 +88,8 @@ def train_student(
 
     Returns:
         ``loss``: the mean of each epoch. With ``test``: ``tested epochs`` (counted from 1) and ``accuracy``, in percent. The
-        last accuracy is the result; the largest is what others report, chosen on the test pictures.
+        last accuracy is the result; the largest is what others report, chosen on the test pictures. ``correct``: the last test
+        picture by picture, as ``accuracy.correct`` has it.
 
     Raises:
         Diverged: a loss or weight became NaN or infinite. ValueError: pictures or labels that do not fit the network.
@@ -120,16 +123,17 @@ class _Student:
         self.network = network.to(device, memory_format=self.memory_format)
         self.teacher = teacher.to(device).eval() if teacher is not None else None
         self.optimizer = _adamw(network, recipe)
-        self.history: dict[str, list[float]] = {"loss": []}
+        self.history: dict[str, list[float] | str] = {"loss": []}
         if test is not None:
             self.history |= {"tested epochs": [], "accuracy": []}
         self.remedy = f"lower the learning rate ({recipe.lr})"
 
     def epoch(self, epoch: int) -> None:
         recipe = self.recipe
-        images, labels = self.source(epoch)
+        images, labels, *others = self.source(epoch)
         targets = _targets(labels, images, self.network, recipe, self.teacher, self.label)
         soft = targets is None or labels.is_floating_point()
+        classes = _classes([labels, *others], len(images), self.network, recipe, soft, self.label)
         self.network.train()
         set_rate(self.optimizer, recipe.learning_rate(epoch))
         draws = generator_for(self.seed, "order", epoch)
@@ -137,7 +141,7 @@ class _Student:
         losses = []
         for number, index in enumerate(recipe.batches(order)):
             draws = generator_for(self.seed, "augmentation", epoch, number)
-            loss = self._loss(images, targets, index, soft, draws)
+            loss = self._loss(images, targets, classes, index, soft, draws)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
@@ -150,10 +154,14 @@ class _Student:
             # The loss is from before the last step: broken weights are to be called that.
             require_finite_weights(self.network, self.label, self.remedy)
             self.history["tested epochs"].append(epoch + 1)
-            self.history["accuracy"].append(accuracy(self.network, self.test, device=self.device))
+            self.history["correct"] = correct(self.network, self.test, device=self.device)
+            self.history["accuracy"].append(share_correct(self.history["correct"]))
 
-    def _loss(self, images: Tensor, targets: Tensor | None, index: Tensor, soft: bool, draws: torch.Generator) -> Tensor:
-        """Of the pictures at ``index``, augmented; ``targets``: of all pictures, None where the teacher labels."""
+    def _loss(
+        self, images: Tensor, targets: Tensor | None, classes: Tensor | None, index: Tensor, soft: bool, draws: torch.Generator
+    ) -> Tensor:
+        """Of the pictures at ``index``, augmented; ``targets``: of all pictures, None where the teacher labels; ``classes``: of
+        all pictures, None where they do not enter beside soft labels."""
         recipe = self.recipe
         index = index.to(images.device)
         real = images[index].to(self.device)
@@ -161,13 +169,21 @@ class _Student:
         batch = augment(real, recipe, draws)
         seen = batch.images.contiguous(memory_format=self.memory_format)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            logits = self.network(seen).float()
+            with layer_draws(self.device, draws.initial_seed()):
+                logits = self.network(seen).float()
             if targets is None:
                 with torch.no_grad():
-                    wanted = F.softmax(self.teacher(seen).float() / recipe.temperature, 1)
+                    wanted = _wanted(self.teacher(seen), recipe)
         if targets is not None:
             wanted = batch.mix(targets[index.to(targets.device)].to(self.device))
-        return soft_label_loss(logits, wanted, recipe.temperature) if soft else F.cross_entropy(logits, wanted)
+        if not soft:
+            return F.cross_entropy(logits, wanted)
+        squares = recipe.soft_loss == "squares"
+        loss = F.mse_loss(logits, wanted) if squares else soft_label_loss(logits, wanted, recipe.temperature)
+        if classes is not None:
+            own = classes[index.to(classes.device)].to(self.device)
+            loss = loss + recipe.hard_weight * F.cross_entropy(logits, own)
+        return loss
 
     def state(self) -> dict:
         return {
@@ -211,7 +227,7 @@ def _targets(
     teacher: Classifier | None,
     name: str,
 ) -> Tensor | None:
-    """Class probabilities (N, K) from the source's labels, after checking an epoch; None where the teacher labels."""
+    """What students are to say (N, K), by the source's labels, after checking an epoch; None where the teacher labels."""
     size, count, classes = network.size, len(images), len(network.classes)
     if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size) or not count:
         raise ValueError(f"{name}: the network takes pictures (N, 3, {size}, {size}), the source gave {tuple(images.shape)}")
@@ -227,15 +243,40 @@ def _targets(
             raise ValueError(f"{name}: both soft labels and a teacher; leave one of them out")
         return None
     if labels.dtype == torch.int64 and labels.shape == (count,):
-        if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-            raise ValueError(f"{name}: labels must lie in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}")
+        _check_range(labels, classes, name)
         return F.one_hot(labels, classes).float()
     if labels.is_floating_point() and labels.shape == (count, classes):
-        return F.softmax(labels.float() / recipe.temperature, 1)
+        return _wanted(labels, recipe)
     raise ValueError(
         f"{name}: {count} pictures of {classes} classes need int64 labels ({count},) or float logits ({count}, {classes}), "
         f"got {labels.dtype} {tuple(labels.shape)}"
     )
+
+
+def _wanted(logits: Tensor, recipe: ClassificationRecipe) -> Tensor:
+    """Logits (N, K) of a teacher as the recipe's loss takes them."""
+    return logits.float() if recipe.soft_loss == "squares" else F.softmax(logits.float() / recipe.temperature, 1)
+
+
+def _classes(
+    labels: Sequence[Tensor | None], count: int, network: Classifier, recipe: ClassificationRecipe, soft: bool, name: str
+) -> Tensor | None:
+    """Hard labels (N,) that enter beside soft ones; None where the recipe gives them no weight."""
+    if not recipe.hard_weight:
+        return None
+    for found in labels:
+        if soft and found is not None and found.dtype == torch.int64 and found.shape == (count,):
+            _check_range(found, len(network.classes), name)
+            return found
+    raise ValueError(
+        f"{name}: hard_weight is {recipe.hard_weight}, which needs int64 labels ({count},) beside soft ones or a teacher; give "
+        "both, or set hard_weight to 0"
+    )
+
+
+def _check_range(labels: Tensor, classes: int, name: str) -> None:
+    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(f"{name}: labels must lie in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}")
 
 
 def _in_range(images: Tensor) -> bool:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from srdistill.training.teacher_logits import TeacherError, teacher_logits
 
 # Epoch (from 0) to pictures, uint8 or float in [0, 1], (N, 3, S, S), and their labels: logits (N, K), float16 or float32,
-# or classes (N,), int64; None where a teacher labels them.
-Source = Callable[[int], tuple[Tensor, Tensor | None]]
+# or classes (N,), int64; None where a teacher labels them. Or logits and, as a third part, classes: for recipes that want both.
+Source = Callable[[int], tuple[Tensor, Tensor | None] | tuple[Tensor, Tensor, Tensor]]
 
 
 def soft_labels(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 from torch import Tensor
 
-from srdistill.papers.coreset.tables import engine_bytes, soft_label_bytes
+from srdistill.papers.coreset.coreset_rows import engine_bytes, soft_label_bytes
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.classification import ClassificationStudy
 from srdistill.study.pages.describe import readable

@@ -13,16 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.pictures import to_uint8
 from srdistill.images.resized_crops import draw_boxes
 from srdistill.networks.classifiers import Classifier
+from srdistill.papers.coreset.recovering import Recovering
 from srdistill.priors.rendering import frozen
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.windows import check_ipc
 from srdistill.training.augmentation import RATIO
 from srdistill.training.checkpoint import Checkpoint
-from srdistill.training.loop import Diverged, LossMeter, set_rate
 from srdistill.training.resumable import resumable
 from srdistill.training.teacher_logits import TeacherError, ask_teacher
 
@@ -90,11 +89,11 @@ def sre2l(
     count = len(real.classes)
     labels = torch.arange(count).repeat(ipc)  # of the pictures as they are made: one of each class after another
     groups = [part for once in labels.split(count) for part in once.split(recovery.batch)]
-    run = _Recovering(teacher, groups, real, recovery, generator.initial_seed(), torch.device(device), ipc)
     label = f"recovering {len(labels)} pictures"
     with frozen(teacher), _watched(layers) as distances:
-        for step in resumable(len(groups) * recovery.iterations, label, checkpoint, run.state, run.restore):
-            run.step(step, distances)
+        run = _Recovering(teacher, groups, real, recovery, generator.initial_seed(), torch.device(device), ipc, distances)
+        for step in resumable(run.steps, label, checkpoint, run.state, run.restore):
+            run.step(step)
     order = labels.argsort(stable=True)
     return DistilledSet(
         torch.cat(run.images)[order],
@@ -116,11 +115,8 @@ def _statistics_layers(teacher: nn.Module) -> list[nn.BatchNorm2d]:
     return layers
 
 
-class _Recovering:
-    """One batch of pictures after another: steps 0 .. iterations - 1 make the first one, and so on.
-
-    ``images``: ``uint8``, of the batches that are done.
-    """
+class _Recovering(Recovering):
+    """``distances``: see ``_watched``."""
 
     def __init__(
         self,
@@ -131,19 +127,16 @@ class _Recovering:
         seed: int,
         device: torch.device,
         ipc: int,
+        distances: list[Tensor],
     ):
-        self.teacher, self.groups, self.recovery, self.seed, self.device = teacher.to(device), groups, recovery, seed, device
-        self.size, self.classes = real.size, len(real.classes)
-        self.center, self.spread = (values.detach().view(3, 1, 1) for values in (teacher.mean, teacher.std))
-        self.low, self.high = -self.center / self.spread, (1 - self.center) / self.spread
-        self.meter = LossMeter(f"SRe2L, {ipc} pictures per class", f"lower lr ({recovery.lr})")
-        self.images: list[Tensor] = []
+        super().__init__(
+            "SRe2L", groups, units=teacher.to(device), size=real.size, iterations=recovery.iterations, lr=recovery.lr,
+            seed=seed, device=device, ipc=ipc,
+        )  # fmt: skip
+        self.teacher, self.recovery, self.classes, self.distances = teacher, recovery, len(real.classes), distances
 
-    def step(self, step: int, distances: list[Tensor]) -> None:
-        """``distances``: see ``_watched``."""
-        recovery, (number, index) = self.recovery, divmod(step, self.recovery.iterations)
-        if not index:
-            self._begin(self._noise(number))
+    def losses(self, number: int, index: int) -> dict[str, Tensor]:
+        recovery, distances = self.recovery, self.distances
         draws = generator_for(self.seed, "SRe2L view", number, index)
         seen = _view(self.pixels, self.size, recovery.lowest, draws)
         distances.clear()
@@ -152,44 +145,7 @@ class _Recovering:
             "cross_entropy": F.cross_entropy(logits, self.groups[number].to(self.device)),
             "statistics": recovery.first_layer * distances[0] + sum(distances[1:]),
         }
-        losses = {"loss": losses["cross_entropy"] + recovery.statistics * losses["statistics"]} | losses
-        set_rate(self.optimizer, 0.5 * recovery.lr * (1 + math.cos(math.pi * index / recovery.iterations)))
-        self.optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()
-        self.optimizer.step()
-        with torch.no_grad():
-            self.pixels.copy_(torch.minimum(torch.maximum(self.pixels, self.low), self.high))
-        ended = index + 1 == recovery.iterations
-        self.meter.add(losses, step, ended)
-        if ended:
-            self._keep(number)
-
-    def _noise(self, number: int) -> Tensor:
-        draws = generator_for(self.seed, "SRe2L start", number)
-        return torch.randn(len(self.groups[number]), 3, self.size, self.size, generator=draws)
-
-    def _begin(self, pixels: Tensor) -> None:
-        self.pixels = pixels.to(self.device).requires_grad_()
-        self.optimizer = torch.optim.Adam([self.pixels], lr=self.recovery.lr, betas=(0.5, 0.9), eps=1e-8)
-
-    def _keep(self, number: int) -> None:
-        if not bool(torch.isfinite(self.pixels).all()):
-            raise Diverged(f"SRe2L: the last step made pictures of batch {number} NaN; lower lr ({self.recovery.lr})")
-        self.images.append(to_uint8(self.pixels.detach() * self.spread + self.center).cpu())
-
-    def state(self) -> dict:
-        return {
-            "images": self.images,
-            "pixels": self.pixels.detach(),
-            "optimizer": self.optimizer.state_dict(),
-            "losses": self.meter.state(),
-        }
-
-    def restore(self, state: dict) -> None:
-        self.images = list(state["images"])
-        self._begin(state["pixels"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.meter.restore(state["losses"], self.device)
+        return {"loss": losses["cross_entropy"] + recovery.statistics * losses["statistics"]} | losses
 
 
 def _view(pixels: Tensor, size: int, lowest: float, draws: torch.Generator) -> Tensor:

@@ -76,7 +76,7 @@ def _words(value: object) -> str:
     if isinstance(value, Row | Task):
         return f"“{value.label}”"
     if isinstance(value, FromCell):
-        return f"“{value.name}”" if value.name != "teacher" else "of the cell"
+        return _of_cell(value)
     if isinstance(value, Resource):
         return " ".join([value.loader.__name__, *(f"{name} {given}" for name, given in value.settings.items() if given)])
     if is_dataclass(value):
@@ -84,6 +84,12 @@ def _words(value: object) -> str:
         return f"({', '.join(changed)})"
     # Not mappings: they are records of what was done before.
     return str(value) if isinstance(value, str | int | float | tuple) else ""
+
+
+def _of_cell(value: FromCell) -> str:
+    """Where a setting comes from that a row leaves open: the cell, and what is known of it beforehand."""
+    given = ", ".join(f"{name} {words}" for name, found in value.given.items() if (words := _words(found)))
+    return f"of the cell ({given})" if given else "of the cell"
 
 
 def sizes_table(study: Study, rows: Sequence[Row]) -> Styler:

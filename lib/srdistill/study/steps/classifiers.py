@@ -5,12 +5,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from srdistill.images.labelled import LabelledPictures
+from srdistill.images.zca import fit_zca
 from srdistill.networks.classifiers import CLASSIFIERS, Classifier, build_classifier
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.study.engine.store import Entry
 from srdistill.study.engine.tasks import Step, Task
 from srdistill.study.engine.work import Work
-from srdistill.training.accuracy import correct
 from srdistill.training.made_ahead import MadeAhead
 from srdistill.training.teacher import load_teacher
 
@@ -23,9 +23,11 @@ def _fresh(task: Task, train: LabelledPictures) -> Classifier:
     if settings["architecture"] == "ResNet18" and train.size <= _SMALL_PICTURES:
         settings["small_stem"] = True
     mean, std = train.statistics
+    whitening = fit_zca(train) if settings.pop("whitened", False) else None
     return build_classifier(
-        classes=train.classes, size=train.size, seed=derive_seed(task.seed, "student"), mean=mean, std=std, **settings
-    )
+        classes=train.classes, size=train.size, seed=derive_seed(task.seed, "student"), mean=mean, std=std,
+        whitening=whitening, **settings,
+    )  # fmt: skip
 
 
 def _code(task: Task) -> Sequence[Callable]:
@@ -40,7 +42,7 @@ def train_on_all(task: Task, work: Work):
         model, train, task.settings["recipe"], generator=generator_for(task.seed, "training"), test=test,
         device=work.device, checkpoint=work.checkpoint, label=task.label,
     )  # fmt: skip
-    right = correct(model, test, device=work.device)
+    right = history.pop("correct")
     return {"history": history, "correct": right}, lambda path: model.cpu().save(Path(path))
 
 
@@ -72,7 +74,8 @@ def train_student(task: Task, work: Work):
             model, pictures, recipe, generator=generator_for(task.seed, "training"), test=test, device=work.device,
             checkpoint=work.checkpoint, label=task.label,
         )  # fmt: skip
-    return {"history": history, "correct": correct(model, test, device=work.device)}, None
+    right = history.pop("correct")
+    return {"history": history, "correct": right}, None
 
 
 def _read_history(entry: Entry, task: Task, work: Work) -> dict[str, list[float]]:

@@ -4,6 +4,7 @@ import inspect
 
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SetError
+from srdistill.sets.learned_set import load_set
 from srdistill.study.engine.store import Entry
 from srdistill.study.engine.tasks import Step, Task
 from srdistill.study.engine.work import Work
@@ -24,7 +25,7 @@ def make_set(task: Task, work: Work):
 
 
 def _read(entry: Entry, task: Task, work: Work) -> DistilledSet:
-    return DistilledSet.load(entry.tensors)
+    return load_set(entry.tensors)
 
 
 SET = Step("sets", make_set, _read)
