@@ -38,11 +38,15 @@ class Row:
     """A way to make a training set: a method and its settings, or the pictures themselves (``method`` None).
 
     A setting may be a task, a resource, another row, which stands for that row's set of the same seed, or a ``FromCell``.
+    ``longer``: students are trained for so many times the plan's steps. ``budget``: the share of all pixels that the set may
+    have, in words, where a table compares budgets.
     """
 
     label: str
     method: Callable | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
+    longer: int = field(default=1, kw_only=True)
+    budget: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)

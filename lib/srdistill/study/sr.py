@@ -1,6 +1,7 @@
 """Studies of super-resolution: students are trained on a set, and scored picture by picture."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -62,7 +63,8 @@ class SRStudy(Study):
         """A row of all training pictures and their copies at smaller ``scales``."""
         everything = self.real().settings
         given = {name: everything[name] for name in ("collection", "split", "side")}
-        least = max(everything["least"], max(self.plan.recipe(name, self.table.scale).patch for name in self.table.networks))
+        students = self.table.networks or self.plan.networks
+        least = max(everything["least"], max(self.plan.recipe(name, self.table.scale).patch for name in students))
         return self.row(label, None, pictures=pictures(**given, least=least, scales=scales))
 
     @cached_property
@@ -125,6 +127,8 @@ class SRStudy(Study):
             raise ValueError(f"unknown network {network!r}; there are: {', '.join(self.plan.networks)}")
         scale = scale or self.table.scale
         recipe, sizes = self.plan.recipe(network, scale), dict(self.plan.networks[network])
+        if row.longer > 1:
+            recipe = replace(recipe, iterations=recipe.iterations * row.longer)
         settings = {
             "images": row.settings.get("pictures", self.real()) if row.method is None else self.set_task(row, seed),
             "architecture": sizes.pop("architecture", network),

@@ -14,6 +14,7 @@ from srdistill.images.pictures import Pictures, to_float, to_uint8
 from srdistill.images.shrinking import BICUBIC, shrink
 from srdistill.images.unsharp import unsharp
 from srdistill.papers.beyond.radial_filter import fit_radial_filter
+from srdistill.papers.beyond.tile_budget import tile_count
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 from srdistill.sets.windows import check_ipc, draw_windows
@@ -31,6 +32,7 @@ def shaped(
     generator: torch.Generator,
     ipc: int = 1,
     count: int = 0,
+    budget: float = 0.0,
     kernel: str = BICUBIC,
     sharpen: float = 0.0,
     match: float = 0.0,
@@ -41,7 +43,7 @@ def shaped(
 
     Further ones (``ipc`` above 1) lie along the longer side, as long as they are a fifth of a side apart; then come squares
     smaller by the square root of 2 each, uniformly placed. ``count``: so many images in all instead, as evenly from the
-    pictures as they allow; the odd ones are drawn by ``generator``.
+    pictures as they allow; the odd ones are drawn by ``generator``; ``budget``: so many as are this share of all pixels.
 
     ``kernel``: one of ``images.shrinking.KERNELS``. ``match``, ``target``: strength and target of a radial filter, fitted to
     the images as they are then and to windows of ``real`` of the same size (see ``fit_radial_filter``). ``sharpen``: amount of
@@ -56,6 +58,10 @@ def shaped(
     """
     check_ipc(ipc)
     real.require(size, f"the synthetic images of {size} px")
+    if count and budget:
+        raise SelectionError(f"give a count or a budget, not both; got {count} and {budget:g}")
+    if budget:
+        count = tile_count(budget, real.pixels, size)
     if count < 0:
         raise SelectionError(f"count must be 1 or more, or 0 for {ipc} of each picture, got {count}")
     if factors and not (len(factors) == 2 and 0 < factors[0] <= factors[1] <= 1):

@@ -49,7 +49,8 @@ def _recovered_gain(long: pd.DataFrame) -> pd.DataFrame:
 def long_table(study: Study, results: Results) -> pd.DataFrame:
     """The table as it is stored: ``row, network, testset, metric, mean, std, n, published, status, note``.
 
-    Every printed number has its line, run here or not; ``n`` counts seeds, ``std`` is over seeds (empty for one).
+    Every printed number has its line, run here or not; ``n`` counts seeds, ``std`` is over seeds (empty for one). A table that
+    compares budgets has ``scale`` and ``budget`` as well, this empty for rows without one.
     """
     values = per_seed(study, results)
     groups = values.groupby(["row", "network", "testset", "metric"], sort=False)["value"]
@@ -67,7 +68,9 @@ def long_table(study: Study, results: Results) -> pd.DataFrame:
     order = {label: index for index, label in enumerate(labels)}
     networks = {name: index for index, name in enumerate(["bicubic", *results.networks])}
     both = both.assign(_row=both.row.map(order), _network=both.network.map(networks).fillna(99))
-    return both.sort_values(["_row", "_network"], kind="stable").drop(columns=["_row", "_network"]).reset_index(drop=True)
+    both = both.sort_values(["_row", "_network"], kind="stable").drop(columns=["_row", "_network"]).reset_index(drop=True)
+    budgets = {row.label: row.budget for row in results.rows if row.budget}
+    return both.assign(scale=results.scale, budget=both.row.map(budgets).fillna("")) if budgets else both
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -1,0 +1,96 @@
+"""How large a run of the beyond tables is in each profile: pictures, budgets, tiles, students."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from srdistill.papers.beyond.pyramid_coverage import Coverage
+from srdistill.study.settings import TestSet, departures, recipe_for
+from srdistill.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class BeyondPlan:
+    """Everything that the size of such a run depends on, beside the profile.
+
+    ``budget``: the share of all pixels that the tables' sets have; ``budgets``: those that table 2 compares. ``tile``: side of
+    tiles; ``small``: of the smaller ones, px.
+    """
+
+    train: str = field(metadata={"about": "training pictures"})
+    train_side: int = field(metadata={"about": "central crop of each training picture, px (0: whole)"})
+    train_min_side: int = field(metadata={"about": "training pictures smaller than this are left out, px"})
+    tests: tuple[TestSet, ...] = field(metadata={"about": "test sets"})
+    networks: Mapping[str, dict] = field(metadata={"about": "students"})
+    recipes: Mapping[str, Recipe] = field(metadata={"about": "training recipes"})
+    recipes_x4: Mapping[str, Recipe] = field(metadata={"about": "training recipes at x4", "tables": ("beyond_t3",)})
+    budget: float = field(metadata={"about": "share of all pixels"})
+    budgets: tuple[float, ...] = field(metadata={"about": "shares of all pixels", "tables": ("beyond_t2",)})
+    tile: int = field(metadata={"about": "side of tiles, px"})
+    small: int = field(metadata={"about": "side of smaller tiles, px"})
+    coverage: Coverage = field(metadata={"about": "pyramid coverage"})
+    longer: int = field(metadata={"about": "times the steps that full data has once more"})
+
+    # No component of this wing stands in for another.
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    source_pictures: int = 0
+
+    @property
+    def crop(self) -> int:
+        """The smallest side that a training picture may have."""
+        return self.tile
+
+    def of_table(self, table: str) -> "BeyondPlan":
+        """The plan is the same for all tables."""
+        return self
+
+    def recipe(self, network: str, scale: int) -> Recipe:
+        """How a student is trained; raises ValueError for a network or scale without a recipe."""
+        return recipe_for(network, scale, {2: self.recipes, 4: self.recipes_x4})
+
+    def deviations(self, table: str = "") -> list[str]:
+        """How this plan departs from the largest one in what ``table`` depends on (empty: any), one sentence per field."""
+        return departures(self, PLANS["paper"], table)
+
+
+def _recipes(iterations: int, patch: int, **lr: float) -> dict[str, Recipe]:
+    return {
+        name.replace("_", " "): Recipe(iterations, 8, patch, lr=rate, schedule="cosine", channels_last=True)
+        for name, rate in lr.items()
+    }
+
+
+_NETWORKS = {
+    "SRCNN": {"kernels": (9, 1, 5), "identity": True},
+    "EDSR 4 x 16": {"architecture": "EDSR", "width": 16, "depth": 4, "over_bicubic": True},
+    "FSRCNN": {"over_bicubic": True},
+    "IMDN": {"width": 16, "depth": 3, "over_bicubic": True},
+    "EDSR 8 x 32": {"architecture": "EDSR", "width": 32, "depth": 8, "over_bicubic": True},
+}  # fmt: skip
+_RATES = {"SRCNN": 1e-3, "EDSR_4_x_16": 1e-3, "FSRCNN": 1e-3, "IMDN": 1e-3, "EDSR_8_x_32": 1e-3}
+_SR291 = {
+    "train": "sr291", "train_side": 0, "train_min_side": 96,
+    "tests": (
+        TestSet("set5", "set5"), TestSet("set14", "set14"),
+        TestSet("div2k_test16", "div2k_test16", side=256, optional=True),
+    ),
+}  # fmt: skip
+_DESKTOP = BeyondPlan(
+    **_SR291, networks=_NETWORKS, recipes=_recipes(2500, 32, **_RATES), recipes_x4=_recipes(2500, 48, **_RATES),
+    budget=0.01, budgets=(0.003, 0.03), tile=96, small=48, coverage=Coverage(), longer=4,
+)  # fmt: skip
+_GPU = replace(_DESKTOP, recipes=_recipes(20_000, 64, **_RATES), recipes_x4=_recipes(20_000, 96, **_RATES))
+_PAPER = replace(
+    _GPU, train="div2k", train_min_side=480, tests=(TestSet("set5", "set5"), TestSet("set14", "set14"),
+    TestSet("div2k", "div2k_valid")), recipes=_recipes(300_000, 96, **_RATES), recipes_x4=_recipes(300_000, 192, **_RATES),
+)  # fmt: skip
+_LAPTOP = replace(
+    _DESKTOP, train="photos", train_side=512, train_min_side=0, tests=(TestSet("photos", "photos", side=252),),
+    recipes=_recipes(200, 32, **_RATES), recipes_x4=_recipes(200, 48, **_RATES), budget=0.05, budgets=(0.05,), tile=64,
+    small=32, coverage=Coverage(stride=32), longer=2,
+)  # fmt: skip
+_SMOKE = replace(
+    _LAPTOP, train_side=96, tests=(TestSet("photos", "photos", side=60),), recipes=_recipes(4, 24, **_RATES),
+    recipes_x4=_recipes(4, 24, **_RATES), budget=0.15, budgets=(0.15,), tile=32, small=24, coverage=Coverage(stride=16),
+    networks={"SRCNN": {"widths": (8, 4), "identity": True}, "FSRCNN": {"width": 8, "narrow": 4, "depth": 1}},
+)  # fmt: skip
+PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP, "desktop": _DESKTOP, "gpu": _GPU, "paper": _PAPER}

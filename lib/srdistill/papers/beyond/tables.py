@@ -1,0 +1,89 @@
+"""What is run for the tables beyond the papers: full data as strong as it can be, what is chosen or shrunk, and ours."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from srdistill.papers.beyond.dcsr import dcsr
+from srdistill.papers.beyond.hard_windows import hard_data
+from srdistill.papers.beyond.hardest_tiles import hardest_tiles
+from srdistill.papers.beyond.moser_trimmed import moser_trimmed
+from srdistill.papers.beyond.pyramid_coverage import pyramid_coverage
+from srdistill.papers.beyond.random_like import random_like
+from srdistill.papers.beyond.random_tiles import random_tiles
+from srdistill.papers.beyond.shaped import shaped
+from srdistill.papers.beyond.study import BeyondStudy
+from srdistill.study.paper import Table
+from srdistill.study.rows import ORIGINAL, Row
+
+FULL_HARD, FULL_SCALES, FULL_BOTH = "Full data, hard windows", "Full data, several scales", "Full data, hard, several scales"
+CROPS, HARDEST, MOSER, DCSR = "Random crops", "Hardest tiles", "Trimmed by loss (Moser)", "DCSR"
+LARGER, SMALLER, SHAPED = "Downscaled, larger", "Downscaled, smaller", "Shaped, smaller"
+COVERAGE, LIKE = "Pyramid coverage", "Random tiles, its scales"
+# What is taken away from coverage, and the row that is left.
+WITHOUT = {"scale": {"levels": (1.0,)}, "trim": {"low": 0.0, "high": 0.0}, "choice": {"choose": "random"}}
+_COPIES = (0.7, 0.5, 0.35)
+_HARD_SHARE = 0.1
+
+
+def _full(study: BeyondStudy) -> list[Row]:
+    """Training on everything, and the same for longer."""
+    side, scale = study.plan.tile, study.table.scale
+    hard = {"share": _HARD_SHARE, "size": side, "scale": scale}
+    rows = [
+        study.row(ORIGINAL),
+        study.row(FULL_HARD, None, pictures=hard_data(study.real(), **hard)),
+        study.at_scales(FULL_SCALES, _COPIES),
+        study.row(FULL_BOTH, None, pictures=hard_data(study.real(), **hard, scales=_COPIES)),
+    ]
+    times = study.plan.longer
+    return rows + [replace(row, label=f"{row.label}, {times} x steps", longer=times) for row in rows]
+
+
+def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, Row]:
+    """All sets of so many pixels by their plain names; ``sign``: what their labels end with."""
+    plan, scale = study.plan, study.table.scale
+    chosen = {"budget": budget, "scale": scale, "tile": plan.tile}
+    small = {"budget": budget, "size": plan.small}
+
+    def row(name: str, method: Callable, **settings) -> Row:
+        return replace(study.row(f"{name}{sign}", method, **settings), budget=f"{100 * budget:g} %")
+
+    coverage = row(COVERAGE, pyramid_coverage, **chosen, settings=plan.coverage)
+    judge = study.student(study.row(ORIGINAL), "SRCNN", seed=0)
+    rows = {
+        CROPS: row(CROPS, random_tiles, **chosen, mix={"1": 1}),
+        LIKE: row(LIKE, random_like, **chosen, like=coverage),
+        HARDEST: row(HARDEST, hardest_tiles, **chosen),
+        MOSER: row(MOSER, moser_trimmed, **chosen, network=judge),
+        DCSR: row(DCSR, dcsr, **chosen),
+        LARGER: row(LARGER, shaped, budget=budget, size=plan.tile),
+        SMALLER: row(SMALLER, shaped, **small),
+        SHAPED: row(SHAPED, shaped, **small, match=1.0),
+        COVERAGE: coverage,
+    }
+    for what, changes in WITHOUT.items():
+        name = f"{COVERAGE}, without {what}"
+        rows[name] = row(name, pyramid_coverage, **chosen, settings=replace(plan.coverage, **changes))
+    return rows
+
+
+def table_1(study: BeyondStudy) -> list[Row]:
+    """Everything, at one budget."""
+    return _full(study) + list(_in_budget(study, study.plan.budget).values())
+
+
+def table_2(study: BeyondStudy) -> list[Row]:
+    """The strongest, at other budgets."""
+    return [study.row(ORIGINAL)] + [
+        rows[name]
+        for budget in study.plan.budgets
+        for rows in [_in_budget(study, budget, f", {100 * budget:g} %")]
+        for name in (CROPS, LARGER, SMALLER, SHAPED, COVERAGE)
+    ]
+
+
+TABLES = (
+    Table("beyond_t1", "Beyond, table 1: the best set of a budget of pixels, ×2", "12_beyond", table_1),
+    Table("beyond_t2", "Beyond, table 2: other budgets, ×2", "12_beyond", table_2),
+    Table("beyond_t3", "Beyond, table 3: the same at ×4", "12_beyond", table_1, scale=4),
+)  # fmt: skip
