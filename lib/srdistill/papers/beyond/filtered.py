@@ -1,0 +1,17 @@
+"""Candidate D on top of another set: its tiles, brought nearer to the spectrum of full-size pictures."""
+
+import torch
+
+from srdistill.images.pictures import Pictures, to_float, to_uint8
+from srdistill.papers.beyond.radial_filter import fit_radial_filter
+from srdistill.papers.beyond.shaped import full_size_windows
+from srdistill.sets.distilled_set import DistilledSet
+
+
+def filtered(real: Pictures, *, source: DistilledSet, generator: torch.Generator, match: float = 1.0) -> DistilledSet:
+    """The images of ``source`` through a radial filter of strength ``match``, fitted to them and to windows of ``real`` of the
+    same size; labels stay. Raises PictureError if a picture is smaller than the images."""
+    images = to_float(source.images)
+    radial = fit_radial_filter(images, full_size_windows(real, images.shape[-1], generator), match)
+    settings = {"source": source.method, "match": match, "gains": [round(gain, 4) for gain in radial.gains]}
+    return DistilledSet(to_uint8(radial(images)), source.labels, source.names, "filtered", source.settings | settings)
