@@ -10,10 +10,10 @@ from srdistill.images.labelled_collections import load_labelled
 from srdistill.images.pictures import to_float
 from srdistill.papers import coreset
 from srdistill.papers.coreset.baselines import matched
-from srdistill.papers.coreset.distribution_matching import class_means, distances
-from srdistill.papers.coreset.flat_network import FlatNetwork
-from srdistill.papers.coreset.trajectory_gradient import StudentRun, StudentStep
-from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.papers.coreset.matching.distribution_matching import class_means, distances
+from srdistill.papers.coreset.matching.units import channel_units, unit_network
+from srdistill.papers.coreset.trajectories.flat_network import FlatNetwork
+from srdistill.papers.coreset.trajectories.trajectory_gradient import StudentRun, StudentStep
 from srdistill.study.rows import FromCell
 
 NETWORK = {"architecture": "ConvNet", "depth": 3, "width": 32, "norm": "instance"}
@@ -109,5 +109,5 @@ def test_experts_of_two_workers(monkeypatch, tmp_path, note):
         which = FromCell("experts", {"method": coreset.MTT, "ipc": 1})
         return study.resolved(which, study.cells([matched(coreset.MTT, 1, coreset.MTT)])[0])
 
-    seconds = one_and_two(tmp_path, "srdistill.papers.coreset.experts", experts)
+    seconds = one_and_two(tmp_path, "srdistill.papers.coreset.trajectories.experts", experts)
     note(f"6 experts: 1 worker {seconds[1]:.1f} s, 2 workers {seconds[2]:.1f} s, {seconds[1] / seconds[2]:.2f} x")

@@ -12,10 +12,10 @@ from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resized_crops import draw_boxes, resized_crops
 from srdistill.networks.classifiers import build_classifier
-from srdistill.papers.coreset import expanded_source
-from srdistill.papers.coreset.coreset_patches import coreset_patches, padded
-from srdistill.papers.coreset.expanded_source import ExpandedSource
-from srdistill.papers.coreset.expansion import Expansion
+from srdistill.papers.coreset.expanding import expanded_source
+from srdistill.papers.coreset.expanding.coreset_patches import coreset_patches, padded
+from srdistill.papers.coreset.expanding.expanded_source import ExpandedSource
+from srdistill.papers.coreset.expanding.expansion import Expansion
 from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 from srdistill.seeds import generator_for
 from srdistill.training.classification import train_student

@@ -168,7 +168,8 @@ def started_by_hand(tmp_path, *libraries: Path):
         own = environment | {"PYTHONPATH": str(library)}
         processes.append(start(own, "dask_worker", "--nthreads", "1", "--host", "127.0.0.1", "--scheduler-file", file))
     try:
-        until(file.exists)
+        # It is there before anything is in it.
+        until(lambda: file.exists() and file.read_text().rstrip().endswith("}"))
         yield json.loads(file.read_text())["address"]
     finally:
         for process in processes:

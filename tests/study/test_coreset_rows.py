@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from srdistill.papers import coreset
-from srdistill.papers.coreset.coreset_patches import coreset_patches
 from srdistill.papers.coreset.coreset_rows import soft_label_bytes
+from srdistill.papers.coreset.expanding.coreset_patches import coreset_patches
 from srdistill.study.classification import ALL_PICTURES
 from srdistill.study.engine import tasks
 from srdistill.study.engine.tasks import Resource

@@ -98,7 +98,7 @@ def test_tables_share_what_is_equal(smoke_study):
 def test_an_engine_is_named_and_not_built(smoke_study):
     study = smoke_study("coreset_t1")
     source = study.source(study.rows()["Ours, IPC 1"], 0)
-    assert source.settings["engine"].loader is coreset.engines.latent_engine
+    assert source.settings["engine"].loader is coreset.expanding.engines.latent_engine
     assert {need.kind for need in study.student(study.rows()["Ours, IPC 1"], "ConvNet", 0).needs} == {
         "sets", "teachers", "diffusion", "priors",
     }  # fmt: skip

@@ -11,10 +11,10 @@ from srdistill.images.pictures import to_uint8
 from srdistill.papers import coreset
 from srdistill.papers.coreset import DC, DM, HARD, MTT, OURS, SOFT, UNTRAINED, WHOLE
 from srdistill.papers.coreset.baselines import matched
-from srdistill.papers.coreset.experts import ExpertRecipe, train_expert
 from srdistill.papers.coreset.own_labels import own_labels
 from srdistill.papers.coreset.printed import DATM, IDM, TESLA
-from srdistill.papers.coreset.unrolling import unrolling
+from srdistill.papers.coreset.trajectories.experts import ExpertRecipe, train_expert
+from srdistill.papers.coreset.trajectories.unrolling import unrolling
 from srdistill.sets.learned_set import LearnedSet
 from srdistill.study.classification import AVERAGE
 from srdistill.study.engine.tasks import Resource

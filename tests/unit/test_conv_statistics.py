@@ -9,7 +9,7 @@ from tiny_backbones import tiny_photos, untrained
 from torch import nn
 
 from srdistill.images.labelled import LabelledPictures
-from srdistill.papers.coreset.conv_statistics import channel_moments, conv_moments, conv_statistics, patch_moments
+from srdistill.papers.coreset.recovery.conv_statistics import channel_moments, conv_moments, conv_statistics, patch_moments
 from srdistill.seeds import generator_for
 from srdistill.training.teacher_logits import TeacherError
 

@@ -14,9 +14,9 @@ from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError, to_float
 from srdistill.images.resized_crops import draw_boxes
 from srdistill.networks.classifiers import IMAGENET_MEAN, build_classifier
-from srdistill.papers.coreset.collages import collages
-from srdistill.papers.coreset.coreset_patches import coreset_patches, padded, random_coreset
-from srdistill.papers.coreset.no_patches import no_patches
+from srdistill.papers.coreset.expanding.collages import collages
+from srdistill.papers.coreset.expanding.coreset_patches import coreset_patches, padded, random_coreset
+from srdistill.papers.coreset.expanding.no_patches import no_patches
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError, SetError
 from srdistill.sets.random_crops import random_crops
@@ -211,7 +211,7 @@ def test_without_patches_nothing_is_stored(tmp_path):
 def test_how_many_the_teacher_is_asked_at_a_time_does_not_matter(data, teacher, monkeypatch):
     """Chunks that fit the cache: the same patches as from all crops together."""
     usual, sizes = select(data, teacher), []
-    module = importlib.import_module("srdistill.papers.coreset.coreset_patches")
+    module = importlib.import_module("srdistill.papers.coreset.expanding.coreset_patches")
     monkeypatch.setattr(module, "teacher_logits", lambda *asked, **settings: teacher_logits(*asked, batch=108, **settings))
     assert torch.equal(select(data, teacher).images, usual.images)
     monkeypatch.undo()

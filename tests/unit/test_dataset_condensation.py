@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from tiny_classes import NETWORK, few_photos, seeded
 from tiny_prior import TinyPrior
 
-from srdistill.papers.coreset.dataset_condensation import Condensation, dataset_condensation
-from srdistill.papers.coreset.gradient_distance import MatchedWeights, row_distance
-from srdistill.papers.coreset.learned import begin
-from srdistill.papers.coreset.real_batches import RealBatches
-from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.papers.coreset.matching.dataset_condensation import Condensation, dataset_condensation
+from srdistill.papers.coreset.matching.gradient_distance import MatchedWeights, row_distance
+from srdistill.papers.coreset.matching.learned import begin
+from srdistill.papers.coreset.matching.real_batches import RealBatches
+from srdistill.papers.coreset.matching.units import channel_units, unit_network
 from srdistill.papers.dietz.distances import DISTANCES
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.sets.distilled_set import SelectionError

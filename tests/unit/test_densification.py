@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.papers.coreset.densification import densification
+from srdistill.papers.coreset.recovery.densification import densification
 
 
 def noise(count, size=32, scale=0.03, seed=0):

@@ -7,11 +7,16 @@ import torch
 from tiny_classes import NETWORK, few_photos, seeded
 from tiny_prior import TinyPrior
 
-from srdistill.papers.coreset import distribution_matching as module
-from srdistill.papers.coreset.distribution_matching import DistributionMatching, class_means, distances, distribution_matching
-from srdistill.papers.coreset.learned import begin
-from srdistill.papers.coreset.real_batches import RealBatches
-from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.papers.coreset.matching import distribution_matching as module
+from srdistill.papers.coreset.matching.distribution_matching import (
+    DistributionMatching,
+    class_means,
+    distances,
+    distribution_matching,
+)
+from srdistill.papers.coreset.matching.learned import begin
+from srdistill.papers.coreset.matching.real_batches import RealBatches
+from srdistill.papers.coreset.matching.units import channel_units, unit_network
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.training import loop, resumable

@@ -17,12 +17,12 @@ from srdistill.diffusion.schedule import StrengthError
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.networks.classifiers import Classifier, build_classifier
-from srdistill.papers.coreset import expanded_source
-from srdistill.papers.coreset.coreset_patches import coreset_patches
-from srdistill.papers.coreset.expanded_source import ExpandedSource, PlainSource
-from srdistill.papers.coreset.expansion import ABLATION, Expansion
-from srdistill.papers.coreset.label_drift import label_drift
-from srdistill.papers.coreset.latent_mixup import draw_partners, mix_latents
+from srdistill.papers.coreset.expanding import expanded_source
+from srdistill.papers.coreset.expanding.coreset_patches import coreset_patches
+from srdistill.papers.coreset.expanding.expanded_source import ExpandedSource, PlainSource
+from srdistill.papers.coreset.expanding.expansion import ABLATION, Expansion
+from srdistill.papers.coreset.expanding.label_drift import label_drift
+from srdistill.papers.coreset.expanding.latent_mixup import draw_partners, mix_latents
 from srdistill.seeds import generator_for
 from srdistill.training.augmentation import augment
 from srdistill.training.classification import train_student

@@ -11,8 +11,10 @@ from tiny_classes import NETWORK, few_photos, seeded
 from srdistill.files import write_tensors
 from srdistill.images.pictures import to_float
 from srdistill.images.zca import fit_zca
-from srdistill.papers.coreset.expert_labels import agreed_start, label_logits
-from srdistill.papers.coreset.experts import (
+from srdistill.papers.coreset.matching.real_batches import RealBatches
+from srdistill.papers.coreset.matching.units import channel_units, unit_network, units_of
+from srdistill.papers.coreset.trajectories.expert_labels import agreed_start, label_logits
+from srdistill.papers.coreset.trajectories.experts import (
     Expert,
     ExpertError,
     ExpertRecipe,
@@ -20,10 +22,8 @@ from srdistill.papers.coreset.experts import (
     expert_about,
     train_expert,
 )
-from srdistill.papers.coreset.flat_network import FlatNetwork
-from srdistill.papers.coreset.real_batches import RealBatches
-from srdistill.papers.coreset.steps import EXPERT
-from srdistill.papers.coreset.units import channel_units, unit_network, units_of
+from srdistill.papers.coreset.trajectories.flat_network import FlatNetwork
+from srdistill.papers.coreset.trajectories.steps import EXPERT
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.study.engine.store import Store

@@ -10,9 +10,9 @@ from torch import nn
 
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float
-from srdistill.papers.coreset.conv_statistics import channel_moments, conv_moments, conv_statistics
-from srdistill.papers.coreset.densification import densification
-from srdistill.papers.coreset.gvbsm import GeneralRecovery, _Layer, gvbsm
+from srdistill.papers.coreset.recovery.conv_statistics import channel_moments, conv_moments, conv_statistics
+from srdistill.papers.coreset.recovery.densification import densification
+from srdistill.papers.coreset.recovery.gvbsm import GeneralRecovery, _Layer, gvbsm
 from srdistill.seeds import generator_for
 from srdistill.training import resumable
 from srdistill.training.checkpoint import Checkpoint

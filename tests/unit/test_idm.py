@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from tiny_classes import NETWORK, few_photos, seeded
 
 from srdistill.images.pictures import PictureError, to_float
-from srdistill.papers.coreset.coreset_patches import random_coreset
-from srdistill.papers.coreset.idm import ImprovedMatching, idm
-from srdistill.papers.coreset.network_queue import NetworkQueue
-from srdistill.papers.coreset.partition import gathered, partition
-from srdistill.papers.coreset.real_batches import RealBatches
-from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.papers.coreset.expanding.coreset_patches import random_coreset
+from srdistill.papers.coreset.matching.idm import ImprovedMatching, idm
+from srdistill.papers.coreset.matching.network_queue import NetworkQueue
+from srdistill.papers.coreset.matching.partition import gathered, partition
+from srdistill.papers.coreset.matching.real_batches import RealBatches
+from srdistill.papers.coreset.matching.units import channel_units, unit_network
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.training import loop, resumable

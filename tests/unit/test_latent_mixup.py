@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from srdistill.papers.coreset.latent_mixup import draw_partners, mix_latents
+from srdistill.papers.coreset.expanding.latent_mixup import draw_partners, mix_latents
 
 
 def latents(seed, alike=0.0):

@@ -8,10 +8,10 @@ from tiny_prior import TinyPrior
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float, to_uint8
 from srdistill.networks.classifiers import build_classifier
-from srdistill.papers.coreset.coreset_patches import random_coreset
-from srdistill.papers.coreset.learned import Codes, begin, check_learned, learned_set, tenth_ended
-from srdistill.papers.coreset.real_batches import RealBatches
-from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.papers.coreset.expanding.coreset_patches import random_coreset
+from srdistill.papers.coreset.matching.learned import Codes, begin, check_learned, learned_set, tenth_ended
+from srdistill.papers.coreset.matching.real_batches import RealBatches
+from srdistill.papers.coreset.matching.units import channel_units, unit_network
 from srdistill.priors.prior import PriorError
 from srdistill.sets.distilled_set import DistilledSet, SelectionError, SetError
 from srdistill.training.loop import Diverged

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from tiny_classes import few_photos
 
 from srdistill.images.pictures import PictureError, to_float
-from srdistill.papers.coreset.partition import cut, gathered, joined, partition, partition_labels
+from srdistill.papers.coreset.matching.partition import cut, gathered, joined, partition, partition_labels
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import torch
 from tiny_backbones import SIZE, tiny_photos, trained_backbones, untrained
 
 from srdistill.images.pictures import to_float
-from srdistill.papers.coreset.relabelled_source import relabelled
+from srdistill.papers.coreset.recovery.relabelled_source import relabelled
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.training.classification import train_student
 from srdistill.training.classification_recipe import ClassificationRecipe

@@ -12,7 +12,7 @@ from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float
 from srdistill.images.resized_crops import draw_boxes
 from srdistill.networks.classifiers import IMAGENET_MEAN, IMAGENET_STD
-from srdistill.papers.coreset.sre2l import Recovery, sre2l
+from srdistill.papers.coreset.recovery.sre2l import Recovery, sre2l
 from srdistill.seeds import generator_for
 from srdistill.training import resumable
 from srdistill.training.checkpoint import Checkpoint

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from tiny_classes import NETWORK, few_photos, seeded
 from torch.func import functional_call
 
-from srdistill.papers.coreset.flat_network import FlatNetwork
-from srdistill.papers.coreset.trajectory_gradient import StudentRun, StudentStep
-from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.papers.coreset.matching.units import channel_units, unit_network
+from srdistill.papers.coreset.trajectories.flat_network import FlatNetwork
+from srdistill.papers.coreset.trajectories.trajectory_gradient import StudentRun, StudentStep
 from srdistill.training.dsa import draw_dsa
 
 BETA = torch.tensor(0.3, dtype=torch.float64)

@@ -12,12 +12,12 @@ from torch.func import functional_call
 
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import build_classifier
-from srdistill.papers.coreset.coreset_patches import random_coreset
-from srdistill.papers.coreset.expert_labels import label_logits
-from srdistill.papers.coreset.experts import ExpertError, ExpertRecipe, train_expert
-from srdistill.papers.coreset.flat_network import FlatNetwork
-from srdistill.papers.coreset.trajectory_matching import TrajectoryMatching, trajectory_matching
-from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.papers.coreset.expanding.coreset_patches import random_coreset
+from srdistill.papers.coreset.matching.units import channel_units, unit_network
+from srdistill.papers.coreset.trajectories.expert_labels import label_logits
+from srdistill.papers.coreset.trajectories.experts import ExpertError, ExpertRecipe, train_expert
+from srdistill.papers.coreset.trajectories.flat_network import FlatNetwork
+from srdistill.papers.coreset.trajectories.trajectory_matching import TrajectoryMatching, trajectory_matching
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.sets.learned_set import load_set, targets_of
@@ -171,7 +171,7 @@ def test_the_window_of_starts_grows():
 
 
 def test_all_experts_and_all_epochs_have_their_turn(real, experts, monkeypatch):
-    from srdistill.papers.coreset import trajectory_matching as module
+    from srdistill.papers.coreset.trajectories import trajectory_matching as module
 
     seen = []
 

@@ -5,8 +5,8 @@ import torch
 from tiny_classes import NETWORK, few_photos, seeded
 
 from srdistill.images.pictures import Pictures, to_float
-from srdistill.papers.coreset.distribution_matching import DistributionMatching, distribution_matching
-from srdistill.papers.coreset.untrained_prior import untrained_prior
+from srdistill.papers.coreset.matching.distribution_matching import DistributionMatching, distribution_matching
+from srdistill.papers.coreset.matching.untrained_prior import untrained_prior
 from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 from srdistill.priors.prior import Prior
 from srdistill.training import loop

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from srdistill.papers.coreset.coreset_rows import extra_bytes, own_row
-from srdistill.papers.coreset.dataset_condensation import Condensation, dataset_condensation
-from srdistill.papers.coreset.distribution_matching import DistributionMatching, distribution_matching
-from srdistill.papers.coreset.experts import ExpertRecipe
-from srdistill.papers.coreset.gvbsm import GeneralRecovery, gvbsm
-from srdistill.papers.coreset.idm import ImprovedMatching, idm
+from srdistill.papers.coreset.matching.dataset_condensation import Condensation, dataset_condensation
+from srdistill.papers.coreset.matching.distribution_matching import DistributionMatching, distribution_matching
+from srdistill.papers.coreset.matching.idm import ImprovedMatching, idm
 from srdistill.papers.coreset.printed import DATM, DC, DM, IDM, MTT, TESLA
-from srdistill.papers.coreset.relabelled_source import relabelled
-from srdistill.papers.coreset.trajectory_matching import AGREED, TrajectoryMatching, trajectory_matching
+from srdistill.papers.coreset.recovery.gvbsm import GeneralRecovery, gvbsm
+from srdistill.papers.coreset.recovery.relabelled_source import relabelled
+from srdistill.papers.coreset.trajectories.experts import ExpertRecipe
+from srdistill.papers.coreset.trajectories.trajectory_matching import AGREED, TrajectoryMatching, trajectory_matching
 from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.study.rows import ClassRow, FromCell
 from srdistill.training.hard_label_recipe import HardLabelRecipe

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from srdistill.papers.coreset.collages import collages
-from srdistill.papers.coreset.coreset_patches import coreset_patches
-from srdistill.papers.coreset.engines import engine_size, expanded, unexpanded
-from srdistill.papers.coreset.expansion import Expansion
+from srdistill.papers.coreset.expanding.collages import collages
+from srdistill.papers.coreset.expanding.coreset_patches import coreset_patches
+from srdistill.papers.coreset.expanding.engines import engine_size, expanded, unexpanded
+from srdistill.papers.coreset.expanding.expansion import Expansion
 from srdistill.papers.coreset.own_labels import own_labels
 from srdistill.study.classification import ClassificationStudy
 from srdistill.study.rows import ClassRow, FromCell

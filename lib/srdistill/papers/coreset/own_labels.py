@@ -7,9 +7,9 @@ from torch import Tensor
 
 from srdistill.diffusion.engine import Engine, interpolated
 from srdistill.images.labelled import LabelledPictures
-from srdistill.papers.coreset.expanded_source import ExpandedSource
-from srdistill.papers.coreset.expansion import Expansion
-from srdistill.papers.coreset.partition import partition, partition_labels
+from srdistill.papers.coreset.expanding.expanded_source import ExpandedSource
+from srdistill.papers.coreset.expanding.expansion import Expansion
+from srdistill.papers.coreset.matching.partition import partition, partition_labels
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.learned_set import pictures_of, rounded_set, targets_of
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from srdistill.papers.coreset.baselines import Settings
-from srdistill.papers.coreset.engines import engine, models
-from srdistill.papers.coreset.experts import train_expert
-from srdistill.papers.coreset.steps import EXPERT
-from srdistill.papers.coreset.untrained_prior import untrained_prior
+from srdistill.papers.coreset.expanding.engines import engine, models
+from srdistill.papers.coreset.matching.untrained_prior import untrained_prior
+from srdistill.papers.coreset.trajectories.experts import train_expert
+from srdistill.papers.coreset.trajectories.steps import EXPERT
 from srdistill.study.classification import ClassificationStudy
 from srdistill.study.engine.tasks import Resource, Task
 from srdistill.study.generators import generator

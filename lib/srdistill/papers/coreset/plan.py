@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from srdistill.diffusion.recipe import DiffusionRecipe
 from srdistill.papers.coreset.baselines import Baselines
-from srdistill.papers.coreset.experts import ExpertRecipe
-from srdistill.papers.coreset.gvbsm import GeneralRecovery
 from srdistill.papers.coreset.printed import DC, DM, IDM, MTT, RESNET
 from srdistill.papers.coreset.published_baselines import PUBLISHED, scaled
-from srdistill.papers.coreset.sre2l import Recovery
-from srdistill.papers.coreset.trajectory_matching import TrajectoryMatching
+from srdistill.papers.coreset.recovery.gvbsm import GeneralRecovery
+from srdistill.papers.coreset.recovery.sre2l import Recovery
+from srdistill.papers.coreset.trajectories.experts import ExpertRecipe
+from srdistill.papers.coreset.trajectories.trajectory_matching import TrajectoryMatching
 from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.study.settings import CITED, OURS, PRINTED, departures
 from srdistill.training.classification_recipe import ClassificationRecipe

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from srdistill.papers.coreset.baselines import Baselines, Settings
-from srdistill.papers.coreset.dataset_condensation import Condensation
-from srdistill.papers.coreset.distribution_matching import DistributionMatching
-from srdistill.papers.coreset.experts import ExpertRecipe
-from srdistill.papers.coreset.gvbsm import GeneralRecovery
-from srdistill.papers.coreset.idm import ImprovedMatching
+from srdistill.papers.coreset.matching.dataset_condensation import Condensation
+from srdistill.papers.coreset.matching.distribution_matching import DistributionMatching
+from srdistill.papers.coreset.matching.idm import ImprovedMatching
 from srdistill.papers.coreset.printed import DATM, DC, DM, IDM, MTT, TESLA
-from srdistill.papers.coreset.trajectory_matching import TrajectoryMatching
+from srdistill.papers.coreset.recovery.gvbsm import GeneralRecovery
+from srdistill.papers.coreset.trajectories.experts import ExpertRecipe
+from srdistill.papers.coreset.trajectories.trajectory_matching import TrajectoryMatching
 from srdistill.priors.autoencoder import AutoencoderRecipe
 from srdistill.training.hard_label_recipe import HardLabelRecipe
 

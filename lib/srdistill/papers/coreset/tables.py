@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from srdistill.papers.coreset.baselines import matched, recovered
-from srdistill.papers.coreset.coreset_patches import coreset_patches, random_coreset
 from srdistill.papers.coreset.coreset_rows import coreset_row, own_row, rded, selected
-from srdistill.papers.coreset.expansion import ABLATION
-from srdistill.papers.coreset.no_patches import no_patches
+from srdistill.papers.coreset.expanding.coreset_patches import coreset_patches, random_coreset
+from srdistill.papers.coreset.expanding.expansion import ABLATION
+from srdistill.papers.coreset.expanding.no_patches import no_patches
 from srdistill.papers.coreset.own_labels import expanded_classes
 from srdistill.papers.coreset.printed import DATM, DC, DM, GVBSM, IDM, MTT, OURS, RDED, SRE2L, TESLA
-from srdistill.papers.coreset.sre2l import sre2l
+from srdistill.papers.coreset.recovery.sre2l import sre2l
 from srdistill.study.classification import ALL_PICTURES, ClassificationStudy
 from srdistill.study.paper import Table
 from srdistill.study.rows import ClassRow, FromCell, Row

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
-from srdistill.papers.coreset.experts import Expert
-from srdistill.papers.coreset.flat_network import FlatNetwork
-from srdistill.papers.coreset.real_batches import RealBatches
+from srdistill.papers.coreset.matching.real_batches import RealBatches
+from srdistill.papers.coreset.trajectories.experts import Expert
+from srdistill.papers.coreset.trajectories.flat_network import FlatNetwork
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 

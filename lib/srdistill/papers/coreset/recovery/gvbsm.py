@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from srdistill.images.labelled import LabelledPictures
 from srdistill.networks.classifiers import Classifier
-from srdistill.papers.coreset.conv_statistics import channel_moments, conv_moments, conv_statistics
-from srdistill.papers.coreset.densification import densification
-from srdistill.papers.coreset.recovering import Recovering
+from srdistill.papers.coreset.recovery.conv_statistics import channel_moments, conv_moments, conv_statistics
+from srdistill.papers.coreset.recovery.densification import densification
+from srdistill.papers.coreset.recovery.recovering import Recovering
 from srdistill.priors.rendering import frozen
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from srdistill.files import UNREADABLE, read_tensors, write_tensors
 from srdistill.images.labelled import LabelledPictures
-from srdistill.papers.coreset.flat_network import FlatNetwork
-from srdistill.papers.coreset.real_batches import RealBatches
-from srdistill.papers.coreset.units import Units, unit_network, units_of
+from srdistill.papers.coreset.matching.real_batches import RealBatches
+from srdistill.papers.coreset.matching.units import Units, unit_network, units_of
+from srdistill.papers.coreset.trajectories.flat_network import FlatNetwork
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.dsa import draw_dsa

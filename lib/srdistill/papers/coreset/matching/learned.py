@@ -10,8 +10,8 @@ from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_uint8
-from srdistill.papers.coreset.coreset_patches import random_coreset
-from srdistill.papers.coreset.units import Units
+from srdistill.papers.coreset.expanding.coreset_patches import random_coreset
+from srdistill.papers.coreset.matching.units import Units
 from srdistill.priors.code_gradients import code_gradients
 from srdistill.priors.inversion import codes_of
 from srdistill.priors.prior import Prior

@@ -10,8 +10,8 @@ from srdistill.diffusion.sdxl_turbo import REVISION, SDXLTurboEngine, turbo_need
 from srdistill.images.labelled import LabelledPictures
 from srdistill.needs import needing
 from srdistill.networks.classifiers import Classifier
-from srdistill.papers.coreset.expanded_source import ExpandedSource, PlainSource
-from srdistill.papers.coreset.expansion import Expansion
+from srdistill.papers.coreset.expanding.expanded_source import ExpandedSource, PlainSource
+from srdistill.papers.coreset.expanding.expansion import Expansion
 from srdistill.priors.prior import Prior
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.classification import ClassificationStudy

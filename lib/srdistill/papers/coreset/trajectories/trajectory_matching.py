@@ -18,13 +18,18 @@ import torch
 from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
-from srdistill.papers.coreset.expert_labels import agreed_start, label_logits
-from srdistill.papers.coreset.experts import Expert, ExpertError, check_experts, expert_about
-from srdistill.papers.coreset.flat_network import FlatNetwork
-from srdistill.papers.coreset.learned import Pixels, begin, check_learned, learned_set, tenth_ended
-from srdistill.papers.coreset.real_batches import RealBatches
-from srdistill.papers.coreset.trajectory_gradient import StudentRun, StudentStep, TrajectoryGradient, check_unrolled
-from srdistill.papers.coreset.units import unit_network, units_of
+from srdistill.papers.coreset.matching.learned import Pixels, begin, check_learned, learned_set, tenth_ended
+from srdistill.papers.coreset.matching.real_batches import RealBatches
+from srdistill.papers.coreset.matching.units import unit_network, units_of
+from srdistill.papers.coreset.trajectories.expert_labels import agreed_start, label_logits
+from srdistill.papers.coreset.trajectories.experts import Expert, ExpertError, check_experts, expert_about
+from srdistill.papers.coreset.trajectories.flat_network import FlatNetwork
+from srdistill.papers.coreset.trajectories.trajectory_gradient import (
+    StudentRun,
+    StudentStep,
+    TrajectoryGradient,
+    check_unrolled,
+)
 from srdistill.priors.prior import Prior
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from srdistill.papers.coreset.experts import Expert
+from srdistill.papers.coreset.trajectories.experts import Expert
 from srdistill.seeds import generator_for
 from srdistill.study.engine.store import Entry
 from srdistill.study.engine.tasks import Step, Task

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from srdistill.images.labelled import LabelledPictures
-from srdistill.papers.coreset.experts import Expert
-from srdistill.papers.coreset.flat_network import FlatNetwork
-from srdistill.papers.coreset.learned import begin
-from srdistill.papers.coreset.trajectory_gradient import StudentRun, StudentStep
-from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.papers.coreset.matching.learned import begin
+from srdistill.papers.coreset.matching.units import channel_units, unit_network
+from srdistill.papers.coreset.trajectories.experts import Expert
+from srdistill.papers.coreset.trajectories.flat_network import FlatNetwork
+from srdistill.papers.coreset.trajectories.trajectory_gradient import StudentRun, StudentStep
 from srdistill.seeds import generator_for
 from srdistill.training.dsa import draw_dsa
 

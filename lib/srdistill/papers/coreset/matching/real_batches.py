@@ -5,7 +5,7 @@ from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float
-from srdistill.papers.coreset.units import Units
+from srdistill.papers.coreset.matching.units import Units
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
 

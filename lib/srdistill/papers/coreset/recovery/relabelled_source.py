@@ -8,7 +8,7 @@ from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
 from srdistill.networks.classifiers import Classifier
-from srdistill.papers.coreset.expanded_source import PlainSource
+from srdistill.papers.coreset.expanding.expanded_source import PlainSource
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.ensemble import Ensemble

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from srdistill.papers.coreset.flat_network import FlatNetwork
+from srdistill.papers.coreset.trajectories.flat_network import FlatNetwork
 
 UNROLLED = ("exact", "truncated")
 

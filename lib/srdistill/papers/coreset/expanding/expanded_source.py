@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from srdistill.diffusion.engine import Engine, checked, interpolated
 from srdistill.diffusion.schedule import denoising_steps
 from srdistill.images.pictures import PictureError, check_patches, to_float, to_uint8
-from srdistill.papers.coreset.expansion import Expansion
-from srdistill.papers.coreset.latent_mixup import draw_partners, mix_latents
+from srdistill.papers.coreset.expanding.expansion import Expansion
+from srdistill.papers.coreset.expanding.latent_mixup import draw_partners, mix_latents
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.training.augmentation import augment
 from srdistill.training.classification_recipe import ClassificationRecipe

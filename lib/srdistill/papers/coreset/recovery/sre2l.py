@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.resized_crops import draw_boxes
 from srdistill.networks.classifiers import Classifier
-from srdistill.papers.coreset.recovering import Recovering
+from srdistill.papers.coreset.recovery.recovering import Recovering
 from srdistill.priors.rendering import frozen
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from srdistill.images.labelled import LabelledPictures
-from srdistill.papers.coreset.gradient_distance import MatchedWeights, row_distance
-from srdistill.papers.coreset.learned import Pixels, begin, check_learned, learned_set, tenth_ended
-from srdistill.papers.coreset.real_batches import RealBatches
-from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.papers.coreset.matching.gradient_distance import MatchedWeights, row_distance
+from srdistill.papers.coreset.matching.learned import Pixels, begin, check_learned, learned_set, tenth_ended
+from srdistill.papers.coreset.matching.real_batches import RealBatches
+from srdistill.papers.coreset.matching.units import channel_units, unit_network
 from srdistill.priors.prior import Prior
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.sets.distilled_set import DistilledSet

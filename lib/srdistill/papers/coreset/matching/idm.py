@@ -15,12 +15,12 @@ from torch import Tensor
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import Classifier
-from srdistill.papers.coreset.coreset_patches import random_coreset
-from srdistill.papers.coreset.learned import Pixels, check_learned, learned_set, tenth_ended
-from srdistill.papers.coreset.network_queue import NetworkQueue
-from srdistill.papers.coreset.partition import gathered, partition
-from srdistill.papers.coreset.real_batches import RealBatches
-from srdistill.papers.coreset.units import channel_units, unit_network
+from srdistill.papers.coreset.expanding.coreset_patches import random_coreset
+from srdistill.papers.coreset.matching.learned import Pixels, check_learned, learned_set, tenth_ended
+from srdistill.papers.coreset.matching.network_queue import NetworkQueue
+from srdistill.papers.coreset.matching.partition import gathered, partition
+from srdistill.papers.coreset.matching.real_batches import RealBatches
+from srdistill.papers.coreset.matching.units import channel_units, unit_network
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.windows import check_ipc
