@@ -13,7 +13,8 @@ class BeyondPlan:
     """Everything that the size of such a run depends on, beside the profile.
 
     ``budget``: the share of all pixels that the tables' sets have; ``budgets``: those that table 2 compares. ``tile``: side of
-    tiles; ``small``: of the smaller ones, px.
+    tiles; ``small``: of the smaller ones, px. ``share``: how much of an image's detail its coding may cost where bytes are
+    compared.
     """
 
     train: str = field(metadata={"about": "training pictures"})
@@ -27,6 +28,7 @@ class BeyondPlan:
     budgets: tuple[float, ...] = field(metadata={"about": "shares of all pixels", "tables": ("beyond_t2",)})
     tile: int = field(metadata={"about": "side of tiles, px"})
     small: int = field(metadata={"about": "side of smaller tiles, px"})
+    share: float = field(metadata={"about": "share of detail that coding may cost", "tables": ("beyond_t5",)})
     coverage: Coverage = field(metadata={"about": "pyramid coverage"})
     longer: int = field(metadata={"about": "times the steps that full data has once more"})
 
@@ -59,14 +61,26 @@ def _recipes(iterations: int, patch: int, **lr: float) -> dict[str, Recipe]:
     }
 
 
+_OVER = {"over_bicubic": True}
 _NETWORKS = {
     "SRCNN": {"kernels": (9, 1, 5), "identity": True},
-    "EDSR 4 x 16": {"architecture": "EDSR", "width": 16, "depth": 4, "over_bicubic": True},
-    "FSRCNN": {"over_bicubic": True},
-    "IMDN": {"width": 16, "depth": 3, "over_bicubic": True},
-    "EDSR 8 x 32": {"architecture": "EDSR", "width": 32, "depth": 8, "over_bicubic": True},
-}  # fmt: skip
-_RATES = {"SRCNN": 1e-3, "EDSR_4_x_16": 1e-3, "FSRCNN": 1e-3, "IMDN": 1e-3, "EDSR_8_x_32": 1e-3}
+    "EDSR 4 x 16": {"architecture": "EDSR", "width": 16, "depth": 4} | _OVER,
+    "FSRCNN": _OVER,
+    "IMDN": {"width": 16, "depth": 3} | _OVER,
+    "EDSR 8 x 32": {"architecture": "EDSR", "width": 32, "depth": 8} | _OVER,
+    "RCAN": {"width": 32, "groups": 1, "depth": 4, "reduction": 8} | _OVER,
+    "SRFormer": {"width": 24, "depths": (2, 2), "heads": 2, "window": 8} | _OVER,
+}
+_RATES = dict.fromkeys(_NETWORKS, 1e-3)
+
+
+def _recipes(iterations: int, patch: int, rates: Mapping[str, float] = _RATES) -> dict[str, Recipe]:
+    return {
+        name: Recipe(iterations, 8, patch, lr=lr, schedule="cosine", channels_last=name != "SRFormer")
+        for name, lr in rates.items()
+    }
+
+
 _SR291 = {
     "train": "sr291", "train_side": 0, "train_min_side": 96,
     "tests": (
@@ -75,22 +89,30 @@ _SR291 = {
     ),
 }  # fmt: skip
 _DESKTOP = BeyondPlan(
-    **_SR291, networks=_NETWORKS, recipes=_recipes(2500, 32, **_RATES), recipes_x4=_recipes(2500, 48, **_RATES),
-    budget=0.01, budgets=(0.003, 0.03), tile=96, small=48, coverage=Coverage(), longer=4,
+    **_SR291, networks=_NETWORKS, recipes=_recipes(2500, 32), recipes_x4=_recipes(2500, 48), budget=0.01,
+    budgets=(0.003, 0.03), tile=96, small=48, share=0.05, coverage=Coverage(), longer=4,
 )  # fmt: skip
-_GPU = replace(_DESKTOP, recipes=_recipes(20_000, 64, **_RATES), recipes_x4=_recipes(20_000, 96, **_RATES))
+_GPU = replace(_DESKTOP, recipes=_recipes(20_000, 64), recipes_x4=_recipes(20_000, 96))
 _PAPER = replace(
     _GPU, train="div2k", train_min_side=480, tests=(TestSet("set5", "set5"), TestSet("set14", "set14"),
-    TestSet("div2k", "div2k_valid")), recipes=_recipes(300_000, 96, **_RATES), recipes_x4=_recipes(300_000, 192, **_RATES),
+    TestSet("div2k", "div2k_valid")), recipes=_recipes(300_000, 96), recipes_x4=_recipes(300_000, 192),
 )  # fmt: skip
 _LAPTOP = replace(
     _DESKTOP, train="photos", train_side=512, train_min_side=0, tests=(TestSet("photos", "photos", side=252),),
-    recipes=_recipes(200, 32, **_RATES), recipes_x4=_recipes(200, 48, **_RATES), budget=0.05, budgets=(0.05,), tile=64,
-    small=32, coverage=Coverage(stride=32), longer=2,
+    recipes=_recipes(100, 32), recipes_x4=_recipes(100, 48), budget=0.05, budgets=(0.1,), tile=64, small=32,
+    coverage=Coverage(stride=32), longer=2,
 )  # fmt: skip
 _SMOKE = replace(
-    _LAPTOP, train_side=96, tests=(TestSet("photos", "photos", side=60),), recipes=_recipes(4, 24, **_RATES),
-    recipes_x4=_recipes(4, 24, **_RATES), budget=0.15, budgets=(0.15,), tile=32, small=24, coverage=Coverage(stride=16),
-    networks={"SRCNN": {"widths": (8, 4), "identity": True}, "FSRCNN": {"width": 8, "narrow": 4, "depth": 1}},
+    _LAPTOP, train_side=96, tests=(TestSet("photos", "photos", side=60),), recipes=_recipes(4, 24),
+    recipes_x4=_recipes(4, 24), budget=0.15, budgets=(0.25,), tile=32, small=24, coverage=Coverage(stride=16),
+    networks={
+        "SRCNN": {"widths": (8, 4), "identity": True},
+        "EDSR 4 x 16": {"architecture": "EDSR", "width": 4, "depth": 1} | _OVER,
+        "FSRCNN": {"width": 8, "narrow": 4, "depth": 1} | _OVER,
+        "IMDN": {"width": 16, "depth": 1} | _OVER,
+        "EDSR 8 x 32": {"architecture": "EDSR", "width": 8, "depth": 1} | _OVER,
+        "RCAN": {"width": 8, "groups": 1, "depth": 1, "reduction": 4} | _OVER,
+        "SRFormer": {"width": 8, "depths": (1,), "heads": 2, "window": 4} | _OVER,
+    },
 )  # fmt: skip
 PLANS = {"smoke": _SMOKE, "laptop": _LAPTOP, "desktop": _DESKTOP, "gpu": _GPU, "paper": _PAPER}

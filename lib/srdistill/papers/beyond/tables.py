@@ -7,6 +7,7 @@ from srdistill.papers.beyond.dcsr import dcsr
 from srdistill.papers.beyond.hard_windows import hard_data
 from srdistill.papers.beyond.hardest_tiles import hardest_tiles
 from srdistill.papers.beyond.moser_trimmed import moser_trimmed
+from srdistill.papers.beyond.priced import priced
 from srdistill.papers.beyond.pyramid_coverage import pyramid_coverage
 from srdistill.papers.beyond.random_like import random_like
 from srdistill.papers.beyond.random_tiles import random_tiles
@@ -23,27 +24,37 @@ COVERAGE, LIKE = "Pyramid coverage", "Random tiles, its scales"
 WITHOUT = {"scale": {"levels": (1.0,)}, "trim": {"low": 0.0, "high": 0.0}, "choice": {"choose": "random"}}
 _COPIES = (0.7, 0.5, 0.35)
 _HARD_SHARE = 0.1
+# Students that settings were chosen with, and others.
+PROXIES = ("SRCNN", "EDSR 4 x 16")
+UNSEEN = ("FSRCNN", "IMDN", "EDSR 8 x 32", "RCAN", "SRFormer")
+# What is compared at other budgets, scales, and with other students.
+_STRONGEST = (CROPS, LARGER, SMALLER, SHAPED, COVERAGE)
+_GENEROUS = 6
 
 
 def _full(study: BeyondStudy) -> list[Row]:
-    """Training on everything, and the same for longer."""
+    """Training on everything, and the plainest and the strongest for longer."""
     side, scale = study.plan.tile, study.table.scale
     hard = {"share": _HARD_SHARE, "size": side, "scale": scale}
-    rows = [
+    plain, both = (
         study.row(ORIGINAL),
+        study.row(FULL_BOTH, None, pictures=hard_data(study.real(), **hard, scales=_COPIES)),
+    )
+    times = study.plan.longer
+    return [
+        plain,
         study.row(FULL_HARD, None, pictures=hard_data(study.real(), **hard)),
         study.at_scales(FULL_SCALES, _COPIES),
-        study.row(FULL_BOTH, None, pictures=hard_data(study.real(), **hard, scales=_COPIES)),
+        both,
+        *(replace(row, label=f"{row.label}, {times} x steps", longer=times) for row in (plain, both)),
     ]
-    times = study.plan.longer
-    return rows + [replace(row, label=f"{row.label}, {times} x steps", longer=times) for row in rows]
 
 
 def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, Row]:
     """All sets of so many pixels by their plain names; ``sign``: what their labels end with."""
     plan, scale = study.plan, study.table.scale
     chosen = {"budget": budget, "scale": scale, "tile": plan.tile}
-    small = {"budget": budget, "size": plan.small}
+    small, grid = {"budget": budget, "size": plan.small}, {"stride": plan.coverage.stride}
 
     def row(name: str, method: Callable, **settings) -> Row:
         return replace(study.row(f"{name}{sign}", method, **settings), budget=f"{100 * budget:g} %")
@@ -53,9 +64,9 @@ def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, R
     rows = {
         CROPS: row(CROPS, random_tiles, **chosen, mix={"1": 1}),
         LIKE: row(LIKE, random_like, **chosen, like=coverage),
-        HARDEST: row(HARDEST, hardest_tiles, **chosen),
+        HARDEST: row(HARDEST, hardest_tiles, **chosen, **grid),
         MOSER: row(MOSER, moser_trimmed, **chosen, network=judge),
-        DCSR: row(DCSR, dcsr, **chosen),
+        DCSR: row(DCSR, dcsr, **chosen, **grid),
         LARGER: row(LARGER, shaped, budget=budget, size=plan.tile),
         SMALLER: row(SMALLER, shaped, **small),
         SHAPED: row(SHAPED, shaped, **small, match=1.0),
@@ -67,6 +78,11 @@ def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, R
     return rows
 
 
+def _full_strong(study: BeyondStudy) -> list[Row]:
+    """The plainest and the strongest of full data."""
+    return [row for row in _full(study) if row.label in (ORIGINAL, FULL_BOTH)]
+
+
 def table_1(study: BeyondStudy) -> list[Row]:
     """Everything, at one budget."""
     return _full(study) + list(_in_budget(study, study.plan.budget).values())
@@ -74,16 +90,42 @@ def table_1(study: BeyondStudy) -> list[Row]:
 
 def table_2(study: BeyondStudy) -> list[Row]:
     """The strongest, at other budgets."""
-    return [study.row(ORIGINAL)] + [
+    return _full_strong(study) + [
         rows[name]
         for budget in study.plan.budgets
         for rows in [_in_budget(study, budget, f", {100 * budget:g} %")]
-        for name in (CROPS, LARGER, SMALLER, SHAPED, COVERAGE)
+        for name in _STRONGEST
     ]
 
 
+def table_3_and_4(study: BeyondStudy) -> list[Row]:
+    """The strongest, at one budget: at twice the scale, and for other students."""
+    rows = _in_budget(study, study.plan.budget)
+    return _full_strong(study) + [rows[name] for name in _STRONGEST]
+
+
+def table_5(study: BeyondStudy) -> list[Row]:
+    """As many bytes as shrunken pictures take without loss, for every set without loss and with a little of it."""
+    budget, scale = study.plan.budget, study.table.scale
+    like = _in_budget(study, budget)[SMALLER]
+    # Coded with loss, an image takes a fifth of its bytes at least.
+    sources = _in_budget(study, min(1.0, _GENEROUS * budget))
+    return [
+        replace(
+            study.row(f"{name}, {how}", priced, source=sources[name], like=like, scale=scale, share=share,
+                      ordered=name == COVERAGE),
+            budget=f"bytes of {100 * budget:g} %",
+        )
+        for name in (CROPS, SMALLER, COVERAGE)
+        for how, share in (("lossless", 0.0), ("coded", study.plan.share))
+    ]  # fmt: skip
+
+
+_NOTEBOOK = "12_beyond"
 TABLES = (
-    Table("beyond_t1", "Beyond, table 1: the best set of a budget of pixels, ×2", "12_beyond", table_1),
-    Table("beyond_t2", "Beyond, table 2: other budgets, ×2", "12_beyond", table_2),
-    Table("beyond_t3", "Beyond, table 3: the same at ×4", "12_beyond", table_1, scale=4),
-)  # fmt: skip
+    Table("beyond_t1", "Beyond, table 1: the best set of a budget of pixels, ×2", _NOTEBOOK, table_1, PROXIES),
+    Table("beyond_t2", "Beyond, table 2: other budgets, ×2", _NOTEBOOK, table_2, PROXIES),
+    Table("beyond_t3", "Beyond, table 3: the same at ×4", _NOTEBOOK, table_3_and_4, PROXIES, scale=4),
+    Table("beyond_t4", "Beyond, table 4: students that nothing was chosen with, ×2", _NOTEBOOK, table_3_and_4, UNSEEN),
+    Table("beyond_t5", "Beyond, table 5: equal bytes, ×2", _NOTEBOOK, table_5, PROXIES[1:]),
+)
