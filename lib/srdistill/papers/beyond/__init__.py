@@ -1,18 +1,45 @@
-"""Beyond the papers: the best small training set for super-resolution that can be selected or distilled."""
+"""Beyond the papers: the best small training set for super-resolution that can be selected, shaped or distilled.
+
+In reading order:
+
+``shaped``, ``radial_filter``, ``filtered``   whole pictures, shrunk; the spectrum as a setting
+``pyramid_coverage``     tiles of a pyramid: ``trimming``, ``tile_embedding`` with two embeddings, ``facility_location``
+``priced``               sets of equal bytes
+``hard_windows``         full data as strong as it can be
+``random_tiles``, ``random_like``, ``hardest_tiles``, ``moser_trimmed``, ``dcsr``   what all this has to beat
+``plan``, ``tables``, ``figures``   how large a run is, what is run, what is shown
+"""
 
 import pandas as pd
 
+from srdistill.papers.beyond.figures import spectra
 from srdistill.papers.beyond.plan import PLANS
-from srdistill.papers.beyond.study import BeyondStudy
-from srdistill.papers.beyond.tables import TABLES
+from srdistill.papers.beyond.study import BeyondStudy, coverage
+from srdistill.papers.beyond.tables import (
+    COVERAGE,
+    CROPS,
+    DCSR,
+    FULL_BOTH,
+    HARDEST,
+    LARGER,
+    LIKE,
+    MOSER,
+    SHAPED,
+    SMALLER,
+    TABLES,
+    WITHOUT,
+)
 from srdistill.study.paper import Paper
 
-__all__ = ["PAPER"]
+__all__ = [
+    "COVERAGE", "CROPS", "DCSR", "FULL_BOTH", "HARDEST", "LARGER", "LIKE", "MOSER", "PAPER", "SHAPED", "SMALLER", "WITHOUT",
+    "coverage", "spectra",
+]  # fmt: skip
 
 
 def _nothing_printed(table: str) -> pd.DataFrame:
     """Nobody has printed these tables before."""
-    return pd.DataFrame(columns=["row", "network", "testset", "metric", "value", "std"])
+    return pd.DataFrame(columns=["row", "network", "testset", "metric", "value", "std", "status"])
 
 
 PAPER = Paper("beyond", "beyond the papers", BeyondStudy, PLANS, TABLES, printed_on=("set5",), printed=_nothing_printed)

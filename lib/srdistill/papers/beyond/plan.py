@@ -32,9 +32,10 @@ class BeyondPlan:
     coverage: Coverage = field(metadata={"about": "pyramid coverage"})
     longer: int = field(metadata={"about": "times the steps that full data has once more"})
 
-    # No component of this wing stands in for another.
-    stand_ins: Mapping[str, str] = field(default_factory=dict)
-    source_pictures: int = 0
+    @property
+    def stand_ins(self) -> dict[str, str]:
+        """Nothing here stands in for another component."""
+        return {}
 
     @property
     def crop(self) -> int:

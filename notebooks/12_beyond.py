@@ -1,0 +1,256 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Beyond the papers: the best small training set for super-resolution
+#
+# The three papers distil. None of their sets beats what anybody can make in a second: the training pictures, shrunk. The share
+# of full data's gain over bicubic that a set of about nine percent of the pixels brings back, in Dietz et al.'s own numbers
+# (Set5, ×2, bicubic at 32.06 dB):
+
+# %%
+import time
+
+import pandas as pd
+
+from srdistill.papers import beyond
+from srdistill.papers.beyond import COVERAGE, CROPS, DCSR, FULL_BOTH, HARDEST, LARGER, LIKE, MOSER, SHAPED, SMALLER, WITHOUT
+from srdistill.study.pages.figures import image_rows
+from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
+from srdistill.study.pages.published import published
+from srdistill.study.rows import BICUBIC, ORIGINAL
+
+# %% tags=["nbval-check-output"]
+bicubic = 32.06
+for words, table, row in (
+    ("downscaled pictures", "dietz_t2", "Baseline (downscaled)"), ("distilled from them", "dietz_t2", "Syn. IPC=1"),
+    ("distilled, latent", "dietz_t4", "Latent Distillation"),
+):  # fmt: skip
+    cells = published(table).query("metric == 'psnr' and testset == 'set5'").set_index(["row", "network"]).value
+    shares = (
+        f"{name} {100 * (cells[row, name] - bicubic) / (cells[ORIGINAL, name] - bicubic):.1f} %" for name in ("SRCNN", "EDSR")
+    )
+    print(f"{words:20} {', '.join(shares)}")
+
+# %% [markdown]
+# **Our question.** Which set of a given size trains the best networks? Whatever is chosen, shaped or distilled here has to beat
+# shrunken pictures, and full data that is used as well as it can be: hard windows of it, at several scales, for four times the
+# steps.
+
+# %% tags=["parameters"]
+profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
+seeds = 0  # number of seeds; 0: the profile's own
+data = ""  # a folder of your own training pictures; empty: the profile's
+
+# %%
+study, budgets, x4, unseen, coded = (
+    beyond.PAPER.open(f"beyond_t{number}", profile=profile, seeds=seeds, data=data) for number in range(1, 6)
+)
+rows, others = study.rows(), {one.name: one.rows() for one in (budgets, x4, unseen, coded)}
+describe(study)
+
+# %% [markdown]
+# ## The candidates
+#
+# Each row is one of them; each may lose.
+#
+# * **Downscaled**: whole pictures, shrunk to squares; fewer larger ones, or more smaller ones. The line to beat.
+# * **Shaped**: the same, through a radial filter that brings their mean spectrum nearer to that of full-size pictures.
+# * **Pyramid coverage**: tiles of every picture at six scales, the whole picture in one tile among them. Each is scored by what
+#   bicubic loses of it; at every scale the flattest two fifths go, and the outlying three percent. Of the others, as many are
+#   chosen as the budget holds, so that every candidate has one near it (facility location) by its spectrum. Three rows leave
+#   out one of its parts each.
+# * **Selections in print**: hardest tiles (SamplingAug), the hardest by a network's loss but for the outliers (Moser et al.),
+#   kinds of texture in equal parts (DCSR).
+
+# %%
+rows_table(rows)
+
+# %%
+small = [CROPS, HARDEST, DCSR, LARGER, SMALLER, SHAPED, COVERAGE]
+sets = study.sets(rows[name] for name in small)
+saved(study, image_rows({name: made.images[:8] for name, made in sets.items()}, [""] * 8), "sets")
+
+# %% [markdown]
+# Where do the tiles of coverage come from?
+
+# %%
+made = sets[COVERAGE]
+print(f"{made.settings['candidates']:,} candidates of {made.settings['all_tiles']:,} tiles, {len(made)} chosen, "
+      f"from {made.settings['pictures_chosen']} pictures")  # fmt: skip
+pd.DataFrame({"tiles chosen": made.settings["levels_chosen"]}).rename_axis("scale").T
+
+# %% [markdown]
+# ## Why shrinking works
+#
+# What a student learns from is what bicubic does not bring back, and that lies in the upper octave of the spectrum. Beside it
+# that of the test pictures. Shrunken pictures have several times the energy there of what they were made of; crops of full size
+# have less than the pictures that are to be restored, most of them of sky and walls.
+
+# %%
+truth = next(iter(study.tests.values())).images
+shown_sets = {"training pictures": study.train.images} | {name: sets[name].images for name in (CROPS, HARDEST, SMALLER, SHAPED,
+                                                                                              COVERAGE)}  # fmt: skip
+saved(study, beyond.spectra(shown_sets, truth, side=study.plan.small), "spectra")
+
+# %% [markdown]
+# ## The run
+#
+# All students of a table take as many steps, from crops and flips drawn alike.
+
+# %%
+results = study.run(rows)
+more = {one.name: one.run(others[one.name]) for one in (budgets, x4, unseen, coded)}
+print(results, *more.values(), sep="\n")
+
+# %% [markdown]
+# ## One budget, ×2
+#
+# Settings were chosen with the two students here, on training pictures.
+
+# %%
+shown = Presentation(study, rows, results)
+shown.table()
+
+
+# %% [markdown]
+# Gain over bicubic, PSNR of the luma, dB; means over seeds and over the test sets, each of which counts the same:
+
+# %%
+def gains(presented: Presentation) -> pd.DataFrame:
+    """Rows by students."""
+    scores = presented.scores.query("metric == 'psnr_y'")
+    plain = scores[scores.row == BICUBIC].set_index("testset")["value"]
+    ours = scores[scores.row != BICUBIC].assign(value=lambda found: found.value - found.testset.map(plain))
+    names = dict(sort=False)
+    return ours.groupby(["row", "network"], **names)["value"].mean().unstack("network").reindex(list(presented.rows))
+
+
+gains(shown).round(2)
+
+# %%
+shown.plot("psnr_y")
+
+# %%
+shown.sizes()
+
+# %% [markdown]
+# What choosing costs, seconds of one core:
+
+# %%
+seconds = {name: study.entry(study.set_task(rows[name], 0)).seconds for name in sets | {MOSER: None, LIKE: None}}
+pd.Series(seconds, name="seconds").round(1).to_frame().T
+
+# %% [markdown]
+# How does it grow? Coverage of a quarter, of half and of all training pictures, at the same budget:
+
+# %%
+count = len(study.train)
+growth = {}
+for share in (0.25, 0.5, 1.0):
+    some, start = study.train.spread(max(1, round(share * count))), time.perf_counter()
+    beyond.coverage(study, some)
+    growth[f"{len(some)} pictures"] = time.perf_counter() - start
+pd.Series(growth, name="seconds").round(1).to_frame().T
+
+# %% [markdown]
+# ## Other budgets
+
+# %%
+small_budgets = Presentation(budgets, others[budgets.name], more[budgets.name])
+gains(small_budgets).round(2)
+
+# %% [markdown]
+# ## Twice the scale
+
+# %%
+at_x4 = Presentation(x4, others[x4.name], more[x4.name])
+gains(at_x4).round(2)
+
+# %% [markdown]
+# ## Students that nothing was chosen with
+
+# %%
+new_students = Presentation(unseen, others[unseen.name], more[unseen.name])
+gains(new_students).round(2)
+
+# %%
+new_students.plot("psnr_y")
+
+# %% [markdown]
+# ## Equal bytes
+#
+# Pixels are not what storing costs. Here every set has the bytes that the smaller shrunken pictures take without loss, in
+# mosaics of lossless WebP; *coded* ones may lose a share of their detail in JPEG, and hold more tiles.
+
+# %%
+priced = Presentation(coded, others[coded.name], more[coded.name])
+held = {name: coded.make_set(row) for name, row in others[coded.name].items()}
+pd.DataFrame({
+    "images": {name: len(found) for name, found in held.items()},
+    "bytes": {name: found.settings["encoded_bytes"] for name, found in held.items()},
+    "detail lost, %": {name: round(100 * found.settings["mean_error_share"], 1) for name, found in held.items()},
+}).join(gains(priced).round(2))  # fmt: skip
+
+# %% [markdown]
+# ## The claims, checked
+#
+# Every question is about all test pictures, PSNR of the luma.
+
+# %%
+luma = {"metric": "psnr_y"}
+
+
+def questions(names: tuple[str, ...], sign: str = "", where: str = "") -> list[Question]:
+    """Each of ``names`` against shrunken pictures of both sizes; ``sign``: what their labels end with."""
+    return [
+        Question(f"{name.split()[0].lower()}-{size}{sign}-{{network}}", f"{{network}}{where}: {name} beats {plain}",
+                 f"{name}{sign}", f"{plain}{sign}", **luma)
+        for name in names for size, plain in (("larger", LARGER), ("smaller", SMALLER))
+    ]  # fmt: skip
+
+
+ours = (SHAPED, COVERAGE)
+against = [
+    Question("crops-{network}", "{network}: shrunken pictures beat crops of full size", SMALLER, CROPS, **luma),
+    Question("full-{network}", "{network}: shrunken pictures beat all of full data", SMALLER, ORIGINAL, **luma),
+    Question("full-best-{network}", "{network}: shrunken pictures beat the best full data", SMALLER, FULL_BOTH, **luma),
+    Question("full-longer-{network}", f"{{network}}: they beat it after {study.plan.longer} times the steps", SMALLER,
+             f"{FULL_BOTH}, {study.plan.longer} x steps", **luma),
+    Question("choice-{network}", "{network}: coverage beats random tiles of its scales", COVERAGE, LIKE, **luma),
+    *(Question(f"without-{what}-{{network}}", f"{{network}}: coverage is better for its {what}", COVERAGE,
+               f"{COVERAGE}, without {what}", **luma) for what in WITHOUT),
+]  # fmt: skip
+shown.check([*questions(ours), *against], results.networks)
+
+# %%
+for budget in budgets.plan.budgets:
+    percent = f"{100 * budget:g} %"
+    small_budgets.check(questions(ours, f", {percent}", f", {percent}"), results.networks)
+at_x4.check(questions(ours, where=", ×4"), results.networks)
+new_students.check(questions(ours), more[unseen.name].networks)
+priced.check([
+    Question("coding-{network}", "{network}: a little loss leaves room for what pays more", f"{SMALLER}, coded",
+             f"{SMALLER}, lossless", **luma),
+    Question("bytes-{network}", "{network}, equal bytes: coverage beats shrunken pictures", f"{COVERAGE}, coded",
+             f"{SMALLER}, coded", **luma),
+], more[coded.name].networks)  # fmt: skip
+
+# %% [markdown]
+# ## What we saw
+#
+# The board above is the finding, verdict by verdict.
+
+# %%
+shown.save()
+
+# %%
+for presented in (small_budgets, at_x4, new_students, priced):
+    print(*presented.save(), sep="\n")
