@@ -21,7 +21,20 @@ import time
 import pandas as pd
 
 from srdistill.papers import beyond
-from srdistill.papers.beyond import COVERAGE, CROPS, DCSR, FULL_BOTH, HARDEST, LARGER, LIKE, MOSER, SHAPED, SMALLER, WITHOUT
+from srdistill.papers.beyond import (
+    COVERAGE,
+    CROPS,
+    DCSR,
+    FULL_BOTH,
+    HARDEST,
+    HERDED,
+    LARGER,
+    LIKE,
+    MOSER,
+    SHAPED,
+    SMALLER,
+    WITHOUT,
+)
 from srdistill.study.pages.figures import image_rows
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.pages.published import published
@@ -63,6 +76,8 @@ describe(study)
 #
 # * **Downscaled**: whole pictures, shrunk to squares; fewer larger ones, or more smaller ones. The line to beat.
 # * **Shaped**: the same, through a radial filter that brings their mean spectrum nearer to that of full-size pictures.
+# * **Herded**: of several times as many shrunken pictures those whose gradients have the mean of all, so that a network gets
+#   from the few the steps that the many would give it; each is exchanged for a better one as long as there is one.
 # * **Pyramid coverage**: tiles of every picture at six scales, the whole picture in one tile among them. Each is scored by what
 #   bicubic loses of it; at every scale the flattest two fifths go, and the outlying three percent. Of the others, as many are
 #   chosen as the budget holds, so that every candidate has one near it (facility location) by its spectrum. Three rows leave
@@ -74,7 +89,7 @@ describe(study)
 rows_table(rows)
 
 # %%
-small = [CROPS, HARDEST, DCSR, LARGER, SMALLER, SHAPED, COVERAGE]
+small = [CROPS, HARDEST, DCSR, LARGER, SMALLER, SHAPED, HERDED, COVERAGE]
 sets = study.sets(rows[name] for name in small)
 saved(study, image_rows({name: made.images[:8] for name, made in sets.items()}, [""] * 8), "sets")
 
@@ -217,7 +232,7 @@ def questions(names: tuple[str, ...], sign: str = "", where: str = "") -> list[Q
     ]  # fmt: skip
 
 
-ours = (SHAPED, COVERAGE)
+ours = (SHAPED, HERDED, COVERAGE)
 against = [
     Question("crops-{network}", "{network}: shrunken pictures beat crops of full size", SMALLER, CROPS, **luma),
     Question("full-{network}", "{network}: shrunken pictures beat all of full data", SMALLER, ORIGINAL, **luma),

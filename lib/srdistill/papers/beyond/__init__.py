@@ -4,6 +4,7 @@ In reading order:
 
 ``shaped``, ``radial_filter``, ``filtered``   whole pictures, shrunk; the spectrum as a setting
 ``pyramid_coverage``     tiles of a pyramid: ``trimming``, ``tile_embedding`` with two embeddings, ``facility_location``
+``herded``               shrunken pictures with the mean gradient of many: ``herding``
 ``priced``               sets of equal bytes
 ``hard_windows``         full data as strong as it can be
 ``random_tiles``, ``random_like``, ``hardest_tiles``, ``moser_trimmed``, ``dcsr``   what all this has to beat
@@ -21,6 +22,7 @@ from srdistill.papers.beyond.tables import (
     DCSR,
     FULL_BOTH,
     HARDEST,
+    HERDED,
     LARGER,
     LIKE,
     MOSER,
@@ -32,8 +34,8 @@ from srdistill.papers.beyond.tables import (
 from srdistill.study.paper import Paper
 
 __all__ = [
-    "COVERAGE", "CROPS", "DCSR", "FULL_BOTH", "HARDEST", "LARGER", "LIKE", "MOSER", "PAPER", "SHAPED", "SMALLER", "WITHOUT",
-    "coverage", "spectra",
+    "COVERAGE", "CROPS", "DCSR", "FULL_BOTH", "HARDEST", "HERDED", "LARGER", "LIKE", "MOSER", "PAPER", "SHAPED", "SMALLER",
+    "WITHOUT", "coverage", "spectra",
 ]  # fmt: skip
 
 

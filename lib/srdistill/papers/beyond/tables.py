@@ -6,6 +6,7 @@ from dataclasses import replace
 from srdistill.papers.beyond.dcsr import dcsr
 from srdistill.papers.beyond.hard_windows import hard_data
 from srdistill.papers.beyond.hardest_tiles import hardest_tiles
+from srdistill.papers.beyond.herded import herded
 from srdistill.papers.beyond.moser_trimmed import moser_trimmed
 from srdistill.papers.beyond.priced import priced
 from srdistill.papers.beyond.pyramid_coverage import pyramid_coverage
@@ -13,12 +14,13 @@ from srdistill.papers.beyond.random_like import random_like
 from srdistill.papers.beyond.random_tiles import random_tiles
 from srdistill.papers.beyond.shaped import shaped
 from srdistill.papers.beyond.study import BeyondStudy
+from srdistill.study.engine.tasks import Task
 from srdistill.study.paper import Table
 from srdistill.study.rows import ORIGINAL, Row
 
 FULL_HARD, FULL_SCALES, FULL_BOTH = "Full data, hard windows", "Full data, several scales", "Full data, hard, several scales"
 CROPS, HARDEST, MOSER, DCSR = "Random crops", "Hardest tiles", "Trimmed by loss (Moser)", "DCSR"
-LARGER, SMALLER, SHAPED = "Downscaled, larger", "Downscaled, smaller", "Shaped, smaller"
+LARGER, SMALLER, SHAPED, HERDED = "Downscaled, larger", "Downscaled, smaller", "Shaped, smaller", "Herded, smaller"
 COVERAGE, LIKE = "Pyramid coverage", "Random tiles, its scales"
 # What is taken away from coverage, and the row that is left.
 WITHOUT = {"scale": {"levels": (1.0,)}, "trim": {"low": 0.0, "high": 0.0}, "choice": {"choose": "random"}}
@@ -28,7 +30,7 @@ _HARD_SHARE = 0.1
 PROXIES = ("SRCNN", "EDSR 4 x 16")
 UNSEEN = ("FSRCNN", "IMDN", "EDSR 8 x 32", "RCAN", "SRFormer")
 # What is compared at other budgets, scales, and with other students.
-_STRONGEST = (CROPS, LARGER, SMALLER, SHAPED, COVERAGE)
+_STRONGEST = (CROPS, LARGER, SMALLER, SHAPED, HERDED, COVERAGE)
 _GENEROUS = 6
 
 
@@ -60,7 +62,7 @@ def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, R
         return replace(study.row(f"{name}{sign}", method, **settings), budget=f"{100 * budget:g} %")
 
     coverage = row(COVERAGE, pyramid_coverage, **chosen, settings=plan.coverage)
-    judge = study.student(study.row(ORIGINAL), "SRCNN", seed=0)
+    judge = study.student(study.row(ORIGINAL), PROXIES[0], seed=0)
     rows = {
         CROPS: row(CROPS, random_tiles, **chosen, mix={"1": 1}),
         LIKE: row(LIKE, random_like, **chosen, like=coverage),
@@ -70,6 +72,7 @@ def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, R
         LARGER: row(LARGER, shaped, budget=budget, size=plan.tile),
         SMALLER: row(SMALLER, shaped, **small),
         SHAPED: row(SHAPED, shaped, **small, match=1.0),
+        HERDED: row(HERDED, herded, **small, scale=scale, networks=_judges(study)),
         COVERAGE: coverage,
     }
     for what, changes in WITHOUT.items():
@@ -81,6 +84,12 @@ def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, R
 def _full_strong(study: BeyondStudy) -> list[Row]:
     """The plainest and the strongest of full data."""
     return [row for row in _full(study) if row.label in (ORIGINAL, FULL_BOTH)]
+
+
+def _judges(study: BeyondStudy) -> list[Task]:
+    """What shrunken pictures made of the students that settings are chosen with, whatever the table and its budgets."""
+    smaller = study.row(SMALLER, shaped, budget=study.plan.budget, size=study.plan.small)
+    return [study.student(smaller, name, seed=0) for name in PROXIES]
 
 
 def table_1(study: BeyondStudy) -> list[Row]:
