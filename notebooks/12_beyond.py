@@ -17,10 +17,11 @@
 
 # %%
 import time
+from dataclasses import replace
 
 import pandas as pd
 
-from srdistill.papers import beyond
+from srdistill.papers import beyond, dietz
 from srdistill.papers.beyond import (
     COVERAGE,
     CROPS,
@@ -35,6 +36,7 @@ from srdistill.papers.beyond import (
     SMALLER,
     WITHOUT,
 )
+from srdistill.sets.downscaled import downscaled
 from srdistill.study.pages.figures import image_rows
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.pages.published import published
@@ -84,8 +86,16 @@ describe(study)
 #   out one of its parts each.
 # * **Selections in print**: hardest tiles (SamplingAug), the hardest by a network's loss but for the outliers (Moser et al.),
 #   kinds of texture in equal parts (DCSR).
+#
+# And what distilling makes of shrunken pictures, one of each, by the rate of `02_downscaled_init`:
 
 # %%
+theirs = dietz.PAPER.open("dietz_t2", profile=profile, data=data)
+side = int((study.plan.budget * study.train.pixels / len(study.train)) ** 0.5) // 4 * 4
+started = study.row(f"Downscaled, {side} px", downscaled, ipc=1, size=side)
+distilled = study.row("Distilled in pixels", dietz.gradient_matching, size=side, **dietz.matching(theirs, 1, "downscaled"))
+for row in (started, distilled):
+    rows[row.label] = replace(row, budget=f"{100 * study.plan.budget:g} %")
 rows_table(rows)
 
 # %%
@@ -239,6 +249,7 @@ against = [
     Question("full-best-{network}", "{network}: shrunken pictures beat the best full data", SMALLER, FULL_BOTH, **luma),
     Question("full-longer-{network}", f"{{network}}: they beat it after {study.plan.longer} times the steps", SMALLER,
              f"{FULL_BOTH}, {study.plan.longer} x steps", **luma),
+    Question("distilling-{network}", "{network}: distilling shrunken pictures helps", distilled.label, started.label, **luma),
     Question("choice-{network}", "{network}: coverage beats random tiles of its scales", COVERAGE, LIKE, **luma),
     *(Question(f"without-{what}-{{network}}", f"{{network}}: coverage is better for its {what}", COVERAGE,
                f"{COVERAGE}, without {what}", **luma) for what in WITHOUT),
