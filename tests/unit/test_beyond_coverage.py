@@ -12,7 +12,6 @@ from srdistill.images.pyramid import Pyramid
 from srdistill.images.pyramid_tiles import Tiles, scored_tiles, tile_pixels
 from srdistill.networks import build_network
 from srdistill.papers.beyond.facility_location import facility_location
-from srdistill.papers.beyond.gradient_embedding import gradient_embedding
 from srdistill.papers.beyond.pyramid_coverage import Coverage, pyramid_coverage
 from srdistill.papers.beyond.spectrum_embedding import spectrum_embedding
 from srdistill.papers.beyond.tile_budget import first_capped, tile_cap, tile_count
@@ -98,26 +97,23 @@ def test_cap_limits_the_tiles_of_a_picture(pictures):
     assert made.labels.bincount(minlength=3).tolist() == [4, 4, 4]
 
 
-def test_cost_takes_the_place_of_pixels(pictures):
-    def size(tiles):
-        return torch.tensor([float(len(png_bytes(tile))) for tile in tiles])
+def test_gains_per_cost_spend_what_average_candidates_do(pictures):
+    def variance(tiles):
+        return 1 + tiles.float().var((1, 2, 3))
 
-    made = small(pictures, budget=None, cost=size, cost_limit=9_000)
-    spent = float(size(made.images).sum())
-    assert 8_000 < spent <= 9_000 and made.settings["cost_limit"] == 9_000 and made.settings["budget"] is None
-    with pytest.raises(SelectionError, match="give either a budget, or a cost with its cost_limit"):
-        small(pictures, cost=size, cost_limit=9_000)
-    with pytest.raises(SelectionError, match="give either a budget, or a cost with its cost_limit"):
-        small(pictures, budget=None, cost=size)
-    with pytest.raises(SelectionError, match="a budget of 5 is below the cheapest point"):
-        small(pictures, budget=None, cost=size, cost_limit=5)
+    plain, made = small(pictures), small(pictures, cost=variance)
+    about, spent = made.settings, float(variance(made.images).sum())
+    assert about["cost"] == "variance" and spent == pytest.approx(about["spent"])
+    assert 0.8 * about["cost_limit"] < spent <= about["cost_limit"]
+    # More tiles for it, where cheap ones are taken.
+    assert len(made) > len(plain) and spent / len(made) < float(variance(plain.images).mean())
     with pytest.raises(SelectionError, match="a choice by cost needs coverage, got 'random'"):
-        small(pictures, budget=None, cost=size, cost_limit=9_000, choose="random")
+        small(pictures, cost=variance, choose="random")
 
 
 def test_gradients_may_take_the_place_of_the_spectrum(pictures):
     networks = [build_network("SRCNN", 2, 0, kernels=(3, 1, 3), widths=(4, 4)), build_network("EDSR", 2, 0, width=4, depth=1)]
-    made = small(pictures, embedding=gradient_embedding(networks, 2, generator(), 16))
+    made = small(pictures, networks=networks)
     assert made.settings["embedding"] == "gradients" and len(made) == len(small(pictures))
 
 

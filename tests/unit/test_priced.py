@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from srdistill.papers.beyond.priced import priced
+from srdistill.images.coding import Coding, encode
+from srdistill.papers.beyond.priced import lossless_bytes, priced
 from srdistill.papers.beyond.shaped import shaped
 from srdistill.seeds import generator_for
 from srdistill.sets.coded_set import encoded_bytes
@@ -45,7 +46,7 @@ def test_the_order_is_drawn_unless_it_means_something(pictures):
 
 
 def test_a_source_that_fits_whole_or_not_at_all_is_refused(pictures):
-    with pytest.raises(SelectionError, match="all 3 images of shaped fit into .* bytes; make it of a larger budget"):
+    with pytest.raises(SelectionError, match="all 3 images of shaped fit into .* bytes; give it a larger budget"):
         priced(
             pictures, source=drawn(pictures, 3), like=drawn(pictures, 12), scale=2, share=0.0,
             generator=generator_for(0, "test"),
@@ -55,3 +56,10 @@ def test_a_source_that_fits_whole_or_not_at_all_is_refused(pictures):
             pictures, source=drawn(pictures, 3, size=60), like=drawn(pictures, 1, size=8), scale=2, share=0.0,
             generator=generator_for(0, "test"),
         )  # fmt: skip
+
+
+def test_bytes_of_tiles_are_those_of_their_files(pictures):
+    tiles = drawn(pictures, 4).images
+    assert lossless_bytes(tiles).tolist() == [len(encode(tile, Coding("webp"))) for tile in tiles]
+    flat = torch.full_like(tiles[:1], 90)
+    assert lossless_bytes(flat) < lossless_bytes(tiles).min()

@@ -7,10 +7,17 @@ mosaics, each image at its cheapest coding (``sets.coded_set``).
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
+from srdistill.images.coding import Coding, encode
 from srdistill.images.pictures import Pictures
 from srdistill.sets.coded_set import coded, encoded_bytes, within_bytes
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
+
+
+def lossless_bytes(tiles: Tensor) -> Tensor:
+    """Bytes of each of ``uint8`` (N, 3, t, t) tiles as a file of its own, lossless WebP: float64 (N,)."""
+    return torch.tensor([len(encode(tile, Coding("webp"))) for tile in tiles], dtype=torch.float64)
 
 
 def priced(

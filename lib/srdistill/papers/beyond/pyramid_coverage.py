@@ -6,20 +6,21 @@
 4. Choice: greedy facility location with a cap per picture (``facility_location``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from srdistill.images.pictures import PictureError, Pictures
 from srdistill.images.pictures_in_turn import PicturesInTurn
 from srdistill.images.pyramid import WHOLE, Pyramid
 from srdistill.images.pyramid_tiles import Tiles, for_each_tile, scored_tiles
 from srdistill.papers.beyond.facility_location import covered_share, facility_location
+from srdistill.papers.beyond.gradient_embedding import gradient_embedding
 from srdistill.papers.beyond.spectrum_embedding import spectrum_embedding
 from srdistill.papers.beyond.tile_budget import first_capped, tile_cap, tile_count, tile_set
-from srdistill.papers.beyond.tile_embedding import Embedding, embedded
+from srdistill.papers.beyond.tile_embedding import embedded
 from srdistill.papers.beyond.trimming import thinned, trimmed
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
@@ -69,12 +70,11 @@ def pyramid_coverage(
     *,
     scale: int,
     generator: torch.Generator,
-    budget: float | None = None,
+    budget: float,
     cost: Callable[[Tensor], Tensor] | None = None,
-    cost_limit: float | None = None,
     tile: int = 96,
     settings: Coverage = Coverage(),
-    embedding: Embedding | None = None,
+    networks: Sequence[nn.Module] = (),
     workers: int = 1,
     unreadable: Callable[[int, PictureError], None] | None = None,
 ) -> DistilledSet:
@@ -82,9 +82,9 @@ def pyramid_coverage(
 
     Args:
         budget: share of the pixels of all pictures, in (0, 1].
-        cost, cost_limit: instead of ``budget``: from ``uint8`` tiles (n, 3, tile, tile) to costs (n,), e.g. bytes, and what
-            those of the set may sum up to. For ``coverage`` only.
-        embedding: None is ``spectrum_embedding(scale)``.
+        cost: from ``uint8`` tiles (n, 3, tile, tile) to what each costs (n,), e.g. bytes. Gains are then those per cost, and
+            the tiles may cost together what as many candidates as the budget holds do on average. For ``coverage`` only.
+        networks: trained for ``scale``; the embedding is then ``gradient_embedding`` of them, else ``spectrum_embedding``.
         workers, unreadable: as in ``scored_tiles``. The set does not depend on the workers.
 
     Pictures too small for a tile give none, but count in the budget. ``settings["covered"]`` is ``covered_share`` of the
@@ -94,43 +94,39 @@ def pyramid_coverage(
         SelectionError: the budget is less than one tile or more than there is. PictureError: no picture holds a tile.
         ScaleError: ``scale`` does not divide the tile.
     """
-    if (budget is None) == (cost is None) or (cost is None) != (cost_limit is None):
-        raise SelectionError("give either a budget, or a cost with its cost_limit")
     if cost is not None and settings.choose != "coverage":
-        raise SelectionError(f"a choice by cost needs coverage, got {settings.choose!r}; give a budget instead")
-    if budget is not None and not 0 < budget <= 1:
+        raise SelectionError(f"a choice by cost needs coverage, got {settings.choose!r}; leave the cost out")
+    if not 0 < budget <= 1:
         tile_count(budget, 1, tile)  # says what is wrong, before any work
     everything = scored_tiles(
         real.images, Pyramid(tile, settings.stride, settings.levels), scale, workers=workers, unreadable=unreadable
     )
-    count = None if budget is None else tile_count(budget, everything.pixels, tile)
+    count = tile_count(budget, everything.pixels, tile)
     tiles = everything.at(trimmed(everything, settings.low, settings.high))
     if settings.choose == "coverage":
         tiles = tiles.at(thinned(tiles, settings.per_picture, generator))
     about = {
-        "scale": scale, "budget": budget, "cost_limit": cost_limit, "low": settings.low, "high": settings.high,
+        "scale": scale, "budget": budget, "low": settings.low, "high": settings.high,
         "choose": settings.choose, "cap": settings.cap, "per_picture": settings.per_picture, "ground": settings.ground,
         "balance": settings.balance,
         "all_tiles": len(everything), "candidates": len(tiles),
     }  # fmt: skip
-    if count is not None:
-        cap = tile_cap(settings.cap, count, tiles.pictures)
-        # Says in tiles what is missing, and how to mend it.
-        order = _order(tiles, settings.choose, generator)
-        chosen = first_capped(order, tiles.picture, count, cap)
+    cap = tile_cap(settings.cap, count, tiles.pictures)
+    # Says in tiles what is missing, and how to mend it.
+    chosen = first_capped(_order(tiles, settings.choose, generator), tiles.picture, count, cap)
     if settings.choose == "coverage":
-        embedding = embedding or spectrum_embedding(scale)
-        rows, costs = embedded(real.images, tiles, embedding), None
+        embedding = gradient_embedding(networks, scale, generator) if networks else spectrum_embedding(scale)
+        rows, costs, most = embedded(real.images, tiles, embedding), None, count
         if cost is not None:
             costs = for_each_tile(real.images, tiles, cost, "costs of tiles").double()
-            # What a tile costs on average says how many there will be.
-            cap = tile_cap(settings.cap, max(1, round(cost_limit / float(costs.mean()))), tiles.pictures)
+            most = float(count * costs.mean())
         chosen = facility_location(
-            rows, budget=cost_limit if count is None else count, generator=generator, costs=costs, groups=tiles.picture,
-            cap=cap, weights=_level_weights(tiles) if settings.balance else None, ground=settings.ground,
+            rows, budget=most, generator=generator, costs=costs, groups=tiles.picture, cap=cap,
+            weights=_level_weights(tiles) if settings.balance else None, ground=settings.ground,
         )  # fmt: skip
         some = _sample(len(rows), settings.ground, generator)
         about |= {"embedding": embedding.name, "covered": round(covered_share(rows[some], rows[chosen]), 6)}
+        about |= {} if costs is None else {"cost": cost.__name__, "spent": float(costs[chosen].sum()), "cost_limit": most}
     return tile_set(real.images, real.names, tiles, chosen, "pyramid_coverage", about)
 
 

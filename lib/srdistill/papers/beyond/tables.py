@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from srdistill.images.shrinking import ALIASED, LANCZOS
 from srdistill.papers.beyond.dcsr import dcsr
+from srdistill.papers.beyond.filtered import filtered
 from srdistill.papers.beyond.hard_windows import hard_data
 from srdistill.papers.beyond.hardest_tiles import hardest_tiles
 from srdistill.papers.beyond.herded import herded
 from srdistill.papers.beyond.moser_trimmed import moser_trimmed
-from srdistill.papers.beyond.priced import priced
+from srdistill.papers.beyond.priced import lossless_bytes, priced
 from srdistill.papers.beyond.pyramid_coverage import pyramid_coverage
 from srdistill.papers.beyond.random_like import random_like
 from srdistill.papers.beyond.random_tiles import random_tiles
@@ -24,6 +26,15 @@ LARGER, SMALLER, SHAPED, HERDED = "Downscaled, larger", "Downscaled, smaller", "
 COVERAGE, LIKE = "Pyramid coverage", "Random tiles, its scales"
 # What is taken away from coverage, and the row that is left.
 WITHOUT = {"scale": {"levels": (1.0,)}, "trim": {"low": 0.0, "high": 0.0}, "choice": {"choose": "random"}}
+# Coverage in other ways.
+OTHERWISE = {"scales alike": {"balance": True}, "hardest first": {"choose": "highest"}}
+# Shrunken pictures in other ways: kernels, sharpening, what the radial filter is fitted to, how much each is shrunk.
+SHRUNK = {
+    "Lanczos": {"kernel": LANCZOS}, "aliased": {"kernel": ALIASED}, "unsharp 0.25": {"sharpen": 0.25},
+    "unsharp 0.5": {"sharpen": 0.5}, "power law": {"match": 1.0, "target": "power law"},
+    "a fifth to two fifths": {"factors": (0.2, 0.4)},
+}  # fmt: skip
+GRADIENTS, BOTH, BY_BYTES = f"{COVERAGE}, gradients", f"{COVERAGE}, shaped", f"{COVERAGE}, gain per byte"
 _COPIES = (0.7, 0.5, 0.35)
 _HARD_SHARE = 0.1
 # Students that settings were chosen with, and others.
@@ -75,9 +86,15 @@ def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, R
         HERDED: row(HERDED, herded, **small, scale=scale, networks=_judges(study)),
         COVERAGE: coverage,
     }
-    for what, changes in WITHOUT.items():
-        name = f"{COVERAGE}, without {what}"
+    ways = {f"{COVERAGE}, without {what}": changes for what, changes in WITHOUT.items()}
+    ways |= {f"{COVERAGE}, {how}": changes for how, changes in OTHERWISE.items()}
+    for name, changes in ways.items():
         rows[name] = row(name, pyramid_coverage, **chosen, settings=replace(plan.coverage, **changes))
+    rows[GRADIENTS] = row(GRADIENTS, pyramid_coverage, **chosen, settings=plan.coverage, networks=_judges(study))
+    rows[BOTH] = row(BOTH, filtered, source=coverage)
+    rows[BY_BYTES] = row(BY_BYTES, pyramid_coverage, **chosen, settings=plan.coverage, cost=lossless_bytes)
+    for how, changes in SHRUNK.items():
+        rows[f"{SMALLER}, {how}"] = row(f"{SMALLER}, {how}", shaped, **small, **changes)
     return rows
 
 
@@ -93,8 +110,9 @@ def _judges(study: BeyondStudy) -> list[Task]:
 
 
 def table_1(study: BeyondStudy) -> list[Row]:
-    """Everything, at one budget."""
-    return _full(study) + list(_in_budget(study, study.plan.budget).values())
+    """Everything, at one budget of pixels."""
+    rows = _in_budget(study, study.plan.budget)
+    return _full(study) + [row for name, row in rows.items() if name != BY_BYTES]
 
 
 def table_2(study: BeyondStudy) -> list[Row]:
@@ -122,10 +140,10 @@ def table_5(study: BeyondStudy) -> list[Row]:
     return [
         replace(
             study.row(f"{name}, {how}", priced, source=sources[name], like=like, scale=scale, share=share,
-                      ordered=name == COVERAGE),
+                      ordered=name in (COVERAGE, BY_BYTES)),
             budget=f"bytes of {100 * budget:g} %",
         )
-        for name in (CROPS, SMALLER, COVERAGE)
+        for name in (CROPS, SMALLER, COVERAGE, BY_BYTES)
         for how, share in (("lossless", 0.0), ("coded", study.plan.share))
     ]  # fmt: skip
 
