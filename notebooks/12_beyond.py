@@ -23,6 +23,7 @@ import pandas as pd
 
 from srdistill.papers import beyond, dietz
 from srdistill.papers.beyond import (
+    BY_BYTES,
     COVERAGE,
     CROPS,
     DCSR,
@@ -233,16 +234,16 @@ pd.DataFrame({
 luma = {"metric": "psnr_y"}
 
 
-def questions(names: tuple[str, ...], sign: str = "", where: str = "") -> list[Question]:
-    """Each of ``names`` against shrunken pictures of both sizes; ``sign``: what their labels end with."""
+def questions(found: dict, sign: str = "", where: str = "") -> list[Question]:
+    """Each of ours in the rows ``found`` against shrunken pictures of both sizes; ``sign``: what their labels end with."""
+    names = [name for name in (SHAPED, HERDED, COVERAGE) if f"{name}{sign}" in found]
     return [
         Question(f"{name.split()[0].lower()}-{size}{sign}-{{network}}", f"{{network}}{where}: {name} beats {plain}",
                  f"{name}{sign}", f"{plain}{sign}", **luma)
-        for name in names for size, plain in (("larger", LARGER), ("smaller", SMALLER))
+        for name in names for size, plain in (("larger", LARGER), ("smaller", SMALLER)) if f"{plain}{sign}" in found
     ]  # fmt: skip
 
 
-ours = (SHAPED, HERDED, COVERAGE)
 against = [
     Question("crops-{network}", "{network}: shrunken pictures beat crops of full size", SMALLER, CROPS, **luma),
     Question("full-{network}", "{network}: shrunken pictures beat all of full data", SMALLER, ORIGINAL, **luma),
@@ -252,21 +253,21 @@ against = [
     Question("distilling-{network}", "{network}: distilling shrunken pictures helps", distilled.label, started.label, **luma),
     Question("choice-{network}", "{network}: coverage beats random tiles of its scales", COVERAGE, LIKE, **luma),
     *(Question(f"without-{what}-{{network}}", f"{{network}}: coverage is better for its {what}", COVERAGE,
-               f"{COVERAGE}, without {what}", **luma) for what in WITHOUT),
+               f"{COVERAGE}, without {what}", **luma) for what in WITHOUT if study.plan.ways),
 ]  # fmt: skip
-shown.check([*questions(ours), *against], results.networks)
+shown.check([*questions(rows), *against], results.networks)
 
 # %%
 for budget in budgets.plan.budgets:
     percent = f"{100 * budget:g} %"
-    small_budgets.check(questions(ours, f", {percent}", f", {percent}"), results.networks)
-at_x4.check(questions(ours, where=", ×4"), results.networks)
-new_students.check(questions(ours), more[unseen.name].networks)
+    small_budgets.check(questions(others[budgets.name], f", {percent}", f", {percent}"), results.networks)
+at_x4.check(questions(others[x4.name], where=", ×4"), results.networks)
+new_students.check(questions(others[unseen.name]), more[unseen.name].networks)
 priced.check([
     Question("coding-{network}", "{network}: a little loss leaves room for what pays more", f"{SMALLER}, coded",
              f"{SMALLER}, lossless", **luma),
-    Question("bytes-{network}", "{network}, equal bytes: coverage beats shrunken pictures", f"{COVERAGE}, coded",
-             f"{SMALLER}, coded", **luma),
+    *(Question(f"bytes-{name}-{{network}}", f"{{network}}, equal bytes: {name} beats shrunken pictures", f"{name}, coded",
+               f"{SMALLER}, coded", **luma) for name in (COVERAGE, BY_BYTES)),
 ], more[coded.name].networks)  # fmt: skip
 
 # %% [markdown]

@@ -8,15 +8,14 @@ In reading order:
 ``priced``               sets of equal bytes
 ``hard_windows``         full data as strong as it can be
 ``random_tiles``, ``random_like``, ``hardest_tiles``, ``moser_trimmed``, ``dcsr``   what all this has to beat
-``plan``, ``tables``, ``figures``   how large a run is, what is run, what is shown
+``labels``, ``plan``, ``tables``, ``figures``   what rows are called, how large a run is, what is run, what is shown
 """
 
 import pandas as pd
 
 from srdistill.papers.beyond.figures import spectra
-from srdistill.papers.beyond.plan import PLANS
-from srdistill.papers.beyond.study import BeyondStudy, coverage
-from srdistill.papers.beyond.tables import (
+from srdistill.papers.beyond.labels import (
+    BY_BYTES,
     COVERAGE,
     CROPS,
     DCSR,
@@ -28,14 +27,16 @@ from srdistill.papers.beyond.tables import (
     MOSER,
     SHAPED,
     SMALLER,
-    TABLES,
     WITHOUT,
 )
+from srdistill.papers.beyond.plan import PLANS
+from srdistill.papers.beyond.study import BeyondStudy, coverage
+from srdistill.papers.beyond.tables import TABLES
 from srdistill.study.paper import Paper
 
 __all__ = [
-    "COVERAGE", "CROPS", "DCSR", "FULL_BOTH", "HARDEST", "HERDED", "LARGER", "LIKE", "MOSER", "PAPER", "SHAPED", "SMALLER",
-    "WITHOUT", "coverage", "spectra",
+    "BY_BYTES", "COVERAGE", "CROPS", "DCSR", "FULL_BOTH", "HARDEST", "HERDED", "LARGER", "LIKE", "MOSER", "PAPER", "SHAPED",
+    "SMALLER", "WITHOUT", "coverage", "spectra",
 ]  # fmt: skip
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from srdistill.papers.beyond.labels import COVERAGE, SMALLER, STRONGEST
 from srdistill.papers.beyond.pyramid_coverage import Coverage
 from srdistill.study.settings import TestSet, departures, recipe_for
 from srdistill.training.recipe import Recipe
+
+_OTHER_TABLES = ("beyond_t2", "beyond_t3", "beyond_t4", "beyond_t5")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class BeyondPlan:
     tile: int = field(metadata={"about": "side of tiles, px"})
     small: int = field(metadata={"about": "side of smaller tiles, px"})
     share: float = field(metadata={"about": "share of detail that coding may cost", "tables": ("beyond_t5",)})
+    ways: bool = field(metadata={"about": "other ways of each candidate", "tables": ("beyond_t1",)})
+    compared: tuple[str, ...] = field(metadata={"about": "what other tables compare", "tables": _OTHER_TABLES})
     coverage: Coverage = field(metadata={"about": "pyramid coverage"})
     longer: int = field(metadata={"about": "times the steps that full data has once more"})
 
@@ -91,7 +96,7 @@ _SR291 = {
 }  # fmt: skip
 _DESKTOP = BeyondPlan(
     **_SR291, networks=_NETWORKS, recipes=_recipes(2500, 32), recipes_x4=_recipes(2500, 48), budget=0.01,
-    budgets=(0.003, 0.03), tile=96, small=48, share=0.05, coverage=Coverage(), longer=4,
+    budgets=(0.003, 0.03), tile=96, small=48, share=0.05, ways=True, compared=STRONGEST, coverage=Coverage(), longer=4,
 )  # fmt: skip
 _GPU = replace(_DESKTOP, recipes=_recipes(20_000, 64), recipes_x4=_recipes(20_000, 96))
 _PAPER = replace(
@@ -101,11 +106,12 @@ _PAPER = replace(
 _LAPTOP = replace(
     _DESKTOP, train="photos", train_side=512, train_min_side=0, tests=(TestSet("photos", "photos", side=252),),
     recipes=_recipes(100, 32), recipes_x4=_recipes(100, 48), budget=0.05, budgets=(0.1,), tile=64, small=32,
-    coverage=Coverage(stride=32), longer=2,
+    ways=False, compared=(SMALLER, COVERAGE), coverage=Coverage(stride=32), longer=2,
 )  # fmt: skip
 _SMOKE = replace(
     _LAPTOP, train_side=96, tests=(TestSet("photos", "photos", side=60),), recipes=_recipes(4, 24),
-    recipes_x4=_recipes(4, 24), budget=0.15, budgets=(0.25,), tile=32, small=24, coverage=Coverage(stride=16),
+    recipes_x4=_recipes(4, 24), budget=0.15, budgets=(0.25,), tile=32, small=24, ways=True, compared=STRONGEST,
+    coverage=Coverage(stride=16),
     networks={
         "SRCNN": {"widths": (8, 4), "identity": True},
         "EDSR 4 x 16": {"architecture": "EDSR", "width": 4, "depth": 1} | _OVER,

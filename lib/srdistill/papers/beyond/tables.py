@@ -3,12 +3,34 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from srdistill.images.shrinking import ALIASED, LANCZOS
 from srdistill.papers.beyond.dcsr import dcsr
 from srdistill.papers.beyond.filtered import filtered
 from srdistill.papers.beyond.hard_windows import hard_data
 from srdistill.papers.beyond.hardest_tiles import hardest_tiles
 from srdistill.papers.beyond.herded import herded
+from srdistill.papers.beyond.labels import (
+    BOTH,
+    BY_BYTES,
+    COVERAGE,
+    CROPS,
+    DCSR,
+    FULL_BOTH,
+    FULL_HARD,
+    FULL_SCALES,
+    GRADIENTS,
+    HARDEST,
+    HERDED,
+    LARGER,
+    LIKE,
+    MOSER,
+    OTHERWISE,
+    PROXIES,
+    SHAPED,
+    SHRUNK,
+    SMALLER,
+    UNSEEN,
+    WITHOUT,
+)
 from srdistill.papers.beyond.moser_trimmed import moser_trimmed
 from srdistill.papers.beyond.priced import lossless_bytes, priced
 from srdistill.papers.beyond.pyramid_coverage import pyramid_coverage
@@ -20,29 +42,10 @@ from srdistill.study.engine.tasks import Task
 from srdistill.study.paper import Table
 from srdistill.study.rows import ORIGINAL, Row
 
-FULL_HARD, FULL_SCALES, FULL_BOTH = "Full data, hard windows", "Full data, several scales", "Full data, hard, several scales"
-CROPS, HARDEST, MOSER, DCSR = "Random crops", "Hardest tiles", "Trimmed by loss (Moser)", "DCSR"
-LARGER, SMALLER, SHAPED, HERDED = "Downscaled, larger", "Downscaled, smaller", "Shaped, smaller", "Herded, smaller"
-COVERAGE, LIKE = "Pyramid coverage", "Random tiles, its scales"
-# What is taken away from coverage, and the row that is left.
-WITHOUT = {"scale": {"levels": (1.0,)}, "trim": {"low": 0.0, "high": 0.0}, "choice": {"choose": "random"}}
-# Coverage in other ways.
-OTHERWISE = {"scales alike": {"balance": True}, "hardest first": {"choose": "highest"}}
-# Shrunken pictures in other ways: kernels, sharpening, what the radial filter is fitted to, how much each is shrunk.
-SHRUNK = {
-    "Lanczos": {"kernel": LANCZOS}, "aliased": {"kernel": ALIASED}, "unsharp 0.25": {"sharpen": 0.25},
-    "unsharp 0.5": {"sharpen": 0.5}, "power law": {"match": 1.0, "target": "power law"},
-    "a fifth to two fifths": {"factors": (0.2, 0.4)},
-}  # fmt: skip
-GRADIENTS, BOTH, BY_BYTES = f"{COVERAGE}, gradients", f"{COVERAGE}, shaped", f"{COVERAGE}, gain per byte"
 _COPIES = (0.7, 0.5, 0.35)
 _HARD_SHARE = 0.1
-# Students that settings were chosen with, and others.
-PROXIES = ("SRCNN", "EDSR 4 x 16")
-UNSEEN = ("FSRCNN", "IMDN", "EDSR 8 x 32", "RCAN", "SRFormer")
-# What is compared at other budgets, scales, and with other students.
-_STRONGEST = (CROPS, LARGER, SMALLER, SHAPED, HERDED, COVERAGE)
 _GENEROUS = 6
+_PRICED = (CROPS, SMALLER, COVERAGE, BY_BYTES)
 
 
 def _full(study: BeyondStudy) -> list[Row]:
@@ -86,13 +89,15 @@ def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, R
         HERDED: row(HERDED, herded, **small, scale=scale, networks=_judges(study)),
         COVERAGE: coverage,
     }
+    rows[BY_BYTES] = row(BY_BYTES, pyramid_coverage, **chosen, settings=plan.coverage, cost=lossless_bytes)
+    if not plan.ways:
+        return rows
     ways = {f"{COVERAGE}, without {what}": changes for what, changes in WITHOUT.items()}
     ways |= {f"{COVERAGE}, {how}": changes for how, changes in OTHERWISE.items()}
     for name, changes in ways.items():
         rows[name] = row(name, pyramid_coverage, **chosen, settings=replace(plan.coverage, **changes))
     rows[GRADIENTS] = row(GRADIENTS, pyramid_coverage, **chosen, settings=plan.coverage, networks=_judges(study))
     rows[BOTH] = row(BOTH, filtered, source=coverage)
-    rows[BY_BYTES] = row(BY_BYTES, pyramid_coverage, **chosen, settings=plan.coverage, cost=lossless_bytes)
     for how, changes in SHRUNK.items():
         rows[f"{SMALLER}, {how}"] = row(f"{SMALLER}, {how}", shaped, **small, **changes)
     return rows
@@ -121,14 +126,14 @@ def table_2(study: BeyondStudy) -> list[Row]:
         rows[name]
         for budget in study.plan.budgets
         for rows in [_in_budget(study, budget, f", {100 * budget:g} %")]
-        for name in _STRONGEST
+        for name in study.plan.compared
     ]
 
 
 def table_3_and_4(study: BeyondStudy) -> list[Row]:
     """The strongest, at one budget: at twice the scale, and for other students."""
     rows = _in_budget(study, study.plan.budget)
-    return _full_strong(study) + [rows[name] for name in _STRONGEST]
+    return _full_strong(study) + [rows[name] for name in study.plan.compared]
 
 
 def table_5(study: BeyondStudy) -> list[Row]:
@@ -143,7 +148,7 @@ def table_5(study: BeyondStudy) -> list[Row]:
                       ordered=name in (COVERAGE, BY_BYTES)),
             budget=f"bytes of {100 * budget:g} %",
         )
-        for name in (CROPS, SMALLER, COVERAGE, BY_BYTES)
+        for name in _PRICED if name in (*study.plan.compared, BY_BYTES)
         for how, share in (("lossless", 0.0), ("coded", study.plan.share))
     ]  # fmt: skip
 

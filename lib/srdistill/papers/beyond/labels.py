@@ -1,0 +1,24 @@
+"""What the rows are called, the other ways of a candidate that are rows as well, and the students."""
+
+from srdistill.images.shrinking import ALIASED, LANCZOS
+
+FULL_HARD, FULL_SCALES, FULL_BOTH = "Full data, hard windows", "Full data, several scales", "Full data, hard, several scales"
+CROPS, HARDEST, MOSER, DCSR = "Random crops", "Hardest tiles", "Trimmed by loss (Moser)", "DCSR"
+LARGER, SMALLER, SHAPED, HERDED = "Downscaled, larger", "Downscaled, smaller", "Shaped, smaller", "Herded, smaller"
+COVERAGE, LIKE = "Pyramid coverage", "Random tiles, its scales"
+# What is taken away from coverage, and the row that is left.
+WITHOUT = {"scale": {"levels": (1.0,)}, "trim": {"low": 0.0, "high": 0.0}, "choice": {"choose": "random"}}
+# Coverage in other ways.
+OTHERWISE = {"scales alike": {"balance": True}, "hardest first": {"choose": "highest"}}
+GRADIENTS, BOTH, BY_BYTES = f"{COVERAGE}, gradients", f"{COVERAGE}, shaped", f"{COVERAGE}, gain per byte"
+# Shrunken pictures in other ways: kernels, sharpening, what the radial filter is fitted to, how much each is shrunk.
+SHRUNK = {
+    "Lanczos": {"kernel": LANCZOS}, "aliased": {"kernel": ALIASED}, "unsharp 0.25": {"sharpen": 0.25},
+    "unsharp 0.5": {"sharpen": 0.5}, "power law": {"match": 1.0, "target": "power law"},
+    "a fifth to two fifths": {"factors": (0.2, 0.4)},
+}  # fmt: skip
+# What is compared at other budgets, scales, and with other students.
+STRONGEST = (CROPS, LARGER, SMALLER, SHAPED, HERDED, COVERAGE)
+# Students that settings were chosen with, and others.
+PROXIES = ("SRCNN", "EDSR 4 x 16")
+UNSEEN = ("FSRCNN", "IMDN", "EDSR 8 x 32", "RCAN", "SRFormer")
