@@ -236,9 +236,11 @@ def _narrow(share: float, **vit) -> dict[str, dict]:
 
 def _short(task: TaskPlan, epochs: int, rates: Mapping[str, float] | None = None) -> TaskPlan:
     """For students of other architectures, each at its rate, in about as many steps as with labels of their own."""
-    return replace(task, special={
-        name: {"epochs": epochs} | ({"lr": rates[name]} if rates else {}) for name in _STUDENTS
-    })  # fmt: skip
+    special = {name: {"epochs": epochs} | ({"lr": rates[name]} if rates else {}) for name in _STUDENTS}
+    # Its shortcut is a 1 x 1 convolution with stride 2, of eight channels at this width. On pictures of 64 px and more, laid out
+    # channels last, oneDNN's gradient of it for AVX-512 writes where it must not (torch 2.13; not for AVX2, nor at 16 channels).
+    special[RESNET] |= {"channels_last": False}
+    return replace(task, special=special)
 
 
 _NARROW, _NARROWER = _narrow(0.25, depth=3, heads=4), _narrow(0.125, depth=3, heads=2)
