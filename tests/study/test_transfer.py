@@ -162,7 +162,7 @@ def test_whitened_sets_have_whitening_experts_and_students(smoke_study):
 
 
 def test_narrow_shortcuts_of_large_pictures_are_not_channels_last():
-    """Up to eight channels from 64 px on, oneDNN's gradient of a 1 x 1 convolution of stride 2 destroys memory, with AVX-512."""
+    """Up to eight channels from 64 px on, oneDNN's gradient of a 1 x 1 convolution of stride 2 destroys memory (AVX-512)."""
     seen = 0
     for profile in ("smoke", "laptop", "desktop"):
         plan = PLANS[profile]
