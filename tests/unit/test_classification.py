@@ -12,7 +12,7 @@ from srdistill.images.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import build_classifier
 from srdistill.training import classification, resumable
-from srdistill.training.accuracy import accuracy, confusion
+from srdistill.training.accuracy import confusion, correct, share_correct
 from srdistill.training.augmentation import augment
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.classification import soft_label_loss, train_classifier, train_student
@@ -198,7 +198,7 @@ def test_a_student_learns_from_a_teacher_and_beats_hard_labels_from_few_pictures
         scores[name] = history["accuracy"][-1]
         assert history["tested epochs"] == [40] and len(history["loss"]) == 40
         assert history["loss"][-1] < history["loss"][0]
-        assert accuracy(student, test_data) == scores[name]
+        assert share_correct(correct(student, test_data)) == scores[name]
     assert scores["online"] > scores["hard"] + 5 and scores["hard"] > 2 * 100 / 11
 
 
@@ -361,7 +361,7 @@ def test_accuracy_is_counted_picture_by_picture(teacher, test_data):
             guess = int(teacher(to_float(image[None])).argmax())
             right[test_data.classes[label]].append(guess == label)
     total = sum(map(sum, right.values()))
-    assert accuracy(teacher, test_data, batch=7) == pytest.approx(100 * total / len(test_data))
+    assert share_correct(correct(teacher, test_data, batch=7)) == pytest.approx(100 * total / len(test_data))
     table = confusion(teacher, test_data)
     assert table.sum(1).tolist() == [15] * 11
     assert table.diagonal().tolist() == [sum(right[name]) for name in test_data.classes]
@@ -369,17 +369,17 @@ def test_accuracy_is_counted_picture_by_picture(teacher, test_data):
 
 def test_accuracy_of_a_network_that_does_not_fit(teacher, test_data):
     with pytest.raises(LabelError, match="pictures of 32 px for a ConvNet of 16 px; load them with size=16"):
-        accuracy(teacher, photo_classes("test", per_class=1))
+        share_correct(correct(teacher, photo_classes("test", per_class=1)))
     ten = LabelledPictures(test_data.images[:150], test_data.labels[:150], test_data.classes[:10], "ten")
     with pytest.raises(LabelError, match="ten has 10 classes, the ConvNet tells 11 apart"):
-        accuracy(teacher, ten)
+        share_correct(correct(teacher, ten))
 
 
 # --- The teacher's test.
 
 
 def test_a_good_teacher_passes(teacher, test_data):
-    assert check_teacher(teacher, test_data, at_least=50) == accuracy(teacher, test_data) > 50
+    assert check_teacher(teacher, test_data, at_least=50) == share_correct(correct(teacher, test_data)) > 50
 
 
 def permuted(teacher, data, order):
@@ -394,7 +394,7 @@ def permuted(teacher, data, order):
 
 def test_a_teacher_with_permuted_outputs_is_found_out(teacher, data, test_data):
     order = torch.randperm(11, generator=generator(2)).tolist()
-    good = accuracy(teacher, test_data)
+    good = share_correct(correct(teacher, test_data))
     wrong = permuted(teacher, data, order)
     with pytest.raises(TeacherError, match="in another order than the labels") as error:
         check_teacher(wrong, test_data, at_least=50)
@@ -402,7 +402,7 @@ def test_a_teacher_with_permuted_outputs_is_found_out(teacher, data, test_data):
     assert f"they reach {good:.1f} %" in message and "chance: 9.1 %" in message and "Sort the class folders" in message
     found, repaired = best_order(confusion(wrong, test_data))
     assert repaired == pytest.approx(good) and [order[k] for k in found] == list(range(11))
-    assert accuracy(permuted(wrong, data, found), test_data) == pytest.approx(good)
+    assert share_correct(correct(permuted(wrong, data, found), test_data)) == pytest.approx(good)
 
 
 def test_a_teacher_at_chance_is_told_from_one_that_is_weak(teacher, data, test_data):

@@ -10,7 +10,7 @@ from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import Classifier, build_classifier
 from srdistill.seeds import generator_for
 from srdistill.training import resumable
-from srdistill.training.accuracy import accuracy
+from srdistill.training.accuracy import correct, share_correct
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.classification import train_student
 from srdistill.training.classification_recipe import ClassificationRecipe
@@ -133,7 +133,7 @@ def test_a_student_learns_and_is_tested_once_with_the_averaged_weights(data, tes
     network = build(data)
     history = run(network, data.images, data.labels, recipe(epochs=60, batch=33), test=test_data)[1]
     assert history["tested epochs"] == [60] and len(history["loss"]) == 60
-    assert history["accuracy"] == [accuracy(network, test_data)] and not network.training
+    assert history["accuracy"] == [share_correct(correct(network, test_data))] and not network.training
     assert history["accuracy"][0] > 2 * 100 / 11 and history["loss"][-1] < history["loss"][0]
 
 

@@ -22,14 +22,6 @@ def confusion(
     return torch.bincount(cells, minlength=count**2).view(count, count)
 
 
-def accuracy(
-    network: Classifier, data: LabelledPictures, *, device: torch.device | str = "cpu", batch: int | None = None
-) -> float:
-    """Percentage of pictures whose largest logit is that of their class. Raises what ``confusion`` raises."""
-    counts = confusion(network, data, device=device, batch=batch)
-    return 100.0 * counts.diagonal().sum().item() / counts.sum().item()
-
-
 def correct(
     network: Classifier, data: LabelledPictures, *, device: torch.device | str = "cpu", batch: int | None = None
 ) -> str:
