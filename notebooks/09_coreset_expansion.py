@@ -154,7 +154,8 @@ pd.DataFrame({"largest difference, levels of 255": drift["levels"], "mean KL of 
 #
 # The printed tables name methods that *learn* pictures, with other networks and for other students. MTT, TESLA and DATM match
 # the trajectories of experts; IDM matches features of networks in training, G-VBSM the statistics of trained ones. Does each
-# lower what it is meant to lower? Its loss, seed 0, means over the first and the last tenth of its iterations:
+# lower what it is meant to lower? Its loss, seed 0, means over the first and the last tenth of its iterations (of G-VBSM's
+# batches of pictures, one after another, the first tenth of the first and the last tenth of the last):
 
 # %%
 distilling = {"coreset_t1": (MTT, GVBSM), "coreset_t2": (TESLA, MTT, IDM, DATM, GVBSM)}
@@ -168,8 +169,8 @@ for one, found in ((study, rows), (low, low_rows)):
 pd.DataFrame(lowered).T.round(3).rename_axis(["table", "IPC", "method"])
 
 # %% [markdown]
-# A column is a class, one picture each, at low resolution. MTT, TESLA and DATM begin with a real picture, as G-VBSM's begins
-# with noise; IDM puts four quarters into one.
+# A column is a class, one picture each, at low resolution. MTT, TESLA, DATM and IDM begin with real pictures, IDM with four
+# quarters in one; G-VBSM begins with noise, and its pictures are meant for networks, not for eyes.
 
 # %%
 saved(low, coreset.class_columns(low.dataset.train.classes, {

@@ -95,7 +95,7 @@ def test_is_the_plain_loop(data, backbones):
     found = recover(data, backbones, iterations=5, batch=6)
     assert (found.images.float() - torch.cat(expected)).abs().max() <= 1
     assert found.labels.tolist() == labels.tolist() and found.names == data.classes
-    assert found.history["loss"] == pytest.approx([sum(history[:5]) / 5, sum(history[5:]) / 5], rel=1e-4)
+    assert found.history["loss"] == pytest.approx(history, rel=1e-4)
     assert found.settings["layers"] == [4, 2] and found.settings["backbones"] == ["ConvNet", "ConvNet"]
 
 
@@ -123,7 +123,7 @@ def test_the_loss_falls_and_all_backbones_see_the_class(data, backbones):
     found = recover(data, backbones, ipc=1, iterations=200, lr=0.1)
     assert found.history["loss"][-1] < 0.8 * found.history["loss"][0]
     assert found.history["statistics"][-1] < 0.8 * found.history["statistics"][0]
-    assert found.history["densification"] == [0.0] * 4
+    assert found.history["densification"] == [0.0] * 10
     chance = recover(data, backbones, ipc=1, iterations=1, lr=1e-6)
     for network in backbones:
         good, bad = (
@@ -142,7 +142,7 @@ def test_dropped_terms_are_missing(data, backbones):
     instance = backbones[1:]
     all_there = recover(data, instance, ipc=1, dropped=0)
     nearly_none = recover(data, instance, ipc=1, dropped=1 - 1e-9)
-    assert all_there.history["statistics"][0] > 1 and nearly_none.history["statistics"] == [0.0]
+    assert all_there.history["statistics"][0] > 1 and not any(nearly_none.history["statistics"])
     assert nearly_none.history["loss"] == nearly_none.history["cross_entropy"]
     with_norm = recover(data, backbones[:1], ipc=1, dropped=1 - 1e-9)
     assert with_norm.history["statistics"][0] > 0
@@ -227,5 +227,5 @@ def test_losses_that_are_no_numbers(data, backbones):
     with pytest.raises(Diverged, match=r"G-VBSM, 1 pictures per class: the loss became inf by step 1; lower lr \(0.05\)"):
         recover(data, backbones, ipc=1, iterations=1, statistics=3e38)
     # Of several NaN pictures of a class there may be no eigenvalues: then it is known at once.
-    with pytest.raises(Diverged, match=r"(pictures in the making became NaN|the loss became nan by step 6); lower lr \(0.05\)"):
-        recover(data, backbones, ipc=3, statistics=3e38)
+    with pytest.raises(Diverged, match=r"(pictures in the making became NaN|the loss became nan by step 4); lower lr \(0.05\)"):
+        recover(data, backbones, ipc=3, iterations=40, statistics=3e38)

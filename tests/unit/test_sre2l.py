@@ -142,5 +142,5 @@ def test_impossible_settings_are_refused(teacher):
 def test_nan_is_named(teacher):
     sick = TinyTeacher()
     sick.head.bias.data[1] = math.nan
-    with pytest.raises(Diverged, match=r"became nan by step 6; lower lr \(0.25\)"):
+    with pytest.raises(Diverged, match=r"became nan by step 1; lower lr \(0.25\)"):
         recover(sick)

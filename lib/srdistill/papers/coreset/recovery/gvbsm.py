@@ -100,8 +100,9 @@ def gvbsm(
             are the units in which pictures are moved; each normalises by its own.
         generator: only its ``initial_seed()`` counts.
 
-    History, means over 50 steps of all batches in turn: ``loss``, ``cross_entropy``, and ``statistics`` and ``densification``,
-    without their weights. Resumed from ``checkpoint``, the result is the same bit for bit.
+    History, means over a tenth of the steps of a batch, 50 at most, of all batches in turn: ``loss``, ``cross_entropy``, and
+    ``statistics`` and ``densification``, without their weights. Resumed from ``checkpoint``, the result is the same bit for
+    bit.
 
     Raises:
         TeacherError: no backbones, one of other classes or another size, one without a layer that knows anything, or one that

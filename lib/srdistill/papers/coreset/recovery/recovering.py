@@ -8,6 +8,7 @@ from torch import Tensor
 
 from srdistill.images.pictures import to_uint8
 from srdistill.networks.classifiers import Classifier
+from srdistill.papers.coreset.matching.learned import tenth_ended
 from srdistill.seeds import generator_for
 from srdistill.training.loop import Diverged, LossMeter, set_rate
 
@@ -57,7 +58,7 @@ class Recovering(ABC):
         with torch.no_grad():
             self.pixels.copy_(torch.minimum(torch.maximum(self.pixels, self.low), self.high))
         ended = index + 1 == self.iterations
-        self.meter.add(losses, step, ended)
+        self.meter.add(losses, step, tenth_ended(index, self.iterations))
         if ended:
             self._keep(number)
 

@@ -77,8 +77,8 @@ def sre2l(
         teacher: from float images in [0, 1] to logits (N, classes), normalising inside by its ``mean`` and ``std``; never
             changed.
 
-    History, means over 50 steps of all batches in turn: ``loss``, ``cross_entropy``, and ``statistics``, without its weight.
-    Resumed from ``checkpoint``, the result is the same bit for bit.
+    History, means over a tenth of the steps of a batch, 50 at most, of all batches in turn: ``loss``, ``cross_entropy``, and
+    ``statistics``, without its weight. Resumed from ``checkpoint``, the result is the same bit for bit.
 
     Raises:
         TeacherError: a teacher without BatchNorm, or of other classes. Diverged: a loss became NaN or infinite.
