@@ -23,7 +23,7 @@ from srdistill.papers.coreset.expanding.label_drift import label_drift
 from srdistill.papers.coreset.figures import class_columns, factor_figure, ranked, storage_table
 from srdistill.papers.coreset.parts import PARTS
 from srdistill.papers.coreset.plan import PLANS
-from srdistill.papers.coreset.printed import DC, DM, MTT, OURS, RDED, SRE2L, TESLA, printed
+from srdistill.papers.coreset.printed import DATM, DC, DM, GVBSM, IDM, MTT, OURS, RDED, SRE2L, TESLA, printed
 from srdistill.papers.coreset.recovery.sre2l import sre2l
 from srdistill.papers.coreset.tables import (
     HARD,
@@ -42,10 +42,10 @@ from srdistill.study.classification import ClassificationStudy
 from srdistill.study.paper import Paper
 
 __all__ = [
-    "ABLATION", "DC", "DM", "HARD", "MTT", "OURS", "PAPER", "PRINTED_PARTS", "RANDOM", "RDED", "ROUNDED", "SELECTED", "SOFT",
-    "SRE2L", "TESLA", "UNTRAINED", "WHOLE", "Expansion", "collages", "class_columns", "coreset_patches", "coreset_row",
-    "engine", "factor_figure", "label_drift", "latent_label", "printed", "random_coreset", "ranked", "selected", "sre2l",
-    "storage_table", "unrolling",
+    "ABLATION", "DATM", "DC", "DM", "GVBSM", "HARD", "IDM", "MTT", "OURS", "PAPER", "PRINTED_PARTS", "RANDOM", "RDED",
+    "ROUNDED", "SELECTED", "SOFT", "SRE2L", "TESLA", "UNTRAINED", "WHOLE", "Expansion", "collages", "class_columns",
+    "coreset_patches", "coreset_row", "engine", "factor_figure", "label_drift", "latent_label", "printed", "random_coreset",
+    "ranked", "selected", "sre2l", "storage_table", "unrolling",
 ]  # fmt: skip
 
 PAPER = Paper(
