@@ -23,19 +23,7 @@ from srdistill.papers.coreset.expanding.label_drift import label_drift
 from srdistill.papers.coreset.figures import class_columns, factor_figure, ranked, storage_table
 from srdistill.papers.coreset.parts import PARTS
 from srdistill.papers.coreset.plan import PLANS
-from srdistill.papers.coreset.printed import (
-    DATM,
-    DC,
-    DM,
-    GVBSM,
-    IDM,
-    MTT,
-    OURS,
-    RDED,
-    SRE2L,
-    TESLA,
-    printed,
-)
+from srdistill.papers.coreset.printed import DATM, DC, DM, GVBSM, IDM, MTT, OURS, RDED, SRE2L, TESLA, printed
 from srdistill.papers.coreset.recovery.sre2l import sre2l
 from srdistill.papers.coreset.tables import (
     HARD,
