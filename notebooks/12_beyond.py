@@ -34,6 +34,7 @@ from srdistill.papers.beyond import (
     LIKE,
     MOSER,
     SHAPED,
+    SHRUNK,
     SMALLER,
     WITHOUT,
 )
@@ -66,10 +67,10 @@ seeds = 0  # number of seeds; 0: the profile's own
 data = ""  # a folder of your own training pictures; empty: the profile's
 
 # %%
-study, budgets, x4, unseen, coded = (
-    beyond.PAPER.open(f"beyond_t{number}", profile=profile, seeds=seeds, data=data) for number in range(1, 6)
+study, budgets, x4, unseen, coded, parts = (
+    beyond.PAPER.open(f"beyond_t{number}", profile=profile, seeds=seeds, data=data) for number in range(1, 7)
 )
-rows, others = study.rows(), {one.name: one.rows() for one in (budgets, x4, unseen, coded)}
+rows, others = study.rows(), {one.name: one.rows() for one in (budgets, x4, unseen, coded, parts)}
 describe(study)
 
 # %% [markdown]
@@ -133,7 +134,7 @@ saved(study, beyond.spectra(shown_sets, truth, side=study.plan.small), "spectra"
 
 # %%
 results = study.run(rows)
-more = {one.name: one.run(others[one.name]) for one in (budgets, x4, unseen, coded)}
+more = {one.name: one.run(others[one.name]) for one in (budgets, x4, unseen, coded, parts)}
 print(results, *more.values(), sep="\n")
 
 # %% [markdown]
@@ -187,6 +188,17 @@ for share in (0.25, 0.5, 1.0):
 pd.Series(growth, name="seconds").round(1).to_frame().T
 
 # %% [markdown]
+# ## What each part does
+#
+# Coverage without one of its parts, with gradients in place of the spectrum, or filtered as the shaped pictures are; shrunken
+# pictures by other kernels, sharpened, matched to a power law, or of smaller squares that keep a fifth to two fifths of their
+# side. The second student alone.
+
+# %%
+in_parts = Presentation(parts, others[parts.name], more[parts.name])
+gains(in_parts).round(2)
+
+# %% [markdown]
 # ## Other budgets
 
 # %%
@@ -231,7 +243,7 @@ pd.DataFrame({
 # Every question is about all test pictures, PSNR of the luma.
 
 # %%
-luma = {"metric": "psnr_y"}
+luma, longer = {"metric": "psnr_y"}, f", {study.plan.longer} x steps"
 
 
 def questions(found: dict, sign: str = "", where: str = "") -> list[Question]:
@@ -248,12 +260,12 @@ against = [
     Question("crops-{network}", "{network}: shrunken pictures beat crops of full size", SMALLER, CROPS, **luma),
     Question("full-{network}", "{network}: shrunken pictures beat all of full data", SMALLER, ORIGINAL, **luma),
     Question("full-best-{network}", "{network}: shrunken pictures beat the best full data", SMALLER, FULL_BOTH, **luma),
-    Question("full-longer-{network}", f"{{network}}: they beat it after {study.plan.longer} times the steps", SMALLER,
-             f"{FULL_BOTH}, {study.plan.longer} x steps", **luma),
+    Question("full-longer-{network}", f"{{network}}: they beat it, both trained for {study.plan.longer} times the steps",
+             f"{SMALLER}{longer}", f"{FULL_BOTH}{longer}", **luma),
+    Question("short-{network}", f"{{network}}: they beat it, it alone trained for {study.plan.longer} times the steps", SMALLER,
+             f"{FULL_BOTH}{longer}", **luma),
     Question("distilling-{network}", "{network}: distilling shrunken pictures helps", distilled.label, started.label, **luma),
     Question("choice-{network}", "{network}: coverage beats random tiles of its scales", COVERAGE, LIKE, **luma),
-    *(Question(f"without-{what}-{{network}}", f"{{network}}: coverage is better for its {what}", COVERAGE,
-               f"{COVERAGE}, without {what}", **luma) for what in WITHOUT if study.plan.ways),
 ]  # fmt: skip
 shown.check([*questions(rows), *against], results.networks)
 
@@ -261,6 +273,12 @@ shown.check([*questions(rows), *against], results.networks)
 for budget in budgets.plan.budgets:
     percent = f"{100 * budget:g} %"
     small_budgets.check(questions(others[budgets.name], f", {percent}", f", {percent}"), results.networks)
+in_parts.check([
+    *(Question(f"without-{what}-{{network}}", f"{{network}}: coverage is better for its {what}", COVERAGE,
+               f"{COVERAGE}, without {what}", **luma) for what in WITHOUT),
+    *(Question(f"{how}-{{network}}", f"{{network}}: shrunken pictures, {how}, beat them as they are", f"{SMALLER}, {how}",
+               SMALLER, **luma) for how in SHRUNK),
+] if study.plan.ways else [], more[parts.name].networks)  # fmt: skip
 at_x4.check(questions(others[x4.name], where=", ×4"), results.networks)
 new_students.check(questions(others[unseen.name]), more[unseen.name].networks)
 priced.check([
@@ -279,5 +297,5 @@ priced.check([
 shown.save()
 
 # %%
-for presented in (small_budgets, at_x4, new_students, priced):
+for presented in (small_budgets, at_x4, new_students, priced, in_parts):
     print(*presented.save(), sep="\n")

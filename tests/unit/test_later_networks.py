@@ -1,4 +1,4 @@
-"""FSRCNN and IMDN: sizes as published, shapes, gradients, and that joining the registry later costs nobody a result."""
+"""FSRCNN: sizes as published, shapes, gradients, and that joining the registry later costs nobody a result."""
 
 import subprocess
 import sys
@@ -8,10 +8,9 @@ import torch
 
 from srdistill.images.convention import bicubic
 from srdistill.networks import ARCHITECTURES, build_network, count_parameters
-from srdistill.networks.imdn import ContrastAttention
 from srdistill.networks.later import LATER
 
-TINY = {"FSRCNN": {"width": 8, "narrow": 4, "depth": 2}, "IMDN": {"width": 8, "depth": 2, "reduction": 4}}
+TINY = {"FSRCNN": {"width": 8, "narrow": 4, "depth": 2}}
 
 
 @pytest.mark.parametrize(
@@ -21,9 +20,6 @@ TINY = {"FSRCNN": {"width": 8, "narrow": 4, "depth": 2}, "IMDN": {"width": 8, "d
         ("FSRCNN", 3, {"channels": 1}, 12_809),
         ("FSRCNN", 4, {"channels": 1}, 12_809),
         ("FSRCNN", 2, {}, 24_683),
-        ("IMDN", 2, {}, 694_404),
-        ("IMDN", 3, {}, 703_059),
-        ("IMDN", 4, {}, 715_176),
     ],
 )
 def test_parameters_are_as_many_as_published(architecture, scale, sizes, parameters):
@@ -67,16 +63,6 @@ def test_gradients_of_a_flat_picture_are_finite(architecture):
     assert all(torch.isfinite(weight.grad).all() for weight in network.parameters())
 
 
-def test_attention_of_flat_channels_has_a_gradient_and_follows_deviation_and_mean():
-    attention = ContrastAttention(4, 2)
-    flat = torch.ones(1, 4, 5, 5, requires_grad=True)
-    attention(flat).sum().backward()
-    assert bool(torch.isfinite(flat.grad).all())
-    x = torch.rand(2, 4, 5, 6)
-    seen = x.std((2, 3), correction=0, keepdim=True) + x.mean((2, 3), keepdim=True)
-    assert torch.allclose(attention(x), x * attention.decide(seen), atol=1e-6)
-
-
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("architecture", TINY)
 def test_untrained_network_over_bicubic_is_bicubic(architecture, scale, pictures):
@@ -100,10 +86,6 @@ def test_initial_weights_depend_on_the_seed_alone(architecture):
     [
         ("FSRCNN", 8, {}, "FSRCNN enlarges by 2, 3 or 4, got 8"),
         ("FSRCNN", 2, {"depth": 0}, "must be 1 or more, got 56, 12, 0, 3"),
-        ("IMDN", 1, {}, "IMDN enlarges by 2, 3 or 4, got 1"),
-        ("IMDN", 2, {"width": 18}, "width must be a multiple of 4, got 18"),
-        ("IMDN", 2, {"width": 8}, "reduction must be between 1 and the width 8, got 16"),
-        ("IMDN", 2, {"depth": 0}, "needs 1 block or more, got 0"),
     ],
 )
 def test_what_cannot_be_built_is_refused(architecture, scale, sizes, message):

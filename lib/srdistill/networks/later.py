@@ -6,7 +6,6 @@ trained again for a network that none of them is. Each of these counts with its 
 
 from srdistill.networks import ARCHITECTURES
 from srdistill.networks.fsrcnn import FSRCNN
-from srdistill.networks.imdn import IMDN
 
-LATER = {"FSRCNN": FSRCNN, "IMDN": IMDN}
+LATER = {"FSRCNN": FSRCNN}
 ARCHITECTURES.update(LATER)

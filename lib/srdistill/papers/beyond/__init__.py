@@ -26,6 +26,7 @@ from srdistill.papers.beyond.labels import (
     LIKE,
     MOSER,
     SHAPED,
+    SHRUNK,
     SMALLER,
     WITHOUT,
 )
@@ -36,7 +37,7 @@ from srdistill.study.paper import Paper
 
 __all__ = [
     "BY_BYTES", "COVERAGE", "CROPS", "DCSR", "FULL_BOTH", "HARDEST", "HERDED", "LARGER", "LIKE", "MOSER", "PAPER", "SHAPED",
-    "SMALLER", "WITHOUT", "coverage", "spectra",
+    "SHRUNK", "SMALLER", "WITHOUT", "coverage", "spectra",
 ]  # fmt: skip
 
 

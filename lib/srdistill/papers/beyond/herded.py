@@ -31,6 +31,7 @@ def herded(
     cap: float | None = 2.0,
     width: int = 256,
     kernel: str = BICUBIC,
+    factors: Sequence[float] = (),
 ) -> DistilledSet:
     """Of many pictures shrunk to ``size`` px, as many as the share ``budget`` of the pixels of ``real`` buys: those whose mean
     gradient is nearest to that of all.
@@ -45,7 +46,8 @@ def herded(
     if candidates < 2:
         raise SelectionError(f"candidates must be 2 or more times what is chosen, got {candidates}")
     count, seed = tile_count(budget, real.pixels, size), generator.initial_seed()
-    many = shaped(real, size=size, count=max(len(real), candidates * count), kernel=kernel, generator=generator)
+    many = shaped(real, size=size, count=max(len(real), candidates * count), kernel=kernel, factors=factors,
+                  generator=generator)  # fmt: skip
     embedding = gradient_embedding(networks, scale, generator, width)
     features = torch.cat([embedding.features(part).float() for part in many.images.split(_BATCH)])
     rows = unit_rows(features, embedding.standardise)

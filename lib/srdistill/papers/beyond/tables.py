@@ -20,6 +20,7 @@ from srdistill.papers.beyond.labels import (
     GRADIENTS,
     HARDEST,
     HERDED,
+    HERDED_ALSO,
     LARGER,
     LIKE,
     MOSER,
@@ -49,21 +50,21 @@ _PRICED = (CROPS, SMALLER, COVERAGE, BY_BYTES)
 
 
 def _full(study: BeyondStudy) -> list[Row]:
-    """Training on everything, and the plainest and the strongest for longer."""
+    """Training on everything, as it is and as strong as it can be."""
     side, scale = study.plan.tile, study.table.scale
     hard = {"share": _HARD_SHARE, "size": side, "scale": scale}
-    plain, both = (
-        study.row(ORIGINAL),
-        study.row(FULL_BOTH, None, pictures=hard_data(study.real(), **hard, scales=_COPIES)),
-    )
-    times = study.plan.longer
     return [
-        plain,
+        study.row(ORIGINAL),
         study.row(FULL_HARD, None, pictures=hard_data(study.real(), **hard)),
         study.at_scales(FULL_SCALES, _COPIES),
-        both,
-        *(replace(row, label=f"{row.label}, {times} x steps", longer=times) for row in (plain, both)),
+        study.row(FULL_BOTH, None, pictures=hard_data(study.real(), **hard, scales=_COPIES)),
     ]
+
+
+def _longer(study: BeyondStudy, *rows: Row) -> list[Row]:
+    """The same rows for more steps."""
+    times = study.plan.longer
+    return [replace(row, label=f"{row.label}, {times} x steps", longer=times) for row in rows]
 
 
 def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, Row]:
@@ -90,22 +91,28 @@ def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, R
         COVERAGE: coverage,
     }
     rows[BY_BYTES] = row(BY_BYTES, pyramid_coverage, **chosen, settings=plan.coverage, cost=lossless_bytes)
-    if not plan.ways:
-        return rows
-    ways = {f"{COVERAGE}, without {what}": changes for what, changes in WITHOUT.items()}
-    ways |= {f"{COVERAGE}, {how}": changes for how, changes in OTHERWISE.items()}
-    for name, changes in ways.items():
-        rows[name] = row(name, pyramid_coverage, **chosen, settings=replace(plan.coverage, **changes))
-    rows[GRADIENTS] = row(GRADIENTS, pyramid_coverage, **chosen, settings=plan.coverage, networks=_judges(study))
-    rows[BOTH] = row(BOTH, filtered, source=coverage)
-    for how, changes in SHRUNK.items():
-        rows[f"{SMALLER}, {how}"] = row(f"{SMALLER}, {how}", shaped, **small, **changes)
     return rows
 
 
-def _full_strong(study: BeyondStudy) -> list[Row]:
-    """The plainest and the strongest of full data."""
-    return [row for row in _full(study) if row.label in (ORIGINAL, FULL_BOTH)]
+def _other_ways(study: BeyondStudy) -> list[Row]:
+    """The candidates without one of their parts each, or with another in its place."""
+    plan, budget = study.plan, study.plan.budget
+    ours = _in_budget(study, budget)
+    coverage = ours[COVERAGE]
+
+    def changed(label: str, like: Row, **changes) -> Row:
+        return replace(like, label=label, settings={**like.settings, **changes})
+
+    return [
+        *(
+            changed(f"{COVERAGE}, {what}", coverage, settings=replace(plan.coverage, **changes))
+            for what, changes in ({f"without {part}": less for part, less in WITHOUT.items()} | OTHERWISE).items()
+        ),
+        changed(GRADIENTS, coverage, networks=_judges(study)),
+        replace(study.row(BOTH, filtered, source=coverage), budget=coverage.budget),
+        *(changed(f"{SMALLER}, {how}", ours[SMALLER], **changes) for how, changes in SHRUNK.items()),
+        *(changed(f"{HERDED}, {how}", ours[HERDED], **SHRUNK[how]) for how in HERDED_ALSO),
+    ]
 
 
 def _judges(study: BeyondStudy) -> list[Task]:
@@ -115,14 +122,14 @@ def _judges(study: BeyondStudy) -> list[Task]:
 
 
 def table_1(study: BeyondStudy) -> list[Row]:
-    """Everything, at one budget of pixels."""
-    rows = _in_budget(study, study.plan.budget)
-    return _full(study) + [row for name, row in rows.items() if name != BY_BYTES]
+    """Everything, at one budget of pixels; the strongest for more steps as well."""
+    rows, full = _in_budget(study, study.plan.budget), _full(study)
+    return [*full, *(row for name, row in rows.items() if name != BY_BYTES), *_longer(study, full[-1], rows[SMALLER])]
 
 
 def table_2(study: BeyondStudy) -> list[Row]:
     """The strongest, at other budgets."""
-    return _full_strong(study) + [
+    return _full(study)[-1:] + [
         rows[name]
         for budget in study.plan.budgets
         for rows in [_in_budget(study, budget, f", {100 * budget:g} %")]
@@ -133,7 +140,7 @@ def table_2(study: BeyondStudy) -> list[Row]:
 def table_3_and_4(study: BeyondStudy) -> list[Row]:
     """The strongest, at one budget: at twice the scale, and for other students."""
     rows = _in_budget(study, study.plan.budget)
-    return _full_strong(study) + [rows[name] for name in study.plan.compared]
+    return _full(study)[-1:] + [rows[name] for name in study.plan.compared]
 
 
 def table_5(study: BeyondStudy) -> list[Row]:
@@ -148,9 +155,16 @@ def table_5(study: BeyondStudy) -> list[Row]:
                       ordered=name in (COVERAGE, BY_BYTES)),
             budget=f"bytes of {100 * budget:g} %",
         )
-        for name in _PRICED if name in (*study.plan.compared, BY_BYTES)
+        for name in _PRICED
         for how, share in (("lossless", 0.0), ("coded", study.plan.share))
     ]  # fmt: skip
+
+
+def table_6(study: BeyondStudy) -> list[Row]:
+    """What each part of a candidate does, beside the candidates themselves."""
+    rows = _in_budget(study, study.plan.budget)
+    ours = [rows[name] for name in (SMALLER, HERDED, COVERAGE)]
+    return ours + (_other_ways(study) if study.plan.ways else [])
 
 
 _NOTEBOOK = "12_beyond"
@@ -160,4 +174,5 @@ TABLES = (
     Table("beyond_t3", "Beyond, table 3: the same at ×4", _NOTEBOOK, table_3_and_4, PROXIES, scale=4),
     Table("beyond_t4", "Beyond, table 4: students that nothing was chosen with, ×2", _NOTEBOOK, table_3_and_4, UNSEEN),
     Table("beyond_t5", "Beyond, table 5: equal bytes, ×2", _NOTEBOOK, table_5, PROXIES[1:]),
+    Table("beyond_t6", "Beyond, table 6: what each part does, ×2", _NOTEBOOK, table_6, PROXIES[1:]),
 )
