@@ -28,8 +28,21 @@ endif
 READY := $(VENV)/.ready
 NOTEBOOKS := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.py))))
 EXPORT := export
-OPTIONS := --profile "$(PROFILE)" $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(DATA),--data "$(DATA)") \
-	$(if $(WORKERS),--workers "$(WORKERS)")
+# What was asked for goes through the environment, unexpanded: names of folders may hold quotes, dollars, backticks and spaces.
+export ASKED_PROFILE = $(value PROFILE)
+export ASKED_SEEDS = $(value SEEDS)
+export ASKED_DATA = $(value DATA)
+export ASKED_WORKERS = $(value WORKERS)
+export ASKED_TABLE = $(value TABLE)
+export ASKED_OUT = $(value OUT)
+export ASKED_BUDGET = $(value BUDGET)
+export ASKED_BYTES = $(value BYTES)
+export ASKED_SCALE = $(value SCALE)
+export ASKED_TILE = $(value TILE)
+export ASKED_METHOD = $(value METHOD)
+export ASKED_FORMAT = $(value FORMAT)
+OWN := --profile="$$ASKED_PROFILE" $${ASKED_DATA:+--data="$$ASKED_DATA"}
+OPTIONS := $(OWN) $${ASKED_SEEDS:+--seeds="$$ASKED_SEEDS"} $${ASKED_WORKERS:+--workers="$$ASKED_WORKERS"}
 # Files of tests and notebooks go to two processes, in the order of their names; each works by itself, on one thread.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -93,7 +106,7 @@ test: $(READY)
 	@env -u SRDISTILL_SCHEDULER -u SRDISTILL_WORKERS SRDISTILL_PROFILE=smoke $(RUN) pytest $(TWO) --nbval-lax --nbval-cell-timeout=300 -p no:cacheprovider notebooks
 
 lab: $(READY)
-	@$(if $(WORKERS),SRDISTILL_WORKERS="$(WORKERS)") $(VENV)/bin/jupyter lab --LabApp.default_url=/lab/tree/notebooks
+	@$${ASKED_WORKERS:+env SRDISTILL_WORKERS="$$ASKED_WORKERS"} $(VENV)/bin/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 bench: $(READY)
 	@$(RUN) pytest tests/benchmarks --benchmark-columns=median,min,max,rounds --override-ini norecursedirs=build
@@ -103,25 +116,15 @@ report: $(READY)
 
 # Spelled out, export would be a directive of make.
 $(EXPORT): $(READY)
-	@test -n "$(TABLE)" || { echo "name a table, e.g. make export TABLE=dietz_t4"; exit 2; }
-	@$(RUN) srdistill.study.export "$(TABLE)" --profile "$(PROFILE)" $(if $(DATA),--data "$(DATA)")
+	@test -n "$$ASKED_TABLE" || { echo "name a table, e.g. make export TABLE=dietz_t4"; exit 2; }
+	@$(RUN) srdistill.study.export $(OWN) -- "$$ASKED_TABLE"
 
-# Through the environment, unexpanded: names of folders may hold quotes, dollars and spaces.
-distill: export DISTILL_DATA = $(value DATA)
-distill: export DISTILL_OUT = $(value OUT)
-distill: export DISTILL_BUDGET = $(value BUDGET)
-distill: export DISTILL_BYTES = $(value BYTES)
-distill: export DISTILL_SCALE = $(value SCALE)
-distill: export DISTILL_TILE = $(value TILE)
-distill: export DISTILL_METHOD = $(value METHOD)
-distill: export DISTILL_FORMAT = $(value FORMAT)
-distill: export DISTILL_WORKERS = $(value WORKERS)
 distill: $(READY)
-	@$(RUN) srdistill.distill --data="$$DISTILL_DATA" $${DISTILL_OUT:+--out="$$DISTILL_OUT"} \
-		$${DISTILL_BUDGET:+--budget="$$DISTILL_BUDGET"} $${DISTILL_BYTES:+--bytes="$$DISTILL_BYTES"} \
-		$${DISTILL_SCALE:+--scale="$$DISTILL_SCALE"} $${DISTILL_TILE:+--tile="$$DISTILL_TILE"} \
-		$${DISTILL_METHOD:+--method="$$DISTILL_METHOD"} $${DISTILL_FORMAT:+--format="$$DISTILL_FORMAT"} \
-		$${DISTILL_WORKERS:+--workers="$$DISTILL_WORKERS"}
+	@$(RUN) srdistill.distill --data="$$ASKED_DATA" $${ASKED_OUT:+--out="$$ASKED_OUT"} \
+		$${ASKED_BUDGET:+--budget="$$ASKED_BUDGET"} $${ASKED_BYTES:+--bytes="$$ASKED_BYTES"} \
+		$${ASKED_SCALE:+--scale="$$ASKED_SCALE"} $${ASKED_TILE:+--tile="$$ASKED_TILE"} \
+		$${ASKED_METHOD:+--method="$$ASKED_METHOD"} $${ASKED_FORMAT:+--format="$$ASKED_FORMAT"} \
+		$${ASKED_WORKERS:+--workers="$$ASKED_WORKERS"}
 
 sync: $(READY)
 	@$(RUN) srdistill.study.pairs

@@ -55,11 +55,12 @@ def test_parameter_without_a_value(two_notebooks, capsys):
     assert "-p takes NAME=VALUE, got 'seeds'" in refused(capsys, "-p", "seeds")
 
 
-def test_negative_seeds(two_notebooks, capsys):
-    assert "seeds" in refused(capsys, "--profile", "smoke", "--seeds", "-1")
+@pytest.mark.parametrize("seeds", ["-1", "0"])
+def test_an_impossible_number_of_seeds(two_notebooks, capsys, seeds):
+    assert f"--seeds must be 1 or more, got {seeds}" in refused(capsys, "--profile", "smoke", "--seeds", seeds)
 
 
-@pytest.mark.parametrize("workers", ["-1"])
+@pytest.mark.parametrize("workers", ["-1", "0"])
 def test_an_impossible_number_of_workers(two_notebooks, capsys, workers):
     assert "--workers must be 1 or more" in refused(capsys, "--workers", workers)
 

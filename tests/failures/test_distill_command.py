@@ -15,7 +15,6 @@ from srdistill.distill import make
 from srdistill.distill.__main__ import main
 from srdistill.files import DiskError
 from srdistill.images.coding import Coding, encode
-from srdistill.study.paths import ROOT
 
 
 @pytest.fixture
@@ -193,21 +192,3 @@ def test_as_a_command(folder, tmp_path):
     assert done.returncode == 0 and "written to" in done.stdout and (tmp_path / "distilled_pictures" / "card.md").exists()
     again = run("--tile", "48", "--budget", "20%")
     assert again.returncode == 2 and "is not empty" in again.stderr and "Traceback" not in again.stderr
-
-
-@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
-def test_names_reach_the_command_whole(tmp_path):
-    """Through make: quotes, dollars and spaces, and nothing is executed."""
-    tools = tmp_path / "venv" / "bin"
-    tools.mkdir(parents=True)
-    (tools.parent / ".ready").touch()
-    python = tools / "python"
-    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    python.chmod(0o755)
-    name = 'it\'s "a" $b $(x) `y` & co; #1'
-    said = subprocess.run(
-        ["make", "-s", f"VENV={tools.parent}", "-o", f"{tools.parent}/.ready", "distill", f"DATA={name}", "BUDGET=1%",
-         "OUT=o $p"],
-        capture_output=True, text=True, cwd=ROOT, timeout=60, check=True,
-    ).stdout.splitlines()  # fmt: skip
-    assert said == ["-m", "srdistill.distill", f"--data={name}", "--out=o $p", "--budget=1%"]

@@ -91,3 +91,9 @@ def test_list_of_sets_names_pictures_and_entries(saved_table):
     assert record["pictures"] == study.origin
     keys = {(item["row"], item["seed"]): item["entry"] for item in record["sets"]}
     assert keys == {(row.label, seed): study.set_task(row, seed).key for row in rows[1:] for seed in (0, 1)}
+
+
+def test_a_name_that_is_a_path_is_compared_and_not_followed(saved_table, tmp_path):
+    for name in ("../../etc", "../smoke/dietz_t1", "./dietz_t1", "dietz_t1.json", ""):
+        with pytest.raises(NothingToExport, match="Tables with sets here: dietz_t1$"):
+            export_table(name, "smoke", to=tmp_path)

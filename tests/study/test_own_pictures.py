@@ -8,6 +8,8 @@ from srdistill.images.collections import CollectionError
 from srdistill.images.pictures import PictureError
 from srdistill.sets.distilled_set import png_bytes
 from srdistill.sets.noise import noise
+from srdistill.study.own_label import REGISTRY, own_label
+from srdistill.study.paths import store_root
 from srdistill.study.rows import ORIGINAL
 
 
@@ -124,3 +126,27 @@ def test_two_folders_of_one_name_are_told_apart_by_what_is_in_them(tmp_path, smo
     _fill(tmp_path / "there" / "mine", pictures.select(["flower"]))
     here, there = (declared(smoke_study(data=str(tmp_path / place / "mine"))) for place in ("here", "there"))
     assert here[0] == there[0] and here[1] != there[1]  # bicubic is the same
+
+
+def test_a_folder_has_one_label_however_it_is_written(holidays, monkeypatch):
+    monkeypatch.chdir(holidays)
+    (holidays / "test").mkdir()
+    ways = (str(holidays), ".", "test/..", f"{holidays}/")
+    assert {own_label(way) for way in ways} == {"own-holidays"}
+    monkeypatch.chdir(holidays / "test")
+    assert own_label("..") == "own-holidays"
+    assert own_label("/") == "own-root"
+
+
+def test_a_second_folder_of_the_same_name_has_a_label_of_its_own(tmp_path):
+    first, second = tmp_path / "a" / "garden", tmp_path / "b" / "garden"
+    assert own_label(str(first)) == "own-garden"
+    other = own_label(str(second))
+    assert re.fullmatch(r"own-garden-[0-9a-f]{6}", other)
+    assert [own_label(str(folder)) for folder in (first, second)] == ["own-garden", other]
+
+
+def test_a_damaged_list_of_labels_is_begun_anew(tmp_path):
+    assert own_label(str(tmp_path / "a" / "garden")) == "own-garden"
+    (store_root() / REGISTRY).write_text("{")
+    assert own_label(str(tmp_path / "b" / "garden")) == "own-garden"

@@ -17,6 +17,7 @@ from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.study.paths import BUILD, store_root
 from srdistill.study.profiles import get_profile
 from srdistill.study.provenance import provenance
+from srdistill.study.rehearsal import label_of
 from srdistill.study.rows import Row
 from srdistill.study.study import Study
 from srdistill.study.verdicts.board import table_title
@@ -26,8 +27,8 @@ class NothingToExport(ValueError):
     """The table has not been made here, or a set of it is gone; the message says how to make it."""
 
 
-def _listing(label: str, table: str) -> Path:
-    return store_root() / "tables" / label / f"{table}.json"
+def _listings(label: str) -> Path:
+    return store_root() / "tables" / label
 
 
 def record_sets(study: Study, rows: list[Row]) -> None:
@@ -39,7 +40,7 @@ def record_sets(study: Study, rows: list[Row]) -> None:
         for where, seed, task in study.set_tasks(row)
     ]
     origin = {"pictures": study.origin, "use": study.use, "commit": provenance()["software"]["commit"][:12]}
-    write_text(_listing(study.label, study.name), json.dumps({"sets": sets} | origin, indent=1) + "\n")
+    write_text(_listings(study.label) / f"{study.name}.json", json.dumps({"sets": sets} | origin, indent=1) + "\n")
 
 
 def export_table(table: str, profile: str = "", data: str = "", to: Path | None = None) -> Path:
@@ -51,15 +52,16 @@ def export_table(table: str, profile: str = "", data: str = "", to: Path | None 
     Raises:
         NothingToExport: no finished run of that table is known here, or a set is missing from the store or damaged.
     """
-    label = get_profile(profile).name if not data else f"own-{Path(data).name}"
-    listing = _listing(label, table)
-    if not listing.exists():
-        known = sorted(path.stem for path in listing.parent.glob("*.json"))
+    label = label_of(get_profile(profile).name, data)
+    # Names are compared, never followed: what is asked for may look like a path.
+    listings = {path.stem: path for path in _listings(label).glob("*.json")}
+    if table not in listings:
+        known = sorted(listings)
         raise NothingToExport(
             f"no sets of {table!r} in profile {label}; run its notebook first (make tables does all of them). "
             f"Tables with sets here: {', '.join(known) or 'none'}"
         )
-    record = json.loads(listing.read_text())
+    record = json.loads(listings[table].read_text())
     for item in record["sets"]:
         _load(item)  # before anything of an earlier export goes
     folder = (to or BUILD / "export") / label / table

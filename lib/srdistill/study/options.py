@@ -50,9 +50,9 @@ def parser(prog: str, description: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog=prog, description=description)
     made.add_argument("notebooks", nargs="*", help="e.g. 02_downscaled_init, or 02; all of them if none is named")
     made.add_argument("--profile", default="", help=f"one of {', '.join(PROFILES)} (default: laptop)")
-    made.add_argument("--seeds", type=int, default=0, help="number of seeds (default: the profile's)")
+    made.add_argument("--seeds", type=int, default=None, help="number of seeds (default: the profile's)")
     made.add_argument("--data", default="", help="a folder of your own training pictures, tests in its subfolder test")
-    made.add_argument("--workers", type=int, default=0,
+    made.add_argument("--workers", type=int, default=None,
                       help=f"processes of one thread (default: {WORKERS}, or the physical cores)")  # fmt: skip
     return made
 
@@ -60,9 +60,10 @@ def parser(prog: str, description: str) -> argparse.ArgumentParser:
 def checked(given: argparse.Namespace) -> dict:
     """The shared parameters of notebooks, ``seeds`` and ``data``. Raises UsageError."""
     for name in ("seeds", "workers"):
-        if getattr(given, name) < 0:
-            raise UsageError(f"--{name} must be 1 or more, got {getattr(given, name)}")
+        asked = getattr(given, name)
+        if asked is not None and asked < 1:
+            raise UsageError(f"--{name} must be 1 or more, got {asked}; leave it out for the default")
     data = str(Path(given.data).expanduser().resolve()) if given.data else ""
     if data and not Path(data).is_dir():
         raise UsageError(f"--data: {given.data} is not a folder")
-    return {"seeds": given.seeds, "data": data}
+    return {"seeds": given.seeds or 0, "data": data}

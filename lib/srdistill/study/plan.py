@@ -293,7 +293,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         shared = checked(given)
         plan = make_plan(resolve(given.notebooks), given.profile, **shared)
-        workers = default_workers(given.workers)
+        workers = default_workers(given.workers or 0)
     except (UsageError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,6 @@ A plan is cut short by the names of its settings (``LIMITS``), and then by its o
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 
 import torch
 
@@ -23,6 +22,7 @@ from srdistill.images.picture_files import square_picture
 from srdistill.images.pictures import PictureError, Pictures
 from srdistill.rehearsing import rehearsing
 from srdistill.seeds import generator_for
+from srdistill.study.own_label import own_label
 from srdistill.study.profiles import Profile
 from srdistill.study.settings import TestSet
 
@@ -44,7 +44,7 @@ _READ = 12
 
 def label_of(profile: str, data: str = "") -> str:
     """The folder of a run's tables: its profile, ``own-<folder>`` on one's own pictures, or a rehearsal's."""
-    label = f"own-{Path(data).name}" if data else profile
+    label = own_label(data) if data else profile
     return f"rehearsal-{label}" if rehearsing() else label
 
 

@@ -331,7 +331,7 @@ def main(arguments: list[str] | None = None) -> int:
             if name in ("profile", *DEFAULTS):
                 raise UsageError(f"-p {item}: use --{name} for that")
             extra[name] = _value(value)
-        return run(given.notebooks, given.profile, shared | extra, given.workers)
+        return run(given.notebooks, given.profile, shared | extra, given.workers or 0)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
