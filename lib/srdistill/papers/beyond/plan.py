@@ -37,6 +37,11 @@ class BeyondPlan:
     coverage: Coverage = field(metadata={"about": "pyramid coverage"})
     longer: int = field(metadata={"about": "times the steps that full data has once more"})
 
+    def __post_init__(self):
+        largest = max(recipe.patch for recipe in (*self.recipes.values(), *self.recipes_x4.values()))
+        if not largest <= self.small <= self.tile:
+            raise ValueError(f"crops of {largest} px, small tiles of {self.small}, tiles of {self.tile}: each must fit in")
+
     @property
     def stand_ins(self) -> dict[str, str]:
         """Nothing here stands in for another component."""
@@ -87,19 +92,17 @@ _SR291 = {
     ),
 }  # fmt: skip
 _DESKTOP = BeyondPlan(
-    **_SR291, networks=_NETWORKS, recipes=_recipes(2500, 32), budget=0.01,
-    # SRCNN works on the enlarged picture, so that crops of 48 px would take it longer than any other student here.
-    recipes_x4=_recipes(2500, 48) | {"SRCNN": _recipes(2500, 32)["SRCNN"]},
-    budgets=(0.003, 0.03), tile=96, small=48, share=0.05, ways=True, compared=STRONGEST, coverage=Coverage(), longer=4,
+    **_SR291, networks=_NETWORKS, recipes=_recipes(2500, 32), recipes_x4=_recipes(2500, 32), budget=0.01,
+    budgets=(0.003, 0.03), tile=96, small=40, share=0.05, ways=True, compared=STRONGEST, coverage=Coverage(), longer=4,
 )  # fmt: skip
-_GPU = replace(_DESKTOP, recipes=_recipes(20_000, 64), recipes_x4=_recipes(20_000, 96))
+_GPU = replace(_DESKTOP, recipes=_recipes(20_000, 48), recipes_x4=_recipes(20_000, 48), small=64)
 _PAPER = replace(
     _GPU, train="div2k", train_min_side=480, tests=(TestSet("set5", "set5"), TestSet("set14", "set14"),
-    TestSet("div2k", "div2k_valid")), recipes=_recipes(300_000, 96), recipes_x4=_recipes(300_000, 192),
+    TestSet("div2k", "div2k_valid")), recipes=_recipes(300_000, 96), recipes_x4=_recipes(300_000, 96), tile=256, small=128,
 )  # fmt: skip
 _LAPTOP = replace(
     _DESKTOP, train="photos", train_side=512, train_min_side=0, tests=(TestSet("photos", "photos", side=252),),
-    recipes=_recipes(100, 32), recipes_x4=_recipes(100, 48), budget=0.05, budgets=(0.1,), tile=64, small=32,
+    recipes=_recipes(100, 32), recipes_x4=_recipes(100, 32), budget=0.05, budgets=(0.1,), tile=64, small=40,
     ways=False, compared=(SMALLER, COVERAGE), coverage=Coverage(stride=32), longer=2,
 )  # fmt: skip
 _SMOKE = replace(
