@@ -6,6 +6,7 @@ from pathlib import Path
 from srdistill.study import rehearsal
 from srdistill.study.engine.cluster import WORKERS
 from srdistill.study.pairs import notebook_names, read_source
+from srdistill.study.paths import NOTEBOOKS
 from srdistill.study.profiles import PROFILES
 
 # Every notebook has these; at 0 and "" they leave the choice to the profile.
@@ -31,6 +32,8 @@ def check_parameters(name: str, parameters: dict) -> None:
 def resolve(names: list[str]) -> list[str]:
     """The notebooks asked for, all of them if none is; ``02`` is enough for ``02_downscaled_init``."""
     known = notebook_names()
+    if not known:
+        raise UsageError(f"no notebooks in {NOTEBOOKS}; run this in a checkout of the repository")
     chosen = []
     for name in names or known:
         matches = [k for k in known if k == name or k.split("_")[0] == name]

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+_HERE = Path(__file__).resolve().parents[3]
+# The checkout; of a library that was installed without one, the folder it is used in.
+ROOT = _HERE if (_HERE / "lib" / "srdistill").is_dir() else Path.cwd()
 NOTEBOOKS = ROOT / "notebooks"
 TABLES = ROOT / "papers_tables"
 PUBLISHED = TABLES / "published"
