@@ -56,7 +56,7 @@ help:
 	@echo "make test               unit, notebook and failure tests"
 	@echo "make lab                open JupyterLab on the paired notebooks; WORKERS= gives every notebook its own"
 	@echo "make bench              benchmarks: ratios against the plain way of doing the same work"
-	@echo "make report             static HTML site in build/site"
+	@echo "make report             the site, a book that needs no network, in build/site"
 	@echo "make export TABLE=dietz_t4  the distilled sets of a finished table as PNG folders, in build/export"
 	@echo "make distill DATA=folder BUDGET=1%  a small training set for super-resolution from a folder of pictures; also SCALE=2|3|4,"
 	@echo "                        FORMAT=png|webp|cheapest, OUT=, TILE=, METHOD=, BYTES= instead of BUDGET=, WORKERS=; see its card.md"
@@ -112,7 +112,7 @@ bench: $(READY)
 	@$(RUN) pytest tests/benchmarks --benchmark-columns=median,min,max,rounds --override-ini norecursedirs=build
 
 report: $(READY)
-	@$(RUN) srdistill.study.report
+	@$(RUN) srdistill.book
 
 # Spelled out, export would be a directive of make.
 $(EXPORT): $(READY)

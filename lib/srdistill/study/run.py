@@ -38,6 +38,7 @@ from srdistill.study.engine.cluster import (
 from srdistill.study.headless import BROKEN, DEAD
 from srdistill.study.options import DEFAULTS, UsageError, check_parameters, checked, label_of, parser, resolve
 from srdistill.study.pages.against_print import write_against_print
+from srdistill.study.pages.forest import write_forest
 from srdistill.study.pairs import PAIRED, read_source, with_outputs, write_notebook
 from srdistill.study.paths import BUILD, NOTEBOOKS, ROOT, STAGING, TABLES
 from srdistill.study.plan import Plan, make_plan
@@ -281,6 +282,7 @@ def _report(label: str, outcomes: dict[str, Outcome], before: Snapshot, seconds:
     if label in PROFILES and label != "smoke" and files:
         try:
             write_against_print(TABLES, label)
+            write_forest(TABLES, label)
             write_board()
         except OSError as error:
             problems["the board of claims"] = f"could not be written: {error}"

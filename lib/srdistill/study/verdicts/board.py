@@ -19,6 +19,8 @@ from srdistill.study.verdicts.remedies import remedy
 
 # The plot of all printed rows, among the figures of a profile.
 AGAINST_PRINT = "against_print.png"
+# That of all claims.
+FOREST = "claims.png"
 # The page of the printed rows' order.
 ORDERS = "ORDERS.md"
 # The order in which profiles are shown: the evidence, larger runs, the demonstration.
@@ -141,6 +143,8 @@ def write_board(root: Path = TABLES) -> Path:
             f"({profile}/UNDECIDED.md) · [the tables]({profile}/TABLES.md)",
             "",
         ]
+        if (root / profile / "figures" / FOREST).exists():
+            text += [f"![Every claim with its interval]({profile}/figures/{FOREST})", ""]
         picture = root / profile / "figures" / AGAINST_PRINT
         if picture.exists():
             text += [f"![Every row against the printed one]({profile}/figures/{AGAINST_PRINT})", ""]

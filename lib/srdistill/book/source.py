@@ -1,0 +1,88 @@
+"""What Sphinx reads: a folder of pages, written anew for every build from what is committed."""
+
+import re
+import shutil
+from pathlib import Path
+
+from srdistill.book.api_pages import api_pages
+from srdistill.book.table_pages import SCRIPT, script, table_page
+from srdistill.files import write_text
+from srdistill.study.paper import tables
+from srdistill.study.paths import NOTEBOOKS, ROOT, TABLES
+from srdistill.study.verdicts.board import AGAINST_PRINT, FOREST, profiles_with_tables
+
+PAGES = Path(__file__).with_name("pages")
+# Figures of the front page. Pages of the board, as they are called among the tables, and as they are called here.
+_FRONT = ((FOREST, "Every claim with its 95 % interval"), (AGAINST_PRINT, "Every row against the printed one"))
+_BOARD = {"CLAIMS.md": "claims", "UNDECIDED.md": "undecided", "ORDERS.md": "orders"}
+
+
+def write_source(folder: Path) -> list[str]:
+    """Write all pages into ``folder``; the profiles whose tables are there.
+
+    Raises FileNotFoundError where no table has been made.
+    """
+    profiles = profiles_with_tables()
+    if not profiles:
+        raise FileNotFoundError(f"no tables in {TABLES}; run make tables first")
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in sorted(PAGES.iterdir()):
+        write_text(folder / path.name, path.read_text(encoding="utf-8"))
+    (folder / "_static").mkdir(parents=True)
+    write_text(folder / "_static" / SCRIPT, script())
+    for profile in profiles:
+        _profile(folder, profile)
+    notebooks = sorted(path for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    for path in notebooks:
+        (folder / "notebooks").mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / "notebooks" / path.name)
+    api = api_pages()
+    for name, text in api.items():
+        write_text(folder / "api" / f"{name}.md", text)
+    _index(folder, "notebooks", "Notebooks", [path.stem for path in notebooks])
+    _index(folder, "api", "The library", sorted(api))
+    write_text(folder / "index.md", _front(PAGES / "index.md", profiles[0]))
+    return profiles
+
+
+def _profile(folder: Path, profile: str) -> None:
+    here = folder / "tables" / profile
+    names = []
+    for name, (_, table) in tables().items():
+        if (TABLES / profile / f"{name}.csv").exists():
+            write_text(here / f"{name}.md", table_page(TABLES, profile, table))
+            names.append(name)
+    for file, name in _BOARD.items():
+        path = TABLES / profile / file
+        if path.exists():
+            write_text(here / f"{name}.md", path.read_text(encoding="utf-8").replace("[Front page](../README.md)", ""))
+            names.append(name)
+    target = folder / "figures" / profile
+    target.mkdir(parents=True)
+    for path in (TABLES / profile / "figures").glob("*.png"):
+        shutil.copyfile(path, target / path.name)
+    _index(folder / "tables", profile, f"Tables, profile {profile}", names)
+
+
+def _index(folder: Path, name: str, title: str, pages: list[str]) -> None:
+    listed = "\n".join(pages)
+    write_text(folder / name / "index.md", f"# {title}\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n")
+
+
+def _front(path: Path, profile: str) -> str:
+    """The hand-written front page, with the answer from the README and the board of the best profile at their places."""
+    text = path.read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    answer = re.search(r"<!-- answer -->\n(.*?)<!-- end -->", readme, re.DOTALL)
+    board = (TABLES / "README.md").read_text(encoding="utf-8").split(f"## `{profile}`")[1].split("\n## `")[0]
+    # Pictures and further pages have places of their own here.
+    board = "\n".join(line for line in board.splitlines() if not line.startswith(("![", "[Which", "Under Holm")))
+    figures = "\n\n".join(
+        f"```{{figure}} figures/{profile}/{name}\n:alt: {words}\n\n{words}\n```"
+        for name, words in _FRONT
+        if (TABLES / profile / "figures" / name).exists()
+    )
+    places = {"ANSWER": answer[1] if answer else "", "BOARD": board, "FIGURES": figures, "PROFILE": profile}
+    for name, words in places.items():
+        text = text.replace(f"@{name}@", words)
+    return text

@@ -1,0 +1,66 @@
+"""A page for each table: our numbers beside the printed ones, to be sorted and searched, with its notes and figures."""
+
+import json
+from pathlib import Path
+
+import itables
+import pandas as pd
+from itables.javascript import generate_init_offline_itables_html
+
+from srdistill.study.pages.tables import read_table, wide_table
+from srdistill.study.paper import Table
+
+# DataTables as one script among the site's own files, so that no other host is asked and pages open from a disk, too.
+SCRIPT = "itables.js"
+_RAW = "```{{raw}} html\n{0}\n```"
+
+
+def table_page(root: Path, profile: str, table: Table) -> str:
+    """The page in MyST Markdown. Figures are taken from ``figures/<profile>`` beside the folder of the pages."""
+    folder = root / profile
+    lines = (folder / f"{table.name}.md").read_text(encoding="utf-8").splitlines()
+    notes = [line for line in lines if line.startswith("- ")]
+    parts = [
+        f"# {lines[0].removeprefix('### ')}",
+        _RAW.format(f'<script src="../../_static/{SCRIPT}"></script>'),
+        f"Profile `{profile}`. [The notebook](../../notebooks/{table.notebook}.ipynb).",
+    ]
+    wide = wide_table(read_table(folder / f"{table.name}.csv"), table.shown).reset_index()
+    wide.columns = [" ".join(filter(None, name)) if isinstance(name, tuple) else name for name in wide.columns]
+    parts += ["## Ours beside the printed numbers", _sortable(wide)]
+    sizes = folder / f"{table.name}.sizes.csv"
+    if sizes.exists():
+        parts += ["## What a set takes", _sortable(pd.read_csv(sizes))]
+    claims = folder / f"{table.name}.claims.jsonl"
+    if claims.exists():
+        parts += ["## Claims", _sortable(_claims(claims))]
+    figures = [_figure(path, profile) for path in sorted((folder / "figures").glob(f"{table.name}_*.png"))]
+    parts += ["## Figures", *figures] if figures else []
+    return "\n\n".join([*parts, "## Notes", *notes]) + "\n"
+
+
+def script() -> str:
+    """What ``SCRIPT`` holds: itables' own, out of its element."""
+    bundle = Path(itables.__file__).parent / "html" / "dt_bundle.js"
+    text = generate_init_offline_itables_html(bundle).strip()
+    return text.split("<script>", 1)[1].split("</script>", 1)[0]
+
+
+def _claims(path: Path) -> pd.DataFrame:
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    columns = {"statement": "claim", "measured": "here", "in_print": "in print", "verdict": "verdict", "reason": "why"}
+    return pd.DataFrame([{shown: claim[name] for name, shown in columns.items()} for claim in found])
+
+
+def _sortable(frame: pd.DataFrame) -> str:
+    """Every cell as text: a mean and its spread are one cell."""
+    html = itables.to_html_datatable(
+        frame.fillna("").astype(str), connected=False, showIndex=False, paging=False,
+        classes="display nowrap compact", scrollX=True, display_logo_when_loading=False,
+    )  # fmt: skip
+    return _RAW.format(html)
+
+
+def _figure(path: Path, profile: str) -> str:
+    what = path.stem.split("_", 2)[-1].replace("_", " ")
+    return f"```{{figure}} ../../figures/{profile}/{path.name}\n:alt: {what}, {path.stem.rsplit('_', 1)[0]}\n\n{what}\n```"

@@ -1,0 +1,103 @@
+"""All claims of a profile in one picture: how far each lies from its line, with its interval."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from srdistill.study.verdicts.board import FOREST, once, read_claims, table_title
+
+# What is good for a sentence or an answer, what is not, what is not known; safe for eyes that do not tell red from green.
+_COLORS = {
+    "reproduced": "#00739c", "yes": "#00739c", "not reproduced": "#c8501e", "no": "#c8501e", "undecided": "0.25",
+    "open": "0.25", "no power": "0.7",
+}  # fmt: skip
+_WORDS = {"#00739c": "reproduced, or yes", "#c8501e": "not reproduced, or no", "0.25": "undecided", "0.7": "no power"}
+# Of the axis, in units of the size that would matter; what lies beyond ends in an arrow.
+_REACH = 8.0
+_ROW, _TOP = 0.21, 1.1  # inches
+
+
+def forest_figure(claims: Sequence[dict], columns: int = 2) -> Figure:
+    """A line for each claim, table by table, ``columns`` beside each other: the difference less its line, divided by what would
+    matter (the claim's margin: 0.1 dB, 0.002 SSIM, 0.004 LPIPS, 2 points), with its 95 % interval; right of zero the sentence
+    or question holds.
+
+    Raises ValueError without any measured claim.
+    """
+    drawn = [claim for claim in claims if not math.isnan(_scaled(claim)[0])]
+    if not drawn:
+        raise ValueError("no claim with a measured difference to draw")
+    groups = _columns(drawn, columns)
+    deepest = max(map(len, groups))
+    figure, axes = plt.subplots(1, len(groups), figsize=(7.4 * len(groups), _TOP + _ROW * deepest), squeeze=False,
+                                layout="constrained")  # fmt: skip
+    plt.close(figure)
+    for axis, lines in zip(axes.flat, groups, strict=True):
+        _draw(axis, lines, deepest)
+    marks = [Line2D([], [], color=color, marker="o", label=words) for color, words in _WORDS.items()]
+    figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False, fontsize=9)
+    return figure
+
+
+def write_forest(root: Path, profile: str) -> Path | None:
+    """The figure of a profile, as PNG and as SVG; None where there is no claim."""
+    claims = once(read_claims(root, profile))
+    if not any(not math.isnan(_scaled(claim)[0]) for claim in claims):
+        return None
+    path = root / profile / "figures" / FOREST
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = forest_figure(claims)
+    figure.savefig(path, dpi=110)
+    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    return path
+
+
+def _scaled(claim: dict) -> tuple[float, float, float]:
+    """Mean and interval, less the line, in units of the margin; NaN where nothing was measured."""
+    if not claim["values"] or claim["interval"] is None or not claim["margin"]:
+        return (math.nan,) * 3
+    mean = sum(claim["values"]) / len(claim["values"])
+    return tuple((value - claim["line"]) / claim["margin"] for value in (mean, *claim["interval"]))
+
+
+def _columns(claims: Sequence[dict], count: int) -> list[list[dict | str]]:
+    """Claims under the titles of their tables, whole tables in columns of about equal length."""
+    of: dict[str, list] = {}
+    for claim in claims:
+        of.setdefault(claim["table"], [table_title(claim["table"])]).append(claim)
+    room = math.ceil(sum(map(len, of.values())) / count)
+    found: list[list] = [[]]
+    for lines in of.values():
+        if found[-1] and len(found) < count and len(found[-1]) + len(lines) / 2 > room:
+            found.append([])
+        found[-1] += lines
+    return found
+
+
+def _draw(axis, lines: Sequence[dict | str], deepest: int) -> None:
+    axis.axvspan(-1, 1, color="0.95", zorder=0)
+    axis.axvline(0, color="0.5", linewidth=0.8, zorder=1)
+    names = []
+    for place, line in enumerate(lines):
+        if isinstance(line, str):
+            names.append(line)
+            continue
+        names.append(line["statement"])
+        color = _COLORS[line["verdict"]]
+        mean, low, high = _scaled(line)
+        shown = [min(max(value, -_REACH), _REACH) for value in (mean, low, high)]
+        axis.plot(shown[1:], [place, place], color=color, linewidth=1.4, solid_capstyle="butt")
+        marker = "o" if abs(mean) <= _REACH else ("<" if mean < 0 else ">")
+        axis.plot(shown[0], place, marker, color=color, markersize=4)
+    axis.set_yticks(range(len(lines)), names, fontsize=7.5)
+    for line, label in zip(lines, axis.get_yticklabels(), strict=True):
+        if isinstance(line, str):
+            label.set_weight("bold")
+    axis.tick_params(axis="y", length=0)
+    axis.set(xlim=(-_REACH - 0.4, _REACH + 0.4), ylim=(deepest - 0.4, -0.6))
+    axis.set_xlabel("difference, in multiples of what would matter\n(0.1 dB, 0.002 SSIM, 0.004 LPIPS, 2 points)", fontsize=9)
+    axis.spines[["top", "right", "left"]].set_visible(False)
