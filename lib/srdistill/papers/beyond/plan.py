@@ -109,8 +109,8 @@ _PAPER = replace(
     TestSet("div2k", "div2k_valid")), recipes=_recipes(300_000, 96), recipes_x4=_recipes(300_000, 96), tile=256, small=128,
 )  # fmt: skip
 _LAPTOP = replace(
-    _DESKTOP, train="photos", train_side=512, train_min_side=0, tests=(TestSet("photos", "photos", side=252),),
-    recipes=_recipes(100, 32), recipes_x4=_recipes(100, 32), budget=0.05, budgets=(0.1,), tile=64, small=40,
+    _DESKTOP, train="photos", train_side=512, train_min_side=0, tests=(TestSet("photos", "photos", side=168),),
+    recipes=_recipes(40, 32), recipes_x4=_recipes(40, 32), budget=0.05, budgets=(0.1,), tile=64, small=40,
     ways=False, compared=(SMALLER, COVERAGE), coverage=Coverage(stride=32), longer=2,
 )  # fmt: skip
 _SMOKE = replace(
