@@ -5,6 +5,7 @@ PROFILE ?= laptop
 SEEDS ?=
 DATA ?=
 TABLE ?=
+ROW ?=
 WORKERS ?=
 REHEARSE ?=
 BUDGET ?=
@@ -34,6 +35,7 @@ export ASKED_SEEDS = $(value SEEDS)
 export ASKED_DATA = $(value DATA)
 export ASKED_WORKERS = $(value WORKERS)
 export ASKED_TABLE = $(value TABLE)
+export ASKED_ROW = $(value ROW)
 export ASKED_OUT = $(value OUT)
 export ASKED_BUDGET = $(value BUDGET)
 export ASKED_BYTES = $(value BYTES)
@@ -57,7 +59,8 @@ help:
 	@echo "make lab                open JupyterLab on the paired notebooks; WORKERS= gives every notebook its own"
 	@echo "make bench              benchmarks: ratios against the plain way of doing the same work"
 	@echo "make report             the site, a book that needs no network, in build/site"
-	@echo "make export TABLE=dietz_t4  the distilled sets of a finished table as PNG folders, in build/export"
+	@echo "make export TABLE=dietz_t4  the distilled sets of a finished table, in build/export; ROW= for one row,"
+	@echo "                        FORMAT=pictures|basicsr|dd-ranking"
 	@echo "make distill DATA=folder BUDGET=1%  a small training set for super-resolution from a folder of pictures; also SCALE=2|3|4,"
 	@echo "                        FORMAT=png|webp|cheapest, OUT=, TILE=, METHOD=, BYTES= instead of BUDGET=, WORKERS=; see its card.md"
 	@echo "make sync               bring the cells of notebooks/*.ipynb up to date with notebooks/*.py, outputs kept"
@@ -117,7 +120,8 @@ report: $(READY)
 # Spelled out, export would be a directive of make.
 $(EXPORT): $(READY)
 	@test -n "$$ASKED_TABLE" || { echo "name a table, e.g. make export TABLE=dietz_t4"; exit 2; }
-	@$(RUN) srdistill.study.export $(OWN) -- "$$ASKED_TABLE"
+	@$(RUN) srdistill.study.export $(OWN) $${ASKED_ROW:+--row="$$ASKED_ROW"} $${ASKED_FORMAT:+--format="$$ASKED_FORMAT"} \
+		-- "$$ASKED_TABLE"
 
 distill: $(READY)
 	@$(RUN) srdistill.distill --data="$$ASKED_DATA" $${ASKED_OUT:+--out="$$ASKED_OUT"} \

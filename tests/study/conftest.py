@@ -84,3 +84,19 @@ def changed_code(monkeypatch):
 
     yield change
     keys._closure_digest.cache_clear()
+
+
+@pytest.fixture
+def saved_table(smoke_study):
+    """A table with two sets for each of two seeds, saved as a notebook does it; the study and its rows."""
+    from srdistill.sets.noise import noise
+    from srdistill.sets.random_crops import random_crops
+    from srdistill.study.pages.save import save_table
+    from srdistill.study.pages.tables import long_table
+    from srdistill.study.rows import ORIGINAL
+
+    study = smoke_study(seeds=2)
+    rows = [study.row(ORIGINAL), study.row("Noise, IPC=1", noise, ipc=1), study.row("Real (crops)", random_crops, ipc=2)]
+    results = study.run(rows, ["SRCNN"])
+    save_table(study, results, long_table(study, results))
+    return study, rows

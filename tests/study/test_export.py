@@ -6,22 +6,8 @@ import pytest
 import torch
 
 from srdistill.images.pictures import read_folder
-from srdistill.sets.noise import noise
-from srdistill.sets.random_crops import random_crops
 from srdistill.study.export import NothingToExport, export_table, main
-from srdistill.study.pages.save import save_table
-from srdistill.study.pages.tables import long_table
 from srdistill.study.rows import ORIGINAL
-
-
-@pytest.fixture
-def saved_table(smoke_study):
-    """A table with two sets for each of two seeds, saved as a notebook does it; the study and its rows."""
-    study = smoke_study(seeds=2)
-    rows = [study.row(ORIGINAL), study.row("Noise, IPC=1", noise, ipc=1), study.row("Real (crops)", random_crops, ipc=2)]
-    results = study.run(rows, ["SRCNN"])
-    save_table(study, results, long_table(study, results))
-    return study, rows
 
 
 def test_every_set_of_every_seed_comes_out_as_it_is(saved_table, tmp_path):

@@ -249,6 +249,10 @@ class ClassificationStudy(Study):
             for seed in self.seeds
         ]
 
+    def normalisation(self, where: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """As ``Study.normalisation``."""
+        return self.datasets[where.split(", ")[1]].train.statistics
+
     @property
     def tests(self) -> dict[str, LabelledPictures]:
         """Test pictures by data set."""

@@ -1,7 +1,7 @@
-"""Take the distilled sets of a table away: ``python -m srdistill.study.export dietz_t4``, or ``make export TABLE=dietz_t4``.
+"""Take the distilled sets of a table away: ``srdistill export dietz_t4``, or ``make export TABLE=dietz_t4``.
 
 A notebook that saves its table leaves a list of the sets behind its rows in the store. Exporting reads that list, so a
-method of one's own is exported like any other.
+method of one's own is exported like any other. ``formats`` has what can be written.
 """
 
 import argparse
@@ -14,6 +14,10 @@ from pathlib import Path
 from srdistill.files import write_text
 from srdistill.progress import bar
 from srdistill.sets.distilled_set import DistilledSet, SetError
+from srdistill.sets.learned_set import load_set
+from srdistill.study.formats.basicsr import write_basicsr
+from srdistill.study.formats.dd_ranking import write_dd_ranking
+from srdistill.study.formats.pictures import write_pictures
 from srdistill.study.paths import BUILD, store_root
 from srdistill.study.profiles import get_profile
 from srdistill.study.provenance import provenance
@@ -21,6 +25,9 @@ from srdistill.study.rehearsal import label_of
 from srdistill.study.rows import Row
 from srdistill.study.study import Study
 from srdistill.study.verdicts.board import table_title
+
+# How a set is written, by the name of its format.
+FORMATS = {"pictures": write_pictures, "basicsr": write_basicsr, "dd-ranking": write_dd_ranking}
 
 
 class NothingToExport(ValueError):
@@ -34,7 +41,7 @@ def _listings(label: str) -> Path:
 def record_sets(study: Study, rows: list[Row]) -> None:
     """Note which entries of the store hold the sets of a finished table, for ``export_table``."""
     sets = [
-        {"row": f"{row.label}{where}", "seed": seed, "entry": task.key}
+        {"row": f"{row.label}{where}", "seed": seed, "entry": task.key, "normalisation": study.normalisation(where)}
         for row in rows
         if row.method is not None
         for where, seed, task in study.set_tasks(row)
@@ -43,15 +50,21 @@ def record_sets(study: Study, rows: list[Row]) -> None:
     write_text(_listings(study.label) / f"{study.name}.json", json.dumps({"sets": sets} | origin, indent=1) + "\n")
 
 
-def export_table(table: str, profile: str = "", data: str = "", to: Path | None = None) -> Path:
-    """Write every distilled set of a finished table as a folder of PNG files with a README; return the folder.
+def export_table(
+    table: str, profile: str = "", data: str = "", to: Path | None = None, row: str = "", form: str = "pictures"
+) -> Path:
+    """Write every distilled set of a finished table as a folder with a README; return the folder of the table.
 
-    Folders are ``<to>/<profile>/<table>/<row>/seed<n>``; those of an earlier export are replaced. ``data``: the folder of
-    one's own pictures that the table was made with.
+    Folders are ``<to>/<profile>/<table>/<row>/seed<n>``, in other formats than pictures with the format's name in place of the
+    profile's; those of an earlier export are replaced. ``data``: the folder of one's own pictures that the table was made with.
+    ``row``: that row alone, as the table has it or as its folder is called. ``form``: one of ``FORMATS``.
 
     Raises:
-        NothingToExport: no finished run of that table is known here, or a set is missing from the store or damaged.
+        NothingToExport: no finished run of that table is known here, it has no such row, or a set is missing from the store or
+        damaged. FormatError: the format cannot hold a set.
     """
+    if form not in FORMATS:
+        raise NothingToExport(f"unknown format {form!r}; there are: {', '.join(FORMATS)}")
     label = label_of(get_profile(profile).name, data)
     # Names are compared, never followed: what is asked for may look like a path.
     listings = {path.stem: path for path in _listings(label).glob("*.json")}
@@ -62,14 +75,20 @@ def export_table(table: str, profile: str = "", data: str = "", to: Path | None 
             f"Tables with sets here: {', '.join(known) or 'none'}"
         )
     record = json.loads(listings[table].read_text())
-    for item in record["sets"]:
+    wanted = [item for item in record["sets"] if not row or row in (item["row"], _slug(item["row"]))]
+    if not wanted:
+        names = dict.fromkeys(item["row"] for item in record["sets"])
+        raise NothingToExport(f"{table} has no row {row!r} with a set of its own; there are: {'; '.join(names)}")
+    for item in wanted:
         _load(item)  # before anything of an earlier export goes
-    folder = (to or BUILD / "export") / label / table
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = (to or BUILD / "export") / (label if form == "pictures" else f"{label}-{form}") / table
+    for item in wanted if row else [None]:
+        shutil.rmtree(folder / _slug(item["row"]) if item else folder, ignore_errors=True)
     lines = []
-    for item in bar(record["sets"], f"exporting {table}"):
+    for item in bar(wanted, f"exporting {table}"):
         made = _load(item)
-        place = made.export(folder / _slug(item["row"]) / f"seed{item['seed']}", record["use"])
+        about = {"table": table_title(table), "use": record["use"], "task": _task(item)} | item
+        place = FORMATS[form](made, folder / _slug(item["row"]) / f"seed{item['seed']}", about)
         where, side = place.relative_to(folder), " x ".join(str(side) for side in made.images.shape[:1:-1])
         lines.append(f"| {item['row']} | {item['seed']} | `{where}` | {len(made)} | {side} | {made.method} |")
     table_lines = "\n".join(["| training set | seed | folder | images | px | method |", "|---|---|---|---|---|---|", *lines])
@@ -88,9 +107,14 @@ def _load(item: dict) -> DistilledSet:
     if not path.exists():
         raise NothingToExport(f"the set of {item['row']!r}, seed {item['seed']}, is gone from the store; {again}")
     try:
-        return DistilledSet.load(path)
+        return load_set(path)
     except SetError as error:
         raise NothingToExport(f"{error}; {again}") from error
+
+
+def _task(item: dict) -> str:
+    """In Hugging Face's words."""
+    return "image-classification" if item.get("normalisation") else "image-to-image"
 
 
 def _slug(label: str) -> str:
@@ -100,16 +124,20 @@ def _slug(label: str) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m srdistill.study.export",
-        description="Write the distilled sets of a finished table as PNG folders that any trainer reads.",
+        prog="srdistill export",
+        description="Write the distilled sets of a finished table as folders that trainers read.",
     )
     parser.add_argument("table", help="e.g. dietz_t4")
     parser.add_argument("--profile", default="", help="of the run (default: laptop)")
     parser.add_argument("--data", default="", help="the folder of your own pictures, if the run had one")
+    parser.add_argument("--row", default="", help="that row alone, as the table has it (default: all of them)")
+    parser.add_argument("--format", default="pictures", choices=list(FORMATS),
+                        help="pictures: PNG files that any trainer, and Hugging Face's datasets, reads; basicsr: HR and LR "
+                        "folders with a list and options; dd-ranking: images.pt and labels.pt, of classes")  # fmt: skip
     parser.add_argument("--to", type=Path, default=None, help="where to write (default: build/export)")
     given = parser.parse_args(arguments)
     try:
-        folder = export_table(given.table, given.profile, given.data, given.to)
+        folder = export_table(given.table, given.profile, given.data, given.to, given.row, given.format)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -240,6 +240,11 @@ class Study(ABC):
     def set_tasks(self, row: Row) -> list[tuple[str, int, Task]]:
         """All sets of a row: what else there is to say of each, seed, task."""
 
+    def normalisation(self, where: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """Mean and deviation of the colours of a set's training pictures, where students are classifiers; ``where``: as
+        ``set_tasks`` says it."""
+        return None
+
     @abstractmethod
     def sizes(self, row: Row | None) -> Sizes:
         """The four sizes of the row's set of seed 0; None: of the training pictures."""
