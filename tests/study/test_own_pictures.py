@@ -1,8 +1,12 @@
 """DATA=folder: a reader's own photographs, with and without test pictures, and folders that cannot be used."""
 
 import re
+import struct
+import zlib
 
+import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from srdistill.images.collections import CollectionError
 from srdistill.images.pictures import PictureError
@@ -10,6 +14,7 @@ from srdistill.sets.distilled_set import png_bytes
 from srdistill.sets.noise import noise
 from srdistill.study.own_label import REGISTRY, own_label
 from srdistill.study.paths import store_root
+from srdistill.study.pictures import cut_collection
 from srdistill.study.rows import ORIGINAL
 
 
@@ -150,3 +155,45 @@ def test_a_damaged_list_of_labels_is_begun_anew(tmp_path):
     assert own_label(str(tmp_path / "a" / "garden")) == "own-garden"
     (store_root() / REGISTRY).write_text("{")
     assert own_label(str(tmp_path / "b" / "garden")) == "own-garden"
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_pictures_are_held_as_their_exif_data_ask(tmp_path, pictures, tag):
+    """Pillow's own turning is the reference."""
+    (tmp_path / "camera").mkdir()
+    file = tmp_path / "camera" / "lying.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    Image.fromarray(pictures.images[0].permute(1, 2, 0).numpy()).save(file, exif=exif, quality=95)
+    with Image.open(file) as stored:
+        expected = np.asarray(ImageOps.exif_transpose(stored).convert("RGB"))
+    found = cut_collection(str(tmp_path / "camera"), "train", 0, 0).images[0]
+    assert np.array_equal(found.permute(1, 2, 0).numpy(), expected)
+    assert (found.shape[1] == pictures.images[0].shape[2]) == (tag >= 5)
+
+
+def test_what_looks_like_a_picture_and_is_not_read_is_named(holidays):
+    frames = [Image.new("RGB", (64, 64), color) for color in ("red", "blue")]
+    frames[0].save(holidays / "waving.gif", save_all=True, append_images=frames[1:])
+    for number in range(4):
+        (holidays / f"raw{number}.heic").touch()
+    (holidays / "notes.txt").touch()
+    with pytest.warns(UserWarning, match=r"raw0.heic, raw1.heic, raw2.heic and 2 more not read; save them as one of"):
+        assert len(cut_collection(str(holidays), "train", 0, 0)) == 3
+
+
+def test_a_picture_that_no_memory_would_hold_is_refused_from_its_header(holidays, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("srdistill.images.upright.MOST_PIXELS", 96 * 100)
+        with pytest.raises(PictureError, match="astronaut.png: 120 x 96 px are more than the .* shrink it or cut it up"):
+            cut_collection(str(holidays), "train", 0, 0)
+    # Headers alone, of pictures that would take half a gigabyte, and two.
+    for side, words in ((13_300, "13300 x 13300 px are more than the 150 megapixels"), (26_600, "has too many pixels")):
+        header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        chunks = b"".join(
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in ((b"IHDR", header), (b"IDAT", b""))
+        )
+        (holidays / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+        with pytest.raises(PictureError, match=f"huge.png: {words}"):
+            cut_collection(str(holidays), "train", 0, 0)

@@ -2,29 +2,16 @@
 
 import hashlib
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
 from torch import Tensor
 
 from srdistill.distill.problem import DistillError
 from srdistill.files import brief
-from srdistill.images.pictures import SUFFIXES, PictureError, read_picture
-
-_ORIENTATION = 0x0112
-# From stored to upright, by the value of the EXIF tag; sides change places from 5 on.
-_UPRIGHT = {
-    2: lambda image: image.flip(2),
-    3: lambda image: image.flip(1, 2),
-    4: lambda image: image.flip(1),
-    5: lambda image: image.transpose(1, 2),
-    6: lambda image: image.rot90(-1, (1, 2)),
-    7: lambda image: image.transpose(1, 2).flip(1, 2),
-    8: lambda image: image.rot90(1, (1, 2)),
-}
+from srdistill.images.pictures import SUFFIXES, PictureError
+from srdistill.images.upright import read_upright, size_of
 
 
 @dataclass(frozen=True)
@@ -46,11 +33,7 @@ class Source:
 
     def read(self) -> Tensor:
         """The picture, ``uint8`` (3, height, width), turned as its EXIF data ask. Raises PictureError."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = read_picture(self.path)
-            turn = _UPRIGHT.get(_orientation(self.path))
-        return turn(image).contiguous() if turn else image
+        return read_upright(self.path)
 
 
 @dataclass(frozen=True)
@@ -145,24 +128,9 @@ def _printable(name: str) -> str:
 
 
 def _measured(path: Path, name: str) -> Source:
+    height, width = size_of(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                width, height = file.size
-        if _orientation(path) >= 5:
-            width, height = height, width
         state = path.stat()
-    except (OSError, SyntaxError, ValueError, TypeError, EOFError, Image.DecompressionBombError):
-        read_picture(path)  # says what is wrong
-        raise PictureError(f"{path}: its size cannot be read; fetch the file again or remove it") from None
+    except OSError as error:
+        raise PictureError(f"{path}: {brief(error)}") from None
     return Source(path, name, height, width, state.st_size, state.st_mtime_ns)
-
-
-def _orientation(path: Path) -> int:
-    """1 to 8; 1 where nothing is said, or nothing that can be read. Pillow turns TIFF files by itself."""
-    try:
-        with Image.open(path) as file:
-            return 1 if file.format == "TIFF" else int(file.getexif().get(_ORIENTATION, 1))
-    except Exception:  # a damaged note on how to hold it does not make a picture unreadable
-        return 1

@@ -13,10 +13,18 @@ from srdistill.images.shrunk_copies import shrunk_copies
 from srdistill.needs import Need, needing
 from srdistill.rehearsing import rehearsing
 from srdistill.study.engine.tasks import Resource
+from srdistill.study.own_pictures import own_folder
 from srdistill.study.rehearsal import handful, handful_of_classes
 
 # How many crops of each of one's own pictures there are to train on, and to test on.
 _CROPS = {"train": 100, "test": 50}
+
+
+def _load(collection: str, split: str) -> Pictures:
+    """A path is a reader's own folder; a name is a collection's, whose pictures are all upright."""
+    if Path(collection).is_absolute() and Path(collection).is_dir():
+        return own_folder(collection)
+    return load_collection(collection, split)
 
 
 @needing(lambda collection, **_: collection_needs(collection))
@@ -28,7 +36,7 @@ def cut_collection(
     ``most``: no more than so many pictures, spread evenly over the list (0: all). ``scales``: besides every picture these
     smaller copies of it, as far as they have ``least`` px.
     """
-    pictures = load_collection(collection, split)
+    pictures = _load(collection, split)
     pictures = pictures.center_crop(side) if side else pictures
     pictures = pictures.at_least(least) if least else pictures
     pictures = pictures.spread(most) if most else pictures
@@ -55,7 +63,7 @@ def _class_needs(collection: str, split: str, **_) -> list[Need]:
 def classes(collection: str, split: str, size: int, per_class: int | None) -> LabelledPictures:
     """A labelled collection; of a folder without ``train`` in it, every picture is a class, that of its crops."""
     if Path(collection).is_absolute() and not Path(collection, "train").is_dir():
-        return picture_classes(load_collection(collection), split, size=size, per_class=_CROPS[split], seed=0)
+        return picture_classes(_load(collection, split), split, size=size, per_class=_CROPS[split], seed=0)
     return load_labelled(collection, split, size=size, per_class=per_class, download=True)
 
 
