@@ -9,11 +9,15 @@ from srdistill.book.table_pages import SCRIPT, script, table_page
 from srdistill.files import write_text
 from srdistill.study.paper import tables
 from srdistill.study.paths import NOTEBOOKS, ROOT, TABLES
-from srdistill.study.verdicts.board import AGAINST_PRINT, FOREST, profiles_with_tables
+from srdistill.study.verdicts.board import AGAINST_PRINT, FOREST, PARETO, profiles_with_tables
 
 PAGES = Path(__file__).with_name("pages")
 # Figures of the front page. Pages of the board, as they are called among the tables, and as they are called here.
-_FRONT = ((FOREST, "Every claim with its 95 % interval"), (AGAINST_PRINT, "Every row against the printed one"))
+_FRONT = (
+    (PARETO, "What every set costs and brings: recovered gain of EDSR on the test sets, filled at ×2, empty at ×4"),
+    (FOREST, "Every claim with its 95 % interval"),
+    (AGAINST_PRINT, "Every row against the printed one"),
+)
 _BOARD = {"CLAIMS.md": "claims", "UNDECIDED.md": "undecided", "ORDERS.md": "orders"}
 
 

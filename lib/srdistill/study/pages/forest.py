@@ -52,7 +52,9 @@ def write_forest(root: Path, profile: str) -> Path | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure = forest_figure(claims)
     figure.savefig(path, dpi=110)
-    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    # Words as words, and the same names within at every run.
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem}):
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     return path
 
 

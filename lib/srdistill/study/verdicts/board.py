@@ -21,6 +21,8 @@ from srdistill.study.verdicts.remedies import remedy
 AGAINST_PRINT = "against_print.png"
 # That of all claims.
 FOREST = "claims.png"
+# That of what every set costs and brings.
+PARETO = "pareto.png"
 # The page of the printed rows' order.
 ORDERS = "ORDERS.md"
 # The order in which profiles are shown: the evidence, larger runs, the demonstration.
@@ -143,8 +145,9 @@ def write_board(root: Path = TABLES) -> Path:
             f"({profile}/UNDECIDED.md) · [the tables]({profile}/TABLES.md)",
             "",
         ]
-        if (root / profile / "figures" / FOREST).exists():
-            text += [f"![Every claim with its interval]({profile}/figures/{FOREST})", ""]
+        for name, words in ((PARETO, "What every set costs and brings"), (FOREST, "Every claim with its interval")):
+            if (root / profile / "figures" / name).exists():
+                text += [f"![{words}]({profile}/figures/{name})", ""]
         picture = root / profile / "figures" / AGAINST_PRINT
         if picture.exists():
             text += [f"![Every row against the printed one]({profile}/figures/{AGAINST_PRINT})", ""]

@@ -1,0 +1,115 @@
+"""What every set of the study costs and brings: recovered gain over pixels, and over bytes, in one picture."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from srdistill.study.pages.tables import read_table
+from srdistill.study.paper import tables
+from srdistill.study.rows import BICUBIC, ORIGINAL
+from srdistill.study.verdicts.board import PARETO
+
+# How a set came to be, by what its row's name has, the first that fits; with colour and marker.
+_KINDS = {
+    "distilled in a latent space": (("latent", "inversion", "gsdd"), "#8e5aa8", "D"),
+    "distilled in pixels": (("syn.", "distilled in pixels"), "#c8501e", "o"),
+    "noise": (("noise",), "0.6", "x"),
+    "shrunk": (("downscaled", "shaped", "herded"), "#00739c", "s"),
+    "made by a diffusion model": (("distilled,", "samples"), "#d69a00", "v"),
+    "chosen": (("",), "#3f8f52", "^"),
+}
+_STUDENT = "EDSR"
+# Sets that fail lie far below zero; a mark at the lower edge stands for them.
+_LOWEST = -25.0
+_TOTAL = "training pictures"
+
+
+def set_gains(root: Path, profile: str) -> pd.DataFrame:
+    """Every set with sizes of its own that EDSR was trained on: ``table, scale, row, kind, gain, pixels, bytes``.
+
+    ``gain``: (PSNR - bicubic) / (PSNR of full data - bicubic) in percent, the mean over test sets; ``pixels`` and ``bytes``
+    (with whatever decodes the set): shares of the training pictures' in percent. Rows with longer training are left out.
+    """
+    lines = []
+    for name, (_, table) in tables().items():
+        path, sizes = root / profile / f"{name}.csv", root / profile / f"{name}.sizes.csv"
+        if path.exists() and sizes.exists():
+            lines += _of_table(name, table.scale, read_table(path), pd.read_csv(sizes, index_col=0))
+    found = pd.DataFrame(lines, columns=["table", "scale", "row", "kind", "gain", "pixels", "bytes"])
+    # Tables share rows; the first says it.
+    return found.drop_duplicates(["scale", "row", "gain", "pixels"])
+
+
+def _of_table(name: str, scale: int, long: pd.DataFrame, sizes: pd.DataFrame) -> list[tuple]:
+    psnr = long[(long.metric == "psnr") & long["mean"].notna()]
+    nothing = psnr[psnr.row == BICUBIC].set_index("testset")["mean"]
+    students = [network for network in dict.fromkeys(psnr.network) if network.startswith(_STUDENT)]
+    if not students or nothing.empty:
+        return []
+    ours = psnr[psnr.network == students[0]]
+    full = ours[ours.row == ORIGINAL].set_index("testset")["mean"] - nothing
+    if full.empty or full.min() < 0.1:  # a student that gains nothing has nothing to recover
+        return []
+    found = []
+    for row, cells in ours.groupby("row", sort=False):
+        if row in sizes.index and "x steps" not in row:
+            gain = (100 * (cells.set_index("testset")["mean"] - nothing) / full).mean()
+            share = 100 * sizes.loc[row] / sizes.loc[_TOTAL]
+            found.append((name, scale, row, kind_of(row), gain, share.iloc[1], share.iloc[3]))
+    return found
+
+
+def kind_of(row: str) -> str:
+    """How a row's set came to be, in the words of the legend."""
+    return next(kind for kind, (words, _, _) in _KINDS.items() if any(word in row.lower() for word in words))
+
+
+def pareto_figure(found: pd.DataFrame) -> Figure:
+    """A panel for pixels and one for bytes, a mark for each line of ``set_gains``: filled at x2, empty at x4. The line joins
+    the sets at x2 that no smaller one beats. Raises ValueError without a line."""
+    if found.empty:
+        raise ValueError("no set with sizes and a gain to draw")
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True, layout="constrained")
+    plt.close(figure)
+    for axis, cost, words in zip(axes, ("pixels", "bytes"), ("HR pixels", "bytes, decoders counted"), strict=True):
+        axis.axhline(100, color="0.4", linewidth=0.8, linestyle=":")
+        axis.axhline(0, color="0.4", linewidth=0.8, linestyle=":")
+        for kind, (_, color, marker) in _KINDS.items():
+            for scale, face in ((2, color), (4, "none")):
+                some = found[(found.kind == kind) & (found.scale == scale)]
+                axis.scatter(some[cost], some.gain.clip(lower=_LOWEST), s=34, marker=marker, linewidths=1.1, zorder=3,
+                             color=color if marker == "x" else None, edgecolors=None if marker == "x" else color,
+                             facecolors=None if marker == "x" else face,
+                             label=kind if scale == 2 else None)  # fmt: skip
+        best = found[found.scale == 2].sort_values([cost, "gain"], ascending=[True, False])
+        best = best[best.gain > best.gain.cummax().shift(fill_value=-np.inf)]
+        axis.step(best[cost], best.gain.clip(lower=_LOWEST), where="post", color="0.75", linewidth=1.2, zorder=1)
+        axis.set(xscale="log", xlabel=f"{words}, % of the training pictures'", ylim=(_LOWEST - 6, None))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes[0].set_ylabel("recovered gain of EDSR, %")
+    axes[0].annotate("full data", (1, 100), xycoords=("axes fraction", "data"), xytext=(-4, 3), textcoords="offset points",
+                     ha="right", fontsize=9)  # fmt: skip
+    axes[0].annotate("bicubic", (1, 0), xycoords=("axes fraction", "data"), xytext=(-4, 3), textcoords="offset points",
+                     ha="right", fontsize=9)  # fmt: skip
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    return figure
+
+
+def write_pareto(root: Path, profile: str) -> Path | None:
+    """The figure of a profile, as PNG and as SVG; None where no set has a gain."""
+    found = set_gains(root, profile)
+    if found.empty:
+        return None
+    path = root / profile / "figures" / PARETO
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = pareto_figure(found)
+    figure.savefig(path, dpi=130)
+    # Words as words, and the same names within at every run.
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem}):
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    return path
