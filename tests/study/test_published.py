@@ -184,7 +184,8 @@ def test_every_table_that_a_wing_reproduces_is_printed_and_has_a_notebook():
     for paper, table in tables:
         lines = paper.printed(table.name)
         assert list(lines.columns) == ["row", "network", "testset", "metric", "value", "std", "status"], table.name
-        assert len(lines) == COUNTS[table.name]
+        # A wing of our own has tables that nobody has printed.
+        assert len(lines) == (COUNTS[table.name] if paper.printed_on else 0)
         assert (NOTEBOOKS / f"{table.notebook}.py").exists()
 
 
@@ -193,7 +194,9 @@ def test_papers_come_in_the_order_of_their_notebooks():
 
 
 def test_the_printed_numbers_that_decide_are_in_every_table_but_those_that_name_none():
-    for paper in papers():
+    printed = [paper for paper in papers() if paper.printed_on]
+    assert [paper.name for paper in printed] == ["dietz", "labelfree", "coreset"]
+    for paper in printed:
         for table in paper.tables:
             if table.name not in ("protocol", "coreset_t3"):
                 assert paper.printed(table.name).testset.isin(paper.printed_on).any(), table.name

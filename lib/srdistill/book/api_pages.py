@@ -4,15 +4,13 @@ import importlib.util
 import pkgutil
 from collections.abc import Iterator
 
-import srdistill
-
 # A shelf or wing a page; what stands beside them is one page more.
 _LIBRARY = "library"
 
 
 def packages() -> list[str]:
     """Names of the top packages, and of the wings."""
-    found = [name for name, is_package in _below(srdistill.__path__, "srdistill.") if is_package and name != __package__]
+    found = [name for name, is_package in _below(_path("srdistill"), "srdistill.") if is_package and name != __package__]
     wings = [name for name, is_package in _below(_path("srdistill.papers"), "srdistill.papers.") if is_package]
     return sorted([name for name in found if name != "srdistill.papers"] + wings)
 
@@ -20,7 +18,7 @@ def packages() -> list[str]:
 def api_pages() -> dict[str, str]:
     """Markdown by the name of its file."""
     pages = {name.removeprefix("srdistill."): _page(name, list(_modules(name))) for name in packages()}
-    single = [name for name, is_package in _below(srdistill.__path__, "srdistill.") if not is_package]
+    single = [name for name, is_package in _below(_path("srdistill"), "srdistill.") if not is_package]
     return pages | {_LIBRARY: _page("srdistill", [name for name in single if not name.endswith("__main__")])}
 
 

@@ -46,4 +46,4 @@ def _nothing_printed(table: str) -> pd.DataFrame:
     return pd.DataFrame(columns=["row", "network", "testset", "metric", "value", "std", "status"])
 
 
-PAPER = Paper("beyond", "beyond the papers", BeyondStudy, PLANS, TABLES, printed_on=("set5",), printed=_nothing_printed)
+PAPER = Paper("beyond", "beyond the papers", BeyondStudy, PLANS, TABLES, printed_on=(), printed=_nothing_printed)
