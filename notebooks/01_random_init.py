@@ -11,10 +11,6 @@
 # %% [markdown]
 # # Table 1: distillation from noise
 #
-# **In three lines.** Noise that is distilled loses badly against real crops with as many pixels; noise that is not distilled
-# loses far worse. The printed drop of more than 15 dB is a question of the rate of the images, which the paper does not
-# print: at the rate that matching itself prefers it is about half of that.
-#
 # **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 1, ×2.
 #
 # **Its claim.** Dataset Condensation is carried over from classification: synthetic images are moved until the gradients
@@ -27,18 +23,11 @@
 
 # %%
 import pandas as pd
-import torch
-import torch.nn.functional as F
 
-from srdistill.images.pictures import to_float
-from srdistill.images.resize import downscale
 from srdistill.images.subimages import extract_sub_images
-from srdistill.networks import build_network
 from srdistill.papers import dietz
-from srdistill.papers.dietz.class_gradients import match, matched_weights, real_gradients
 from srdistill.papers.dietz.steps import distance_table
 from srdistill.papers.dietz.tables import PUBLISHED
-from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.figures import (
     distance_curves,
     evolution,
@@ -107,56 +96,7 @@ saved(study, sub_image_figure(windows, label=0), "sub_images")
 #
 # Three things are ours. Images stay in $[0, 1]$. The learning rate $\eta$ is in those units. The same flip is applied to real
 # and synthetic images of an iteration.
-
-# %%
-saved(study, diagram([
-    ["real sub-images\nof one picture", "made small\n(bicubic)", "a network with\nnew weights", "gradient $g^T$"],
-    ["synthetic images", "made small\n(bicubic)", "the same\nnetwork", "gradient $g^S$"],
-], "distance: 1 - cosine,\nrow by row", "one step downhill on the pixels; then new weights"), "diagram")  # fmt: skip
-
-# %% [markdown]
-# ### From scratch
 #
-# The same in plain torch, for one picture and one step. *Biases count nothing*: a bias has one number for each output
-# channel, and
-# no direction to compare. The start is $N(0, 1)$ cut to $[0, 1]$, so half of its values are black.
-
-# %%
-network = build_network("SRCNN", scale=2, seed=0)
-filters = [weight for weight in network.parameters() if weight.ndim > 1]
-
-
-def gradients(hr, graph=False):
-    return torch.autograd.grad(F.mse_loss(network(downscale(hr, 2)), hr), filters, create_graph=graph)
-
-
-def distance(ours, theirs):
-    total = 0.0
-    for s, t in zip(ours, theirs, strict=True):  # layers; a row is an output channel, over the largest
-        s, t = (g.flatten(1) / g.flatten(1).norm(dim=1).max() for g in (s, t))
-        apart = 1 - (s * t).sum(1) / (s.norm(dim=1) * t.norm(dim=1) + 1e-6)
-        total = total + apart[s.any(1) | t.any(1)].sum()  # where neither has a gradient, nothing is missing
-    return total
-
-
-real = to_float(pictures.images[0][None, :, : windows.crop, : windows.crop])
-noise = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).clamp(0, 1).requires_grad_()
-missing = distance(gradients(noise, graph=True), gradients(real))
-(uphill,) = torch.autograd.grad(missing, noise)
-moved = (noise - 3 * uphill).detach().clamp(0, 1)
-print(f"black: {100 * (noise == 0).float().mean():.0f} % of the values; distance {missing:.2f} of at most "
-      f"{sum(map(len, filters))}, after one step {distance(gradients(moved), gradients(real)):.2f}")  # fmt: skip
-
-# %% [markdown]
-# The library does this for all pictures at once, and says the same:
-
-# %%
-weights = matched_weights(network, "rows")
-values, gradient = match(network, weights, noise[None], real_gradients(network, weights, [real], 2), 2)
-torch.testing.assert_close(values[0], missing.detach(), rtol=1e-4, atol=1e-4)
-torch.testing.assert_close(gradient[0], uphill, rtol=1e-3, atol=1e-6)
-
-# %% [markdown]
 # The rows of the table, printed ones and ours. (They are defined in `lib/srdistill/papers/dietz/tables.py`.)
 
 # %%
@@ -307,14 +247,6 @@ shown.check(questions, ["SRCNN", "EDSR"])
 #   says as much about our budget as about the method.
 # * Full data at several scales is no better for EDSR in these schedules, and a little better for VDSR. Real crops of a hundred
 #   pictures do as well as all 291 pictures: for so few steps they are enough.
-
-# %% [markdown]
-# ## Exercises
-#
-# 1. Halve the windows to `windows.crop // 2`: does the distance grow or fall, and does one step go further? *Hint:* a
-#    gradient is a mean over pixels; of fewer pixels it is noisier, and points elsewhere.
-# 2. Match one cosine over everything, which is the distance that the paper prints, in place of one for each row. *Hint:* put
-#    `torch.cat([g.flatten() for g in ...])` into `distance`; compare with `match(..., "cosine")`, which counts biases, too.
 
 # %%
 shown.save()

@@ -11,10 +11,6 @@
 # %% [markdown]
 # # Table 2: distillation from downscaled pictures
 #
-# **In three lines.** Shrunken pictures that nobody distilled do as well as their distilled versions, and better than full
-# data in equally short schedules. Distilling them lowers the distance of gradients, and changes no student by a tenth of a
-# decibel. As many pixels of real crops come close.
-#
 # **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 2, ×2.
 #
 # **Its claim.** If noise is a bad start, begin with something that looks like a picture: each training picture, shrunk to the
@@ -216,14 +212,6 @@ shown.check(questions, ["SRCNN", "EDSR"])
 # * Real crops with as many pixels do about as well as full data, and worse than downscaled pictures.
 # * The literal epsilon is larger than nearly a third of the products in the first layer and most of those in the second. On new
 #   networks that does no harm; on a trained one it may (`03_pretrained_srcnn`).
-
-# %% [markdown]
-# ## Exercises
-#
-# 1. Take `n = 10` for `size=...` twice as large and half as many pictures: which is better, fewer larger or more smaller
-#    ones? *Hint:* `study.row("...", downscaled, ipc=1, size=...)`; notebook 12 has the answer for many sizes.
-# 2. Shrink without antialiasing. *Hint:* `srdistill.images.shrinking` has a kernel for it; look at the sets before the
-#    numbers.
 
 # %%
 shown.save()

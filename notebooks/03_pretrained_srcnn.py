@@ -11,9 +11,6 @@
 # %% [markdown]
 # # Table 3: matching the gradients of a trained network
 #
-# **In three lines.** Matching the gradients of a trained network lowers their distance by far more than matching those of new
-# ones, moves the images less, and makes worse training sets: what is nearest by gradients is not what trains best.
-#
 # **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 3, ×2.
 #
 # **Its claim.** Tables 1 and 2 match the gradients of networks that know nothing. A trained SRCNN might know what
@@ -174,15 +171,6 @@ shown.check(questions, ["SRCNN", "VDSR", "EDSR"])
 #   much, and all students lose. Dietz et al. most likely ran it so.
 # * The trained network is one, of seed 0, for all seeds of distillation; the paper does not say what it did. It sees a part of
 #   the sub-images only, which every flip needs a pass over.
-
-# %% [markdown]
-# ## Exercises
-#
-# 1. Train the matched network for a tenth of its steps: is the set then nearer to that of table 2? *Hint:*
-#    `study.student(row, ...)` takes the row whose `longer` says how long; or match after a few of its own steps
-#    (`steps_along`).
-# 2. Why does the literal epsilon do harm here and not in table 2? *Hint:* print the norms of the gradients' rows for both
-#    networks.
 
 # %%
 shown.save()

@@ -11,10 +11,6 @@
 # %% [markdown]
 # # Table 4: distillation in the latent space of a generator
 #
-# **In three lines.** Distilling in a generator's latent space adds a tenth of a decibel at most to the inversion that it
-# starts from. At equal pixels it beats pixel space for one student and loses for another, and stays below pictures that were
-# only shrunk. Most of what is printed as its gain is the larger number of pixels.
-#
 # **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 4, ×2.
 #
 # **Its claim.** Instead of pixels, optimise the codes of a generator (StyleGAN-XL, 512 px): what it renders stays close to
@@ -29,20 +25,10 @@
 import math
 
 import pandas as pd
-import torch
-import torch.nn.functional as F
 
-from srdistill.images.pictures import to_float
-from srdistill.images.resize import downscale, upscale
-from srdistill.networks import build_network
 from srdistill.papers import dietz
-from srdistill.papers.dietz.class_gradients import matched_weights, real_gradients
-from srdistill.papers.dietz.distances import row_distance
-from srdistill.papers.dietz.latent_matching import CodeMatcher
 from srdistill.papers.dietz.steps import distance_table
-from srdistill.priors.code_gradients import code_gradients
 from srdistill.study.metrics import GAIN
-from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.figures import distance_curves, evolution, image_rows, spectrum_figure
 from srdistill.study.pages.measures import histories, levels_moved, octave_table
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
@@ -103,58 +89,7 @@ print(f"{generator.name}: a picture of {side} px ({3 * side * side:,} values) is
 # $$ z \leftarrow z - \eta \, \nabla_z \sum_c D\big(g^T_c,\; g^S_c(G(z_c))\big) $$
 #
 # The generator is frozen meanwhile, and its graph exists for ten codes at a time, however many pictures there are.
-
-# %%
-saved(study, diagram([
-    ["real sub-images", "made small\n(bicubic)", "trained SRCNN", "gradient $g^T$"],
-    ["code $z$", "picture $G(z)$,\n$G$ frozen", "made small\n(bicubic)", "trained SRCNN", "gradient $g^S$"],
-], "distance: 1 - cosine,\nrow by row", "one step downhill on the code, through the generator"), "diagram")  # fmt: skip
-
-# %% [markdown]
-# ### From scratch
 #
-# One step of each for one picture, in plain torch: of the inversion, by the high-pass loss; then of the matching, whose
-# gradient goes
-# on through the generator into the code.
-
-# %%
-generator.requires_grad_(False)
-crop = to_float(study.train.images[0][None, :, :side, :side])
-code = generator.encode(crop).requires_grad_()
-
-
-def highpass(x):
-    return x - upscale(downscale(x, 2), 2)
-
-
-error = crop - generator.decode(code).clamp(0, 1)
-(uphill,) = torch.autograd.grad(error.abs().mean() + highpass(error).abs().mean(), code)
-network = build_network("SRCNN", scale=2, seed=0)
-filters = [weight for weight in network.parameters() if weight.ndim > 1]
-
-
-def gradients(hr, graph=False):
-    return torch.autograd.grad(F.mse_loss(network(downscale(hr, 2)), hr), filters, create_graph=graph)
-
-
-picture = generator.decode(code).clamp(0, 1)
-ours, theirs = gradients(picture, graph=True), gradients(crop)
-missing = row_distance([g[None] for g in ours], [g[None] for g in theirs])[0]
-(through,) = torch.autograd.grad(missing, code)
-print(f"the code has {code.numel():,} values, the picture {picture.numel():,}; distance {missing:.2f}; lengths of the "
-      f"gradients {uphill.norm():.3g} and {through.norm():.3g}")  # fmt: skip
-
-# %% [markdown]
-# The library, which makes the pictures again for ten codes at a time, agrees:
-
-# %%
-weights = matched_weights(network, "rows")
-matcher = CodeMatcher(network, weights, real_gradients(network, weights, [crop], 2), 2, "rows", 0, 1)
-values, gradient, _ = code_gradients(generator, code.detach(), matcher, 1, 10)
-torch.testing.assert_close(values[0], missing.detach(), rtol=1e-3, atol=1e-3)
-torch.testing.assert_close(gradient, through, rtol=1e-2, atol=1e-4 * float(through.abs().max()))
-
-# %% [markdown]
 # All rows of the table (they are defined in `lib/srdistill/papers/dietz/tables.py`). Beside the paper's three: the better
 # inversion, the latent set cut to the pixel budget of tables 1 to 3, and, at both budgets, real crops and downscaled pictures.
 
@@ -326,14 +261,6 @@ shown.check(ours, ["EDSR"])
 # * Downscaled pictures of as many pixels, which nobody distilled, are better than all of them for VDSR and EDSR. That latent
 #   sets beat those fails in the paper's own tables, too.
 # * One generator and one trained SRCNN serve all seeds, so the intervals do not show what other ones would do.
-
-# %% [markdown]
-# ## Exercises
-#
-# 1. Start from a random code in place of `generator.encode(crop)`: how many steps does the inversion need? *Hint:* loop over
-#    `code -= rate * uphill`; an autoencoder's codes are about as large as N(0, 1).
-# 2. Which part of a picture can this generator not make? *Hint:* show `highpass(error)`; the figure above says it in
-#    frequencies.
 
 # %%
 shown.save()

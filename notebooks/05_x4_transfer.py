@@ -11,9 +11,6 @@
 # %% [markdown]
 # # Table 5: from ×2 to ×4
 #
-# **In three lines.** Sets that were distilled at ×2 train EDSR for ×4 as well as at ×2: shrunken pictures and latent sets
-# reach full data's gain, and their lead over each other, and over real crops with as many pixels, is within the intervals.
-#
 # **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 5, EDSR, ×4.
 #
 # **Its claim.** A distilled set that served one scale only would hardly be a training set. So the sets of tables 1 to 4, all
@@ -152,13 +149,6 @@ shown.check(questions, ["EDSR"])
 #   them. The paper has none, and neither has this table.
 # * Matching ×2 gradients changes a band of frequencies that is given in the LR picture at ×2, and that the network has to
 #   predict at ×4 (the spectrum in `04_latent`). Whether that is why sets transfer or not is not tested.
-
-# %% [markdown]
-# ## Exercises
-#
-# 1. Why may a set that was made for ×2 serve ×4 at all? *Hint:* only HR images are stored; which octave of them does each
-#    scale learn from? (`04_latent` draws the octaves.)
-# 2. Train for ×3. *Hint:* 3 divides no side of 64 px; cut the images first.
 
 # %%
 shown.save()

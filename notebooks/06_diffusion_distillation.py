@@ -11,10 +11,6 @@
 # %% [markdown]
 # # Labelfree table 1: a diffusion model fine-tuned, against GAN inversion
 #
-# **In three lines.** As many random patches of the real pictures train both students better than the samples of a fine-tuned
-# diffusion model, and than GSDD. Fine-tuning lowers its losses, the one for detail too, and the samples are worse training
-# pictures for it. With these stand-ins for the large models the paper's own sentences stay open.
-#
 # **Paper.** *Dataset distillation for super-resolution without class labels and pre-trained models*, table I and figure 3, ×4.
 #
 # **Its claim.** The first method of this kind, GSDD, optimises the codes of a GAN, image by image, in the features of a
@@ -27,17 +23,11 @@
 
 # %%
 import pandas as pd
-import torch
-import torch.nn.functional as F
 
-from srdistill.diffusion.diffit import diffit_parameters
-from srdistill.images.pictures import to_float
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
-from srdistill.papers.labelfree.minimax import ClassMemory, diversity, representativeness
 from srdistill.study.pages.costs import cost_figure, costs
 from srdistill.study.pages.describe import readable
-from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.figures import distance_curves, image_rows
 from srdistill.study.pages.measures import detail_table, histories
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
@@ -107,35 +97,6 @@ readable(labelfree.authors_code(study.plan))
 pool, tuning = study.open(labelfree.patches(study)), labelfree.fine_tuned(study, seed=0)
 print(f"{len(pool)} patches of {pool.size} px in {pool.classes} pseudo-classes; "
       f"{study.open(tuning).name}, on codes of {study.open(labelfree.prior(study)).name}")  # fmt: skip
-
-# %%
-saved(study, diagram([
-    ["detailed patches", "features, k-means:\npseudo-labels", "codes", "noised codes"],
-    ["biases, labels,\nscales (DiffFit)", "diffusion\ntransformer", "predicted noise", "predicted\nclean code"],
-], "noise loss,\nminimax terms,\ndetail", "fine-tuning; then as many samples of each class"), "diagram")  # fmt: skip
-
-# %% [markdown]
-# ### From scratch
-#
-# The two minimax terms for one class, in plain torch: a prediction is to be near even the farthest of the recent real codes,
-# and far
-# from the nearest of the recent predictions.
-
-# %%
-codes = study.open(labelfree.prior(study)).encode(to_float(pool.images(pool.members(0)[:4])))
-recent, predicted = codes[:3].flatten(1), codes[1:].flatten(1).clone().requires_grad_()
-cosines = F.normalize(predicted, dim=1) @ F.normalize(recent, dim=1).T
-near, far = 1 - cosines.min(), cosines.max()
-
-memory, labels = ClassMemory(1, 8, recent.shape[1]), torch.zeros(len(predicted), dtype=torch.long)
-memory.push(recent, labels[: len(recent)])
-torch.testing.assert_close(representativeness(predicted, labels, memory), near)
-torch.testing.assert_close(diversity(predicted, labels, memory), far)
-tuned = study.open(tuning).transformer
-moving = sum(weight.numel() for _, weight in diffit_parameters(tuned))
-everything = sum(weight.numel() for weight in tuned.parameters())
-print(f"representative {near:.3f}, diverse {far:.3f}; DiffFit moves {moving:,} of {everything:,} weights, "
-      f"{100 * moving / everything:.1f} %")  # fmt: skip
 
 # %% [markdown]
 # Does fine-tuning lower what it is meant to lower? Its losses on draws that are the same for all models. The rate is the one of
@@ -307,14 +268,6 @@ shown.check(questions, students)
 # * **Cost**: fine-tuning and sampling take several times what the student takes; GSDD takes longer still. A student takes as
 #   many steps whatever it is trained on; whole pictures take longer to prepare than patches. The paper's saving of training
 #   time can only come from fewer steps, not from fewer pictures.
-
-# %% [markdown]
-# ## Exercises
-#
-# 1. Sample from the model before fine-tuning with another seed: do the pseudo-classes look like classes? *Hint:* the row of
-#    samples that are not fine-tuned has the settings.
-# 2. Take the diversity term away. *Hint:* its weight is 0.008 in `labelfree/plan.py`; a run of its own goes to its own keys,
-#    so nothing is lost.
 
 # %%
 shown.save()

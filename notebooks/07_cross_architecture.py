@@ -11,9 +11,6 @@
 # %% [markdown]
 # # Labelfree table 2: one set for four architectures
 #
-# **In three lines.** Random patches of the real pictures train all four architectures better than the distilled set, and as
-# well as all pictures do. The printed headline of 0.3 dB says little without bicubic and random patches beside it.
-#
 # **Paper.** *Dataset distillation for super-resolution without class labels and pre-trained models*, table II, ×4.
 #
 # **Its claim.** A set made without a super-resolution network suits any of them: EDSR (residual), RCAN (attention between
@@ -197,14 +194,6 @@ shown.check(questions, students)
 #   and sizes were chosen on other pictures, alike for all rows (`lib/srdistill/papers/labelfree/plan.py` has the figures).
 #
 # * PSNR of colour and of luma stand side by side above; what sets the two halves of the printed table apart stays open.
-
-# %% [markdown]
-# ## Exercises
-#
-# 1. Which student suffers most from seven images, and is it the largest? *Hint:* `count_parameters`, and the column of the
-#    smallest set.
-# 2. Add a student of your own. *Hint:* an entry of `networks` and one of `recipes` in `labelfree/plan.py`; `build_network`
-#    says what it can be.
 
 # %%
 shown.save()

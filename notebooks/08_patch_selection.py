@@ -11,9 +11,6 @@
 # %% [markdown]
 # # Labelfree table 3: selecting patches, or generating them
 #
-# **In three lines.** Patches that are selected for detail train worse than random ones. Samples of the fine-tuned model train
-# worse than both. In print, too, random patches win in LPIPS at every size.
-#
 # **Paper.** *Dataset distillation for super-resolution without class labels and pre-trained models*, table III, ×4.
 #
 # **Its claim.** A small training set can be made in three ways: random crops; crops with much detail, by a threshold on
@@ -25,18 +22,11 @@
 # give?
 
 # %%
-import math
-
 import pandas as pd
-import torch
 
-from srdistill.images.convention import low_resolution, mod_crop
 from srdistill.images.patch_scores import score_windows
-from srdistill.images.pictures import to_float, to_uint8
-from srdistill.images.resize import upscale
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, SELECTED, UNTUNED
-from srdistill.papers.labelfree.pseudo_labels import cluster
 from srdistill.study.pages.figures import image_rows, selection_figure
 from srdistill.study.pages.measures import detail_table
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
@@ -81,32 +71,6 @@ describe(study)
 pool = study.open(labelfree.patches(study))
 _, every_score = score_windows(study.train, study.plan.size, study.plan.selection.stride)
 saved(study, selection_figure(every_score, pool.settings["limit"]), "scores")
-
-# %% [markdown]
-# ### From scratch
-#
-# The score, window by window, of the first picture; and the pseudo-labels, once the centres are there: each patch belongs to
-# the
-# nearest, each centre is the mean of its patches.
-
-# %%
-size, stride = study.plan.size, study.plan.selection.stride
-picture = mod_crop(study.train.images[0], 4)
-back = to_uint8(upscale(to_float(low_resolution(picture, 4)), 4))
-error = (picture.float() - back.float()).square().mean(0)
-tops, lefts = ([*range(0, side - size, stride), side - size] for side in picture.shape[1:])
-scores = torch.tensor([10 * math.log10(255**2 / error[top : top + size, left : left + size].double().mean().item())
-                       for top in tops for left in lefts])  # fmt: skip
-torch.testing.assert_close(scores.double(), every_score[: len(scores)], rtol=1e-5, atol=1e-4)
-
-points = torch.nn.functional.one_hot(torch.arange(6) % 3, 3).double() + torch.arange(6)[:, None] / 50
-found = cluster(points, 3, torch.Generator().manual_seed(0))
-nearest = torch.cdist(points, found.centres).argmin(1)
-means = torch.stack([points[nearest == k].mean(0) for k in range(3)])
-assert torch.equal(nearest, found.labels)
-torch.testing.assert_close(means, found.centres)
-print(f"{len(scores)} windows of the first picture, {scores.min():.1f} to {scores.max():.1f} dB; six points in three groups: "
-      f"{found.labels.tolist()}")  # fmt: skip
 
 # %% [markdown]
 # The candidates are grouped by their features into seven pseudo-classes, in place of labels. A row per class, the patches
@@ -231,14 +195,6 @@ shown.check(questions, [student])
 #
 # * The paper has no row of the same model without fine-tuning; here it is the better one. One diffusion model serves all seeds;
 #   fine-tuning, sampling and students differ.
-
-# %% [markdown]
-# ## Exercises
-#
-# 1. Select the patches with the *least* detail instead. *Hint:* turn the sign of the score in `selection_figure`'s
-#    neighbourhood, and look at the pictures first.
-# 2. How many pseudo-classes does a set need? *Hint:* `Selection(clusters=...)`; one class is random sampling from the
-#    candidates.
 
 # %%
 shown.save()
