@@ -63,7 +63,7 @@ def write_text(path: str | Path, text: str) -> None:
 def write_tensors(path: str | Path, kind: str, tensors: dict[str, Tensor], about: dict) -> None:
     """Write contiguous CPU tensors and what they are ``about`` (JSON values) as one safetensors file, atomically.
 
-    ``kind``: what is in it, in one word: ``read_tensors`` takes no other.
+    ``tensors``: by name, of any shape. ``kind``: what is in it, in one word: ``read_tensors`` takes no other.
     """
     with atomic_path(path) as temporary:
         # Through memory: save_file hides a full disk behind an error of its own.
@@ -71,7 +71,7 @@ def write_tensors(path: str | Path, kind: str, tensors: dict[str, Tensor], about
 
 
 def read_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict]:
-    """The tensors of a file of this ``kind``, and what they are about.
+    """The tensors, of any shape, of a file of this ``kind``, and what they are about.
 
     Raises:
         FileNotFoundError: no such file. One of ``UNREADABLE``: it is damaged, or something else.

@@ -76,7 +76,7 @@ def own_noise(seeds: Sequence[int]) -> list[torch.Generator]:
 
 
 def check_request(labels: Tensor, seeds: Sequence[int], patches: Tensor | None) -> None:
-    """Raise ValueError unless there is a label and a seed for every picture."""
+    """Raise ValueError unless there is a label and a seed for every picture: labels (N,), patches (N, 3, h, w)."""
     count = len(labels) if patches is None else len(patches)
     if len(labels) != count or len(seeds) != count:
         raise ValueError(f"{count} pictures need a label and a seed each, got {len(labels)} labels and {len(seeds)} seeds")

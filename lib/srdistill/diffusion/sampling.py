@@ -171,7 +171,7 @@ class Decoder:
 
 @contextmanager
 def named_memory(work: str, argument: str, value: int) -> Iterator[None]:
-    """Turn running out of memory into a SamplingError that names the ``argument`` to lower."""
+    """Turn running out of memory into a SamplingError that names the ``argument`` to lower. Raises SamplingError: so it is."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

@@ -116,7 +116,10 @@ def sampling_scheduler(steps: int, learned_variance: bool = False):
 
 
 def turbo_abar() -> Tensor:
-    """abar_t of Stable Diffusion's 1000 steps (SDXL-Turbo's too), float64: square roots of beta from 0.00085 to 0.012."""
+    """abar_t of Stable Diffusion's 1000 steps (SDXL-Turbo's too), float64: square roots of beta from 0.00085 to 0.012.
+
+    A vector (1000,).
+    """
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, STEPS, dtype=torch.float64).square()
     return (1 - betas).cumprod(0)
 

@@ -27,7 +27,8 @@ def coverage(
 ) -> Iterator[tuple[Source, Tensor]]:
     """Tiles of all scales that stand for the others, the most useful first (``papers.beyond.pyramid_coverage``).
 
-    Nothing is remembered: an interrupted selection begins anew. Where pictures turn out to be damaged, it is made twice.
+    A source and its tiles, ``uint8`` (n, 3, tile, tile). Nothing is remembered: an interrupted selection begins anew. Where
+    pictures turn out to be damaged, it is made twice.
     """
     # Here, as the other methods do not need it.
     from srdistill.papers.beyond.pyramid_coverage import pyramid_coverage

@@ -89,7 +89,7 @@ class Coded:
 
 
 def encode(image: Tensor, coding: Coding) -> bytes:
-    """The bytes of a ``uint8`` (3, H, W) image."""
+    """The bytes of a ``uint8`` (3, H, W) image. Raises CodingError: a picture too large for its format."""
     buffer = io.BytesIO()
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
     try:

@@ -17,7 +17,7 @@ MULTIPLE = 12
 
 
 def mod_crop(image: Tensor, multiple: int = MULTIPLE) -> Tensor:
-    """Crop (..., H, W) at the top left to a multiple of ``multiple`` pixels."""
+    """Crop (..., H, W) at the top left to a multiple of ``multiple`` pixels. Raises ScaleError: a side is smaller than that."""
     height, width = (side - side % multiple for side in image.shape[-2:])
     if not height or not width:
         raise ScaleError(

@@ -120,7 +120,10 @@ class LabelledPictures:
 
 
 def choose(available: int, count: int, generator: torch.Generator | None, what: str) -> Tensor:
-    """``count`` of ``available`` positions in rising order: the first ones, or drawn with ``generator``."""
+    """``count`` of ``available`` positions in rising order: the first ones, or drawn with ``generator``.
+
+    Returns int64 (count,). Raises LabelError: fewer than one are asked for, or more than there are.
+    """
     if count < 1:
         raise LabelError(f"{what}: {count} pictures asked for; ask for 1 or more")
     if available < count:

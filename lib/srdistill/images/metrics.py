@@ -42,7 +42,10 @@ def _blur(images: Tensor) -> Tensor:
 
 
 def ssim(prediction: Tensor, truth: Tensor, shave: int = 0, luma: bool = False) -> Tensor:
-    """Structural similarity: 11 x 11 Gaussian window, sigma 1.5, valid region, per channel, then the mean."""
+    """Structural similarity: 11 x 11 Gaussian window, sigma 1.5, valid region, per channel, then the mean.
+
+    Of (N, 3, H, W), ``uint8`` or float in [0, 1], to (N,). Raises ValueError: smaller than the window after shaving.
+    """
     x, y = _levels(prediction, shave, luma), _levels(truth, shave, luma)
     if min(x.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(f"SSIM needs {SSIM_WINDOW} px on each side after shaving, got {tuple(x.shape[-2:])}")

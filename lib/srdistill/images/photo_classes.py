@@ -20,7 +20,10 @@ SPLITS = ("train", "test")
 
 
 def cells(height: int, width: int, split: str) -> list[tuple[int, int, int, int]]:
-    """(top, left, height, width) of the cells of one split in a photograph of ``height`` x ``width`` px."""
+    """(top, left, height, width) of the cells of one split in a photograph of ``height`` x ``width`` px.
+
+    Raises ValueError: an unknown split.
+    """
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; there are: {', '.join(SPLITS)}")
     rows = [height * k // GRID for k in range(GRID + 1)]

@@ -19,7 +19,10 @@ TEST = ("chelsea", "china", "coffee", "grace_hopper")
 
 
 def photos(split: str) -> Pictures:
-    """The seven training photographs (``"train"``) or the four of the test split (``"test"``)."""
+    """The seven training photographs (``"train"``) or the four of the test split (``"test"``).
+
+    Raises ValueError: another split.
+    """
     if split not in ("train", "test"):
         raise ValueError(f"unknown split {split!r} of the embedded photographs; there are: train, test")
     found = {}

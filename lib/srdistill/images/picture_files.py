@@ -84,6 +84,8 @@ def square_picture(image: Tensor, size: int) -> Tensor:
 
     Resized by MATLAB-style antialiased bicubic (``images.resize``). The usual evaluation on ImageNet enlarges the shorter
     side to 8/7 of the size first and so drops a border of 1/16; here the whole central square is kept.
+
+    Raises PictureError: ``size`` below 1.
     """
     if size < 1:
         raise PictureError(f"pictures of {size} px cannot be made; ask for 1 px or more")

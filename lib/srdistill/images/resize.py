@@ -27,7 +27,7 @@ def _cubic(x: Tensor, a: float = -0.5) -> Tensor:
 
 @lru_cache(maxsize=512)
 def bicubic_matrix(size_in: int, size_out: int) -> Tensor:
-    """The (size_out, size_in) float64 matrix that resizes one axis."""
+    """The (size_out, size_in) float64 matrix that resizes one axis. Raises ScaleError: a size below 1 px."""
     if size_in < 1 or size_out < 1:
         raise ScaleError(f"cannot resize {size_in} px to {size_out} px: sizes are 1 px or more")
     scale = size_out / size_in

@@ -27,6 +27,8 @@ def power_spectrum(images: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Frequencies (S // 2,) in cycles per pixel, 1/S to 1/2 (the upper octave is above 1/4), and the power at each (S // 2,),
         float64; white noise of variance v has power v.
+
+    Raises PictureError: images that are not square.
     """
     if images.ndim != 4 or images.shape[-1] != images.shape[-2]:
         raise PictureError(f"a spectrum needs square images (N, 3, S, S), got {tuple(images.shape)}")

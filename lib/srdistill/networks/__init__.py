@@ -29,6 +29,8 @@ def build_network(architecture: str, scale: int, seed: int, **sizes) -> nn.Modul
     """A freshly initialised network; its weights depend on ``seed`` alone and torch's global generator is left as it was.
 
     ``sizes`` are the architecture's own arguments (width, depth, kernels).
+
+    Raises ValueError: an unknown architecture.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"unknown network {architecture!r}; there are: {', '.join(ARCHITECTURES)}")

@@ -136,6 +136,8 @@ def build_classifier(
     channels in [0, 1]; ImageNet's unless given (``LabelledPictures.statistics``). ``whitening``: instead of these.
     ``settings``: the architecture's own arguments (depth, width, norm; small_stem, width_factor). Torch's global generator is
     left as it was.
+
+    Raises ValueError: an unknown architecture, or fewer than two different class names.
     """
     if architecture not in CLASSIFIERS:
         raise ValueError(f"unknown classifier {architecture!r}; there are: {', '.join(CLASSIFIERS)}")

@@ -89,6 +89,8 @@ def build_discriminator(kind: str, size: int, seed: int, **sizes) -> nn.Module:
     """A freshly initialised discriminator of pictures of ``size`` px; its weights depend on ``seed`` alone.
 
     ``sizes`` are the architecture's own arguments (width, stages). Torch's global generator is left as it was.
+
+    Raises ValueError: an unknown kind.
     """
     if kind not in DISCRIMINATORS:
         raise ValueError(f"unknown discriminator {kind!r}; there are: {', '.join(DISCRIMINATORS)}")

@@ -14,6 +14,8 @@ def resnet18(classes: int, size: int, small_stem: bool = False, norm: str = "bat
     nothing at once; what RDED calls "modified" and uses on CIFAR and Tiny-ImageNet. 11,689,512 parameters for 1000 classes.
     ``norm``: ``batch``, or ``instance`` with torch's own start of the convolutions, as in VICO-UoE/DatasetCondensation and
     GLaD, there always with the small stem. ``width_factor``: of all channels.
+
+    Raises ValueError: an unknown norm, or pictures too small for the stem.
     """
     if norm not in NORMS:
         raise ValueError(f"ResNet-18: unknown norm {norm!r}; there are: {', '.join(NORMS)}")

@@ -17,6 +17,8 @@ def reflect_to_multiple(x: Tensor, size: int, dims: tuple[int, int]) -> Tensor:
     """Continue ``x`` behind its end along ``dims`` by reflection, up to a multiple of ``size``, however far that is.
 
     ``F.pad`` reflects once only, which is not enough for pictures smaller than the window.
+
+    ``x``: any shape.
     """
     for dim in dims:
         if x.shape[dim] == 1 and size > 1:  # nothing to reflect

@@ -40,7 +40,7 @@ class Prior(Protocol):
 
 
 def check_finite(name: str, codes: Tensor) -> None:
-    """Raise PriorError if a code holds NaN or infinity; one bad value would spoil the whole picture."""
+    """Raise PriorError if one of the codes (N, ...) holds NaN or infinity; one bad value would spoil the whole picture."""
     finite = codes.detach().isfinite()
     if not bool(finite.all()):
         bad = torch.unique((~finite).nonzero()[:, 0]).tolist()

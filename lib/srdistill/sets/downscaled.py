@@ -17,6 +17,8 @@ def downscaled(
     ``geometry``: the paper does not say how a wide picture becomes square. ``crop`` takes the central square, ``squash``
     gives up the aspect ratio. Images after the first of a picture (``ipc`` above 1, which the paper does not have)
     are random square windows between ``size`` and the whole shorter side, shrunk likewise.
+
+    Raises ValueError: an unknown geometry.
     """
     if geometry not in ("crop", "squash"):
         raise ValueError(f"unknown geometry {geometry!r}; there are: crop, squash")

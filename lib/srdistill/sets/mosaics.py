@@ -110,7 +110,7 @@ def write_mosaics(
     coding: Coding | Callable[[Tensor], Coding] = WEBP,
     side: int = SIDE,
 ) -> Written:
-    """Write tiles, each with the name of its source, as mosaics and ``index.csv`` into ``folder``.
+    """Write tiles, ``uint8`` (3, t, t), each with the name of its source, as mosaics and ``index.csv`` into ``folder``.
 
     With ``side`` 1 every tile is a file of its own. Nothing else in the folder is touched. Raises SetError if there are no
     tiles, and what ``mosaics`` raises.

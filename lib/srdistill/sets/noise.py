@@ -14,6 +14,8 @@ def noise(
     """``ipc`` noise images per picture: ``normal`` is N(0, 1) clipped to [0, 1], ``uniform`` is U(0, 1).
 
     The papers start from N(0, 1); what lies outside [0, 1] is no picture, so it is clipped here.
+
+    Raises ValueError: an unknown kind.
     """
     if kind not in ("normal", "uniform"):
         raise ValueError(f"unknown kind of noise {kind!r}; there are: normal, uniform")

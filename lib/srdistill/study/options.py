@@ -30,7 +30,10 @@ def check_parameters(name: str, parameters: dict) -> None:
 
 
 def resolve(names: list[str]) -> list[str]:
-    """The notebooks asked for, all of them if none is; ``02`` is enough for ``02_downscaled_init``."""
+    """The notebooks asked for, all of them if none is; ``02`` is enough for ``02_downscaled_init``.
+
+    Raises UsageError: an unknown one, or none at all.
+    """
     known = notebook_names()
     if not known:
         raise UsageError(f"no notebooks in {NOTEBOOKS}; run this in a checkout of the repository")

@@ -40,7 +40,7 @@ PROFILES = {
 
 
 def get_profile(name: str = "") -> Profile:
-    """The named profile; an empty name means ``SRDISTILL_PROFILE`` or else ``laptop``."""
+    """The named profile; an empty name means ``SRDISTILL_PROFILE`` or else ``laptop``. Raises ValueError: an unknown one."""
     name = name or os.environ.get(VARIABLE) or DEFAULT
     if name not in PROFILES:
         raise ValueError(f"unknown profile {name!r}; there are: {', '.join(PROFILES)}")

@@ -318,7 +318,7 @@ def _value(text: str):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line."""
+    """The command line. Errors of usage are said, with status 2; none is raised."""
     options = parser(
         "python -m srdistill.study.run",
         "Execute the notebooks and write papers_tables/. Finished tasks are kept and never recomputed.",

@@ -98,6 +98,8 @@ def shuffle_cells(images: Tensor, factor: int, generator: torch.Generator) -> Te
     """Shuffle the rows of cells, and the columns, of each ``factor`` x ``factor`` collage (N, 3, S, S), as RDED does.
 
     Where ``factor`` does not divide S the first cells are a pixel longer, as ``distill.collages`` makes them.
+
+    Raises ValueError: more cells than pixels.
     """
     count, _, size, _ = images.shape
     if size < factor:

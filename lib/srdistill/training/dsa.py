@@ -51,6 +51,8 @@ def draw_dsa(generator: torch.Generator, size: int, count: int | None = None) ->
     """Draw one of the six operations, all equally likely, and its parameters, for pictures of ``size`` px.
 
     ``count``: None: one set of parameters for all pictures, for Siamese batches; N: a set for each of N pictures.
+
+    Raises ValueError: ``size`` or ``count`` below 1.
     """
     if size < 1 or (count is not None and count < 1):
         raise ValueError(f"augmentation: size and count must be 1 or more, got {size} and {count}")

@@ -38,6 +38,8 @@ def evaluate(
     Pictures of equal size go through together, at most ``batch_pixels`` HR pixels at a time (0: as many as suit the device).
     PSNR in dB and SSIM are RGB with ``scale`` pixels shaved (``_y``: luma); LPIPS sees the whole picture, as in BasicSR's
     script.
+
+    Raises PictureError: a picture too small to score.
     """
     device = torch.device(device)
     if network is not None:

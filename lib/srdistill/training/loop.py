@@ -79,7 +79,7 @@ def moving_average(network: nn.Module, decay: float) -> AveragedModel | None:
 
 
 def training_pictures(images: Iterable[Tensor], patch: int, scale: int) -> list[Tensor]:
-    """The pictures as a list, after checking that training patches of ``patch`` px can be cut and made smaller.
+    """The pictures, ``uint8`` (3, H, W), as a list, after checking that patches of ``patch`` px can be cut and made smaller.
 
     Raises:
         PictureError: no pictures, or one smaller than the patch. ValueError: the scale does not divide the patch.

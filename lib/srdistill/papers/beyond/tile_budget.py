@@ -55,7 +55,7 @@ def first_capped(order: Tensor, pictures: Tensor, count: int, cap: int | None) -
 def tile_set(
     images: Sequence[Tensor], names: Sequence[str], tiles: Tiles, chosen: Tensor, method: str, settings: dict
 ) -> DistilledSet:
-    """The chosen tiles as a set, in the order of ``chosen``; labels are their pictures.
+    """The chosen tiles as a set, in the order of ``chosen``, positions int64 (n,); labels are their pictures.
 
     Added to ``settings``: the pyramid, ``levels_chosen`` (how many tiles come from which level), ``pictures_chosen`` and
     ``too_small`` (pictures).

@@ -14,7 +14,7 @@ from srdistill.seeds import generator_for
 
 def trimmed(tiles: Tiles, low: float, high: float) -> Tensor:
     """Positions, ascending, of the tiles that stay when the lowest share ``low`` and the highest share ``high`` of each level's
-    scores go, both rounded down to whole tiles; of equal scores, the first in the list are the lower ones."""
+    scores go, both rounded down to whole tiles; of equal scores, the first in the list are the lower ones. Int64 (n,)."""
     kept = []
     for level in tiles.level.unique().tolist():
         members = (tiles.level == level).nonzero().flatten()
@@ -24,7 +24,7 @@ def trimmed(tiles: Tiles, low: float, high: float) -> Tensor:
 
 
 def thinned(tiles: Tiles, most: int | None, generator: torch.Generator) -> Tensor:
-    """Positions, ascending, of at most ``most`` random tiles of each picture; None: all."""
+    """Positions, ascending, of at most ``most`` random tiles of each picture; None: all. Int64 (n,)."""
     if most is None:
         return torch.arange(len(tiles))
     kept = []

@@ -41,18 +41,24 @@ def row_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
 
 def literal_row_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     """The same to the letter of DC's code, 1e-6 on gradients as they are: a row whose norms multiply to less counts nearly 1,
-    whatever it holds."""
+    whatever it holds. Gradients (C, *shape) to (C,)."""
     return sum(_apart(s, r).sum(-1) for s, r in _rows(synthetic, real))
 
 
 def cosine_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-    """1 - cosine of all gradients in one vector, biases included; values in [0, 2]. Zero gradients count as zero rows do."""
+    """1 - cosine of all gradients in one vector, biases included; values (C,) in [0, 2]. Zero gradients count as zero rows do.
+
+    Gradients (C, *shape).
+    """
     whole = [torch.cat([g.flatten(1) for g in gradients], 1)[:, None] for gradients in (synthetic, real)]
     return row_distance(whole[:1], whole[1:])
 
 
 def mse_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-    """Summed squared differences over all gradients, biases included; in squared units of the loss per unit of weight."""
+    """Summed squared differences over all gradients, biases included; in squared units of the loss per unit of weight.
+
+    Gradients (C, *shape) to (C,).
+    """
     return sum((s - r).flatten(1).square().sum(1) for s, r in zip(synthetic, real, strict=True))
 
 

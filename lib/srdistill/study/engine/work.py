@@ -22,7 +22,10 @@ class NoSuchDevice(RuntimeError):
 
 
 def device_kind() -> str:
-    """``cuda`` or ``cpu``: what ``SRDISTILL_DEVICE`` says, or what is there; a rehearsal is on the CPU."""
+    """``cuda`` or ``cpu``: what ``SRDISTILL_DEVICE`` says, or what is there; a rehearsal is on the CPU.
+
+    Raises ValueError: it says something else.
+    """
     chosen = os.environ.get(DEVICE) or ("cuda" if torch.cuda.is_available() and not rehearsing() else "cpu")
     if chosen not in ("cpu", "cuda"):
         raise ValueError(f"{DEVICE} is {chosen!r}; it can be cpu or cuda")

@@ -117,7 +117,10 @@ def _row_label(axis, text: str) -> None:
 
 
 def evolution(snapshots: Mapping[str, Mapping[int, Tensor]], which: int = 0) -> Figure:
-    """The same synthetic image over the iterations, one row per experiment (figure 3 of Dietz et al.)."""
+    """The same synthetic image over the iterations, one row per experiment (figure 3 of Dietz et al.).
+
+    Snapshots: ``uint8`` (k, 3, H, W) by iteration, by experiment; ``which`` of the k.
+    """
     columns = max(len(stages) for stages in snapshots.values())
     figure, axes = _axes(len(snapshots), columns, 1.6, 1.12)
     for row, (name, stages) in enumerate(snapshots.items()):

@@ -9,6 +9,8 @@ def published(table: str) -> pd.DataFrame:
     """The printed table in long format: key columns, ``metric, value, std, status``.
 
     ``table``: ``dietz_t1``, say. ``status``: ``printed``, ``doubtful`` (read from a damaged source) or ``empty``.
+
+    Raises ValueError: an unknown table.
     """
     path = PUBLISHED / f"{table}.csv"
     if not path.exists():

@@ -11,7 +11,10 @@ from srdistill.study.engine.work import Work
 
 
 def make_set(task: Task, work: Work):
-    """``task.function(real, generator=..., **settings)``, with the device and a checkpoint if the method takes them."""
+    """``task.function(real, generator=..., **settings)``, with the device and a checkpoint if the method takes them.
+
+    Raises TypeError: it returned something else than a set. SetError: a set without images.
+    """
     given = {name: work.opened(value) for name, value in task.settings.items()}
     real = given.pop("real")
     accepted = inspect.signature(task.function).parameters

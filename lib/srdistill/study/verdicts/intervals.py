@@ -64,6 +64,8 @@ def crossed_interval(differences: np.ndarray, line: float = 0.0, usual: Spread |
     the variance of the mean is (MS_seeds + MS_pictures - MS_rest) / (seeds x pictures), never less than either alone gives;
     Student's t with Satterthwaite's degrees of freedom. A bootstrap over three seeds would see a third too little variance.
     One picture: seeds alone count. ``usual``: what else is known of the mean square of seeds.
+
+    Raises ValueError: another shape.
     """
     values = np.asarray(differences, dtype=float)
     if values.ndim != 2 or not values.size:

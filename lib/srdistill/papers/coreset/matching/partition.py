@@ -23,7 +23,10 @@ def cut(pictures: Tensor, factor: int = 2) -> Tensor:
 
 
 def joined(cells: Tensor, factor: int = 2) -> Tensor:
-    """The inverse of ``cut``. Raises PictureError: the cells are not a multiple of ``factor**2``."""
+    """The inverse of ``cut``. Raises PictureError: the cells are not a multiple of ``factor**2``.
+
+    Cells (N, 3, s, s) to pictures (N / factor**2, 3, S, S).
+    """
     if factor < 1 or len(cells) % factor**2:
         raise PictureError(f"{len(cells)} cells do not make pictures of {factor} x {factor}; give a multiple of {factor**2}")
     grid = cells.unflatten(0, (-1, factor, factor))  # (N, rows, columns, 3, h, w)

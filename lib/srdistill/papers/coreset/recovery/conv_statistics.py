@@ -47,7 +47,7 @@ def patch_moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def conv_moments(features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """``channel_moments`` and ``patch_moments``."""
+    """``channel_moments`` and ``patch_moments``. Of features (N, C, H, W)."""
     return channel_moments(features) + patch_moments(features)
 
 
