@@ -32,7 +32,7 @@ from srdistill.papers.beyond import (
     COVERAGE,
     CROPS,
     DCSR,
-    FULL_BOTH,
+    FULL_SCALES,
     HARDEST,
     HERDED,
     LARGER,
@@ -41,6 +41,7 @@ from srdistill.papers.beyond import (
     SHAPED,
     SHRUNK,
     SMALLER,
+    SQUARES,
     WITHOUT,
 )
 from srdistill.papers.beyond.herding import herd
@@ -86,6 +87,7 @@ describe(study)
 #
 # * **Downscaled**: whole pictures, shrunk to squares; fewer larger ones, or more smaller ones. The line to beat.
 # * **Shaped**: the same, through a radial filter that brings their mean spectrum nearer to that of full-size pictures.
+# * **Shrunk squares**: not the whole of a picture, but random squares of it, shrunk to between a fifth and two fifths.
 # * **Herded**: of several times as many shrunken pictures those whose gradients have the mean of all, so that a network gets
 #   from the few the steps that the many would give it; each is exchanged for a better one as long as there is one.
 # * **Pyramid coverage**: tiles of every picture at six scales, the whole picture in one tile among them. Each is scored by what
@@ -107,7 +109,7 @@ for row in (started, distilled):
 rows_table(rows)
 
 # %%
-small = [CROPS, HARDEST, DCSR, LARGER, SMALLER, SHAPED, HERDED, COVERAGE]
+small = [CROPS, HARDEST, DCSR, LARGER, SMALLER, SHAPED, SQUARES, HERDED, COVERAGE]
 sets = study.sets(rows[name] for name in small)
 saved(study, image_rows({name: made.images[:8] for name, made in sets.items()}, [""] * 8), "sets")
 
@@ -223,8 +225,7 @@ pd.Series(growth, name="seconds").round(1).to_frame().T
 # ## What each part does
 #
 # Coverage without one of its parts, with gradients in place of the spectrum, or filtered as the shaped pictures are; shrunken
-# pictures by other kernels, sharpened, matched to a power law, or of smaller squares that keep a fifth to two fifths of their
-# side. The second student alone.
+# pictures by other kernels, sharpened, or matched to a power law; herding of squares. The second student alone.
 
 # %%
 in_parts = Presentation(parts, others[parts.name], more[parts.name])
@@ -280,7 +281,7 @@ luma, longer = {"metric": "psnr_y"}, f", {study.plan.longer} x steps"
 
 def questions(found: dict, sign: str = "", where: str = "") -> list[Question]:
     """Each of ours in the rows ``found`` against shrunken pictures of both sizes; ``sign``: what their labels end with."""
-    names = [name for name in (SHAPED, HERDED, COVERAGE) if f"{name}{sign}" in found]
+    names = [name for name in (SHAPED, SQUARES, HERDED, COVERAGE) if f"{name}{sign}" in found]
     return [
         Question(f"{name.split()[0].lower()}-{size}{sign}-{{network}}", f"{{network}}{where}: {name} beats {plain}",
                  f"{name}{sign}", f"{plain}{sign}", **luma)
@@ -291,11 +292,11 @@ def questions(found: dict, sign: str = "", where: str = "") -> list[Question]:
 against = [
     Question("crops-{network}", "{network}: shrunken pictures beat crops of full size", SMALLER, CROPS, **luma),
     Question("full-{network}", "{network}: shrunken pictures beat all of full data", SMALLER, ORIGINAL, **luma),
-    Question("full-best-{network}", "{network}: shrunken pictures beat the best full data", SMALLER, FULL_BOTH, **luma),
+    Question("full-best-{network}", "{network}: shrunken pictures beat the best full data", SMALLER, FULL_SCALES, **luma),
     Question("full-longer-{network}", f"{{network}}: they beat it, both trained for {study.plan.longer} times the steps",
-             f"{SMALLER}{longer}", f"{FULL_BOTH}{longer}", **luma),
+             f"{SMALLER}{longer}", f"{FULL_SCALES}{longer}", **luma),
     Question("short-{network}", f"{{network}}: they beat it, it alone trained for {study.plan.longer} times the steps", SMALLER,
-             f"{FULL_BOTH}{longer}", **luma),
+             f"{FULL_SCALES}{longer}", **luma),
     Question("distilling-{network}", "{network}: distilling shrunken pictures helps", distilled.label, started.label, **luma),
     Question("choice-{network}", "{network}: coverage beats random tiles of its scales", COVERAGE, LIKE, **luma),
 ]  # fmt: skip

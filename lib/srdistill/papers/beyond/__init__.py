@@ -19,7 +19,7 @@ from srdistill.papers.beyond.labels import (
     COVERAGE,
     CROPS,
     DCSR,
-    FULL_BOTH,
+    FULL_SCALES,
     HARDEST,
     HERDED,
     LARGER,
@@ -28,6 +28,7 @@ from srdistill.papers.beyond.labels import (
     SHAPED,
     SHRUNK,
     SMALLER,
+    SQUARES,
     WITHOUT,
 )
 from srdistill.papers.beyond.plan import PLANS
@@ -36,8 +37,8 @@ from srdistill.papers.beyond.tables import TABLES
 from srdistill.study.paper import Paper
 
 __all__ = [
-    "BY_BYTES", "COVERAGE", "CROPS", "DCSR", "FULL_BOTH", "HARDEST", "HERDED", "LARGER", "LIKE", "MOSER", "PAPER", "SHAPED",
-    "SHRUNK", "SMALLER", "WITHOUT", "coverage", "spectra",
+    "BY_BYTES", "COVERAGE", "CROPS", "DCSR", "FULL_SCALES", "HARDEST", "HERDED", "LARGER", "LIKE", "MOSER", "PAPER", "SHAPED",
+    "SHRUNK", "SMALLER", "SQUARES", "WITHOUT", "coverage", "spectra",
 ]  # fmt: skip
 
 

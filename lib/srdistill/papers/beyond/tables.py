@@ -14,13 +14,13 @@ from srdistill.papers.beyond.labels import (
     COVERAGE,
     CROPS,
     DCSR,
+    FACTORS,
     FULL_BOTH,
     FULL_HARD,
     FULL_SCALES,
     GRADIENTS,
     HARDEST,
     HERDED,
-    HERDED_ALSO,
     LARGER,
     LIKE,
     MOSER,
@@ -29,6 +29,7 @@ from srdistill.papers.beyond.labels import (
     SHAPED,
     SHRUNK,
     SMALLER,
+    SQUARES,
     UNSEEN,
     WITHOUT,
 )
@@ -61,6 +62,11 @@ def _full(study: BeyondStudy) -> list[Row]:
     ]
 
 
+def _strongest_full(study: BeyondStudy) -> list[Row]:
+    """Full data as it trains the students best that settings are chosen with, on pictures that are held out."""
+    return [row for row in _full(study) if row.label == FULL_SCALES]
+
+
 def _longer(study: BeyondStudy, *rows: Row) -> list[Row]:
     """The same rows for more steps."""
     times = study.plan.longer
@@ -87,6 +93,7 @@ def _in_budget(study: BeyondStudy, budget: float, sign: str = "") -> dict[str, R
         LARGER: row(LARGER, shaped, budget=budget, size=plan.tile),
         SMALLER: row(SMALLER, shaped, **small),
         SHAPED: row(SHAPED, shaped, **small, match=1.0),
+        SQUARES: row(SQUARES, shaped, **small, factors=FACTORS),
         HERDED: row(HERDED, herded, **small, scale=scale, networks=_judges(study)),
         COVERAGE: coverage,
     }
@@ -111,7 +118,7 @@ def _other_ways(study: BeyondStudy) -> list[Row]:
         changed(GRADIENTS, coverage, networks=_judges(study)),
         replace(study.row(BOTH, filtered, source=coverage), budget=coverage.budget),
         *(changed(f"{SMALLER}, {how}", ours[SMALLER], **changes) for how, changes in SHRUNK.items()),
-        *(changed(f"{HERDED}, {how}", ours[HERDED], **SHRUNK[how]) for how in HERDED_ALSO),
+        changed(f"{HERDED}, of squares", ours[HERDED], factors=FACTORS),
     ]
 
 
@@ -123,13 +130,14 @@ def _judges(study: BeyondStudy) -> list[Task]:
 
 def table_1(study: BeyondStudy) -> list[Row]:
     """Everything, at one budget of pixels; the strongest for more steps as well."""
-    rows, full = _in_budget(study, study.plan.budget), _full(study)
-    return [*full, *(row for name, row in rows.items() if name != BY_BYTES), *_longer(study, full[-1], rows[SMALLER])]
+    rows, full = _in_budget(study, study.plan.budget), {row.label: row for row in _full(study)}
+    longer = _longer(study, full[FULL_SCALES], rows[SMALLER])
+    return [*full.values(), *(row for name, row in rows.items() if name != BY_BYTES), *longer]
 
 
 def table_2(study: BeyondStudy) -> list[Row]:
     """The strongest, at other budgets."""
-    return _full(study)[-1:] + [
+    return _strongest_full(study) + [
         rows[name]
         for budget in study.plan.budgets
         for rows in [_in_budget(study, budget, f", {100 * budget:g} %")]
@@ -140,7 +148,7 @@ def table_2(study: BeyondStudy) -> list[Row]:
 def table_3_and_4(study: BeyondStudy) -> list[Row]:
     """The strongest, at one budget: at twice the scale, and for other students."""
     rows = _in_budget(study, study.plan.budget)
-    return _full(study)[-1:] + [rows[name] for name in study.plan.compared]
+    return _strongest_full(study) + [rows[name] for name in study.plan.compared]
 
 
 def table_5(study: BeyondStudy) -> list[Row]:
@@ -163,7 +171,7 @@ def table_5(study: BeyondStudy) -> list[Row]:
 def table_6(study: BeyondStudy) -> list[Row]:
     """What each part of a candidate does, beside the candidates themselves."""
     rows = _in_budget(study, study.plan.budget)
-    ours = [rows[name] for name in (SMALLER, HERDED, COVERAGE)]
+    ours = [rows[name] for name in (SMALLER, SQUARES, HERDED, COVERAGE)]
     return ours + (_other_ways(study) if study.plan.ways else [])
 
 
