@@ -189,3 +189,19 @@ def test_a_module_that_is_imported_from_its_package_is_followed():
     found = keys._imports("srdistill.study.engine.work")
     assert {"srdistill.progress", "srdistill.study.engine.store", "srdistill.study.engine.tasks"} <= set(found)
     assert "srdistill.study.engine.tasks.Task" not in found
+
+
+def test_a_tree_whose_depth_another_thread_has_changed_is_parsed_again(monkeypatch):
+    parse, calls = ast.parse, []
+
+    def interrupted(text):
+        calls.append(text)
+        if len(calls) < 4:
+            raise SystemError("AST constructor recursion depth mismatch (before=69, after=293)")
+        return parse(text)
+
+    monkeypatch.setattr(ast, "parse", interrupted)
+    assert ast.dump(keys._parsed("a = 1")) == ast.dump(parse("a = 1")) and len(calls) == 4
+    monkeypatch.setattr(ast, "parse", lambda _: (_ for _ in ()).throw(SystemError("always")))
+    with pytest.raises(SystemError, match="always"):
+        keys._parsed("a = 1")

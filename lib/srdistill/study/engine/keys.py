@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,8 @@ _LIBRARY = "srdistill."
 # Declares, keeps and shows results, and decides none: a wing's loader that stands beside declarations does not depend on it.
 _BOOKKEEPING = "srdistill.study."
 _SIMPLE = (bool, int, float, str, type(None))
+# See ``_parsed``.
+_PARSING, _TRIES = threading.Lock(), 10
 
 
 def key_of(spec: dict) -> str:
@@ -126,7 +129,22 @@ def _closure_digest(module: str) -> str:
 @lru_cache(maxsize=512)
 def _tree(module: str) -> ast.Module:
     spec = sys.modules[module].__spec__ if module in sys.modules else importlib.util.find_spec(module)
-    return ast.parse(Path(spec.origin).read_text())
+    return _parsed(Path(spec.origin).read_text())
+
+
+def _parsed(text: str) -> ast.Module:
+    """The tree of a source text.
+
+    CPython (seen with 3.11) counts the depth of the trees that it builds for all threads together: one may find another's depth
+    in place of its own, which raises SystemError. Nothing is wrong then, and the next try says so.
+    """
+    with _PARSING:
+        for _ in range(_TRIES - 1):
+            try:
+                return ast.parse(text)
+            except SystemError:
+                continue
+        return ast.parse(text)
 
 
 @lru_cache(maxsize=512)
@@ -153,7 +171,7 @@ def _is_module(name: str) -> bool:
 @lru_cache(maxsize=512)
 def _essence(module: str) -> str:
     """The syntax tree without docstrings, or any other string that stands alone."""
-    tree = ast.parse(ast.unparse(_tree(module)))
+    tree = _parsed(ast.unparse(_tree(module)))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
