@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from srdistill.study.pages.overview import save_overview
 from srdistill.study.verdicts.board import FOREST, once, read_claims, table_title
 
 # What is good for a sentence or an answer, what is not, what is not known; safe for eyes that do not tell red from green.
@@ -48,14 +49,7 @@ def write_forest(root: Path, profile: str) -> Path | None:
     claims = once(read_claims(root, profile))
     if not any(not math.isnan(_scaled(claim)[0]) for claim in claims):
         return None
-    path = root / profile / "figures" / FOREST
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure = forest_figure(claims)
-    figure.savefig(path, dpi=110)
-    # Words as words, and the same names within at every run.
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem}):
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-    return path
+    return save_overview(forest_figure(claims), root / profile / "figures" / FOREST, dpi=110)
 
 
 def _scaled(claim: dict) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from srdistill.study.pages.overview import save_overview
 from srdistill.study.pages.tables import read_table
 from srdistill.study.paper import tables
 from srdistill.study.rows import BICUBIC, ORIGINAL
@@ -105,11 +106,4 @@ def write_pareto(root: Path, profile: str) -> Path | None:
     found = set_gains(root, profile)
     if found.empty:
         return None
-    path = root / profile / "figures" / PARETO
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure = pareto_figure(found)
-    figure.savefig(path, dpi=130)
-    # Words as words, and the same names within at every run.
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem}):
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-    return path
+    return save_overview(pareto_figure(found), root / profile / "figures" / PARETO, dpi=130)
