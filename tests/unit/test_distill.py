@@ -173,12 +173,15 @@ def test_expected_quality_comes_from_the_table_or_is_said_to_be_unknown(folder, 
     with open(tmp_path / "desktop" / "beyond_t1.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow("row,network,testset,metric,mean,std,n,published,scale,budget".split(","))
-        writer.writerow(["Downscaled, many small", "SRCNN", "Set5", "psnr", 33.5, 0.1, 9, "", 2, 0.03])
-        writer.writerow(["Downscaled, many small", "SRCNN", "Set5", "psnr", 29.5, 0.1, 9, "", 4, 0.03])
-        writer.writerow(["Random crops", "SRCNN", "Set5", "psnr", 31.5, 0.1, 9, "", 2, 0.03])
+        writer.writerow(["Downscaled, smaller", "SRCNN", "set5", "psnr", 33.5, 0.1, 9, "", 2, "1 %"])
+        writer.writerow(["Downscaled, smaller", "SRCNN", "set5", "recovered_gain", 95.4, 0.1, 9, "", 2, "1 %"])
+        writer.writerow(["Downscaled, smaller", "SRCNN", "set5", "ssim", 0.9, 0.1, 9, "", 2, "1 %"])
+        writer.writerow(["Downscaled, smaller", "SRCNN", "set5", "psnr", 29.5, 0.1, 9, "", 4, "1 %"])
+        writer.writerow(["Random crops", "SRCNN", "set5", "psnr", 31.5, 0.1, 9, "", 2, "1 %"])
     text = card._expected(made, tmp_path)
-    assert "| Downscaled, many small | 0.03 | SRCNN | Set5 | psnr | 33.5 | 0.1 | 9 |" in text
-    assert "29.5" not in text and "Random" not in text
+    assert "| Downscaled, smaller | 1 % | SRCNN | Set5 | PSNR | 33.50 | 9 |" in text
+    assert "| Downscaled, smaller | 1 % | SRCNN | Set5 | gain % | 95 | 9 |" in text
+    assert not any(word in text for word in ("29.5", "Random", "SSIM"))
 
 
 def test_a_flat_picture_is_no_trouble(tmp_path):

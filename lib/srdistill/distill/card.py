@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srdistill.distill.methods import METHODS
+from srdistill.papers.beyond.plan import PLANS
+from srdistill.study.metrics import GAIN, METRICS, number
+from srdistill.study.pages.tables import testset_title
 from srdistill.study.paths import TABLES
 from srdistill.study.provenance import provenance
 
 if TYPE_CHECKING:
     from srdistill.distill.make import Made
 
-# Measured by the study on photographs.
-_MEASURED = "beyond_t1.csv"
+# Measured by the study on photographs: budgets, scales, students. Of all metrics the two that say most.
+_MEASURED = tuple(f"beyond_t{number}.csv" for number in (1, 2, 3, 4))
+_SHOWN = ("psnr", GAIN)
 _LISTED = 100
 
 _CUT = """import csv
@@ -123,18 +127,20 @@ def _training(made: "Made") -> str:
 
 def _expected(made: "Made", tables: Path = TABLES) -> str:
     title, row = "## Expected quality\n\n", METHODS[made.request.method].row
-    rows = _measured(tables / "desktop" / _MEASURED, row, made.request.scale)
+    rows = [line for name in _MEASURED for line in _measured(tables / "desktop" / name, row, made.request.scale)]
     if not rows:
         return title + f"Not measured for the method {made.request.method} at x{made.request.scale}.\n"
     lines = [
-        f"| {line['row']} | {line['budget']} | {line['network']} | {line['testset']} | {line['metric']} "
-        f"| {line['mean']} | {line['std']} | {line['n']} |"
+        f"| {line['row']} | {line['budget']} | {line['network']} | {testset_title(line['testset'])} "
+        f"| {METRICS[line['metric']].title} | {number(float(line['mean']), line['metric'])} | {line['n']} |"
         for line in rows
     ]
+    plan = PLANS["desktop"]
     return (
-        title + "Of students trained on sets that this method made of the study's 291 pictures (notebook 12); others give "
-        "other numbers.\n\n| training set | budget | network | test set | metric | mean | std | n |\n"
-        "|---|---|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
+        title + "Of students trained on sets that this method made of the study's 291 pictures (notebook 12), in tiles of "
+        f"{plan.tile} px (larger) or {plan.small} px (smaller); gain is the share of the way from bicubic to full data. Other "
+        "pictures give other numbers.\n\n| training set | of the pixels | student | test set | measure | mean | seeds |\n"
+        "|---|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
     )
 
 
@@ -145,4 +151,7 @@ def _measured(path: Path, row: str, scale: int) -> list[dict]:
             lines = list(csv.DictReader(file))
     except FileNotFoundError:
         return []
-    return [line for line in lines if line["row"].lower().startswith(row) and line["scale"].lstrip("x") == str(scale)]
+    return [
+        line for line in lines
+        if line["row"].lower().startswith(row) and int(line["scale"]) == scale and line["metric"] in _SHOWN and line["mean"]
+    ]  # fmt: skip

@@ -21,6 +21,11 @@ _TESTSETS = {"set5": "Set5", "set14": "Set14", "div2k": "DIV2K", "ost300": "OST3
 _SHOWN = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "lpips_squeeze", GAIN, "accuracy")
 
 
+def testset_title(name: str) -> str:
+    """What a test set is called in tables and figures."""
+    return _TESTSETS.get(name, name)
+
+
 def per_seed(study: Study, results: Results) -> pd.DataFrame:
     """Means over the pictures of a test set: ``row, network, seed, testset, metric, value``, recovered gain included."""
     scores = results.scores
@@ -88,7 +93,7 @@ def wide_table(long: pd.DataFrame, shown: Sequence[str] = ()) -> pd.DataFrame:
     columns: dict[tuple, None] = {}
     for line in long.itertuples():
         key = (line.row, "" if line.network == "bicubic" else line.network)
-        here, printed = (_TESTSETS.get(line.testset, line.testset), _title(line.metric), "here"), None
+        here, printed = (testset_title(line.testset), _title(line.metric), "here"), None
         printed = (*here[:2], "printed")
         if line.n and line.metric in shown:
             columns[here] = None
