@@ -60,7 +60,7 @@ help:
 	@echo "make bench              benchmarks: ratios against the plain way of doing the same work"
 	@echo "make report             the site, a book that needs no network, in build/site"
 	@echo "make export TABLE=dietz_t4  the distilled sets of a finished table, in build/export; ROW= for one row,"
-	@echo "                        FORMAT=pictures|basicsr|dd-ranking"
+	@echo "                        FORMAT=pictures|basicsr|mosaics|dd-ranking"
 	@echo "make distill DATA=folder BUDGET=1%  a small training set for super-resolution from a folder of pictures; also SCALE=2|3|4,"
 	@echo "                        FORMAT=png|webp|cheapest, OUT=, TILE=, METHOD=, BYTES= instead of BUDGET=, WORKERS=; see its card.md"
 	@echo "make sync               bring the cells of notebooks/*.ipynb up to date with notebooks/*.py, outputs kept"

@@ -10,9 +10,11 @@ from srdistill.images.convention import low_resolution
 from srdistill.images.pictures import read_folder, to_float, to_uint8
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.learned_set import LearnedSet
+from srdistill.sets.mosaics import read_mosaics
 from srdistill.study.export import FORMATS, NothingToExport, export_table, main
 from srdistill.study.formats.basicsr import write_basicsr
 from srdistill.study.formats.dd_ranking import write_dd_ranking
+from srdistill.study.formats.mosaics import write_as_mosaics
 from srdistill.study.formats.pictures import write_pictures
 from srdistill.study.formats.problem import FormatError
 
@@ -63,6 +65,20 @@ def test_basicsrs_rules_find_every_pair(made, tmp_path):
     options = yaml.safe_load((folder / "options.yml").read_text())["datasets"]["train"]
     assert options["type"] == "PairedImageDataset" and options["gt_size"] == 48 and options["filename_tmpl"] == "{}"
     assert (tmp_path / options["dataroot_gt"]).is_dir() and (tmp_path / options["meta_info_file"]).is_file()
+
+
+def test_mosaics_give_the_same_tiles_from_fewer_bytes(made, tmp_path):
+    square = DistilledSet(made.images[:, :, :48, :48], made.labels, made.names, "cut", {"size": 48})
+    folder = write_as_mosaics(square, tmp_path / "set", ABOUT)
+    tiles, sources = read_mosaics(folder)
+    assert torch.equal(tiles, square.images) and sources == tuple(made.names[k] for k in (0, 2, 1))
+    assert sum(path.stat().st_size for path in folder.glob("mosaic_*")) < square.sizes.lossless_bytes
+    text = (folder / "README.md").read_text()
+    assert "3 tiles of 48 x 48 px in 1 mosaics" in text and "Method: cut" in text and "- size: 48" in text
+    write_as_mosaics(DistilledSet(square.images[:1], square.labels[:1], made.names, "cut"), folder, ABOUT)
+    assert len(read_mosaics(folder)[0]) == 1
+    with pytest.raises(FormatError, match="53 x 50 px are not square"):
+        write_as_mosaics(made, tmp_path, ABOUT)
 
 
 def test_dd_rankings_tensors(made, tmp_path):

@@ -17,6 +17,7 @@ from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.sets.learned_set import load_set
 from srdistill.study.formats.basicsr import write_basicsr
 from srdistill.study.formats.dd_ranking import write_dd_ranking
+from srdistill.study.formats.mosaics import write_as_mosaics
 from srdistill.study.formats.pictures import write_pictures
 from srdistill.study.paths import BUILD, store_root
 from srdistill.study.profiles import get_profile
@@ -27,7 +28,9 @@ from srdistill.study.study import Study
 from srdistill.study.verdicts.board import table_title
 
 # How a set is written, by the name of its format.
-FORMATS = {"pictures": write_pictures, "basicsr": write_basicsr, "dd-ranking": write_dd_ranking}
+FORMATS = {
+    "pictures": write_pictures, "basicsr": write_basicsr, "mosaics": write_as_mosaics, "dd-ranking": write_dd_ranking,
+}  # fmt: skip
 
 
 class NothingToExport(ValueError):
@@ -133,7 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--row", default="", help="that row alone, as the table has it (default: all of them)")
     parser.add_argument("--format", default="pictures", choices=list(FORMATS),
                         help="pictures: PNG files that any trainer, and Hugging Face's datasets, reads; basicsr: HR and LR "
-                        "folders with a list and options; dd-ranking: images.pt and labels.pt, of classes")  # fmt: skip
+                        "folders with a list and options; mosaics: tiles packed in lossless WebP; dd-ranking: images.pt "
+                        "and labels.pt, of classes")  # fmt: skip
     parser.add_argument("--to", type=Path, default=None, help="where to write (default: build/export)")
     given = parser.parse_args(arguments)
     try:
