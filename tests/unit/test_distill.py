@@ -10,6 +10,7 @@ from PIL import Image
 
 from srdistill.distill import Request, card, distill, work
 from srdistill.distill.methods import METHODS
+from srdistill.distill.problem import DistillError
 from srdistill.images.coding import Coding, encode, error_share
 from srdistill.images.pictures import read_folder, to_uint8
 from srdistill.sets.mosaics import read_mosaics
@@ -190,3 +191,11 @@ def test_a_flat_picture_is_no_trouble(tmp_path):
     (tmp_path / "in" / "flat.png").write_bytes(encode(flat, Coding("png")))
     made = distill(request(tmp_path / "in", tmp_path / "out", budget="50%", format="cheapest"))
     assert made.written.tiles == 1
+
+
+@pytest.mark.parametrize(("scale", "tile"), [(2, 48), (3, 72), (4, 96)])
+def test_a_tile_is_as_large_as_the_scale_asks(folder, tmp_path, scale, tile):
+    assert Request(str(folder), str(tmp_path / "out"), scale=scale).tile == tile
+    assert Request(str(folder), str(tmp_path / "out"), scale=scale, tile=24).tile == 24
+    with pytest.raises(DistillError, match="--tile -24 must be a multiple"):
+        Request(str(folder), str(tmp_path / "out"), scale=scale, tile=-24)

@@ -7,7 +7,7 @@ import sys
 from srdistill.distill.card import summary
 from srdistill.distill.make import distill
 from srdistill.distill.methods import METHODS
-from srdistill.distill.request import FORMATS, SCALES, Request
+from srdistill.distill.request import FORMATS, LR_SIDE, SCALES, Request
 from srdistill.files import DiskError
 from srdistill.study.engine.cluster import physical_cores
 
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     of("--scale", type=int, default=usual.scale, metavar="N",
        help=f"of the super-resolution, {', '.join(map(str, SCALES))} (default: {usual.scale})")  # fmt: skip
     of("--out", default="", metavar="FOLDER", help="new or empty (default: distilled_NAME in the current folder)")
-    of("--tile", type=int, default=usual.tile, metavar="PX", help=f"side of a tile (default: {usual.tile})")
+    of("--tile", type=int, default=0, metavar="PX", help=f"side of a tile (default: {LR_SIDE} px of its LR image)")
     of("--method", default=usual.method, help=_choice({name: method.about for name, method in METHODS.items()}, usual.method))
     of("--format", default=usual.format, help=_choice(FORMATS, usual.format))
     of("--share", type=float, default=usual.share, metavar="X",

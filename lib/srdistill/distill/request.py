@@ -18,6 +18,9 @@ FORMATS = {
     "webp": "mosaics in lossless WebP: a fifth smaller, a sixty-fourth of the files",
     "cheapest": "mosaics, each tile in the cheapest coding that costs at most --share of what is to be learned",
 }
+# Side of a tile's LR image: at x2 small tiles train as well as larger ones, and better where the budget is small; at x4 larger
+# ones do (tables 2 and 3 of notebook 12).
+LR_SIDE = 24
 # While a run is under way; what it has finished lies in here.
 PARTIAL = ".partial"
 _BUDGET = "1%"
@@ -28,8 +31,9 @@ class Request:
     """A small training set from the pictures under ``data``, in the new folder ``out``.
 
     ``budget``: a share of the pixels, as ``1%``; or ``bytes``: of the files written, as ``5MB``; neither: 1 %. ``scale``: of
-    the super-resolution that will be trained. ``tile``: px. ``method``: one of ``METHODS``. ``format``: one of ``FORMATS``.
-    ``share``: for the format ``cheapest``, the most that coding may cost of a tile's residual energy. ``seed``: of all draws.
+    the super-resolution that will be trained. ``tile``: px; 0: ``LR_SIDE`` times the scale. ``method``: one of ``METHODS``.
+    ``format``: one of ``FORMATS``. ``share``: for the format ``cheapest``, the most that coding may cost of a tile's residual
+    energy. ``seed``: of all draws.
     """
 
     data: str
@@ -37,7 +41,7 @@ class Request:
     budget: str = ""
     bytes: str = ""
     scale: int = 4
-    tile: int = 96
+    tile: int = 0
     method: str = "shrunk"
     format: str = "png"
     share: float = 0.05
@@ -54,6 +58,8 @@ class Request:
             raise DistillError(f"unknown --format {self.format!r}; there are: {', '.join(FORMATS)}")
         if self.scale not in SCALES:
             raise DistillError(f"--scale {self.scale} is none of {', '.join(map(str, SCALES))}")
+        if not self.tile:
+            object.__setattr__(self, "tile", LR_SIDE * self.scale)
         step = math.lcm(self.scale, 8) if self.format == "cheapest" else self.scale
         if self.tile < 16 or self.tile % step:
             raise DistillError(f"--tile {self.tile} must be a multiple of {step}, 16 or more; 96 suits every scale and format")
