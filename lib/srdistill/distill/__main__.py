@@ -29,7 +29,8 @@ def parser() -> argparse.ArgumentParser:
     of("--scale", type=int, default=usual.scale, metavar="N",
        help=f"of the super-resolution, {', '.join(map(str, SCALES))} (default: {usual.scale})")  # fmt: skip
     of("--out", default="", metavar="FOLDER", help="new or empty (default: distilled_NAME in the current folder)")
-    of("--tile", type=int, default=0, metavar="PX", help=f"side of a tile (default: {LR_SIDE} px of its LR image)")
+    of("--tile", type=int, default=None, metavar="PX",
+       help=f"side of a tile, {LR_SIDE} times the scale unless told (default: {usual.tile})")  # fmt: skip
     of("--method", default=usual.method, help=_choice({name: method.about for name, method in METHODS.items()}, usual.method))
     of("--format", default=usual.format, help=_choice(FORMATS, usual.format))
     of("--share", type=float, default=usual.share, metavar="X",

@@ -31,7 +31,7 @@ class Request:
     """A small training set from the pictures under ``data``, in the new folder ``out``.
 
     ``budget``: a share of the pixels, as ``1%``; or ``bytes``: of the files written, as ``5MB``; neither: 1 %. ``scale``: of
-    the super-resolution that will be trained. ``tile``: px; 0: ``LR_SIDE`` times the scale. ``method``: one of ``METHODS``.
+    the super-resolution that will be trained. ``tile``: px; None: ``LR_SIDE`` times the scale. ``method``: one of ``METHODS``.
     ``format``: one of ``FORMATS``. ``share``: for the format ``cheapest``, the most that coding may cost of a tile's residual
     energy. ``seed``: of all draws.
     """
@@ -41,7 +41,7 @@ class Request:
     budget: str = ""
     bytes: str = ""
     scale: int = 4
-    tile: int = 0
+    tile: int | None = None
     method: str = "shrunk"
     format: str = "png"
     share: float = 0.05
@@ -58,7 +58,7 @@ class Request:
             raise DistillError(f"unknown --format {self.format!r}; there are: {', '.join(FORMATS)}")
         if self.scale not in SCALES:
             raise DistillError(f"--scale {self.scale} is none of {', '.join(map(str, SCALES))}")
-        if not self.tile:
+        if self.tile is None:
             object.__setattr__(self, "tile", LR_SIDE * self.scale)
         step = math.lcm(self.scale, 8) if self.format == "cheapest" else self.scale
         if self.tile < 16 or self.tile % step:
