@@ -69,7 +69,12 @@ def test_gains_and_shares_by_hand(tmp_path):
         "training set,images,HR pixels,bytes as PNG,bytes with labels and decoder\ntraining pictures,10,1000,2000,2000\n"
         "Real,5,10,30,50\n\"Real, 4 x steps\",5,10,30,50\n"
     )
-    (line,) = set_gains(tmp_path, "desktop").itertuples(index=False)
+    # A table of the same student without full data takes it from this one.
+    other = [line for line in lines if line[0] != "Baseline (original)"]
+    pd.DataFrame(other, columns=names).replace({"row": {"Real": "Chosen"}}).to_csv(folder / "dietz_t3.csv", index=False)
+    (folder / "dietz_t3.sizes.csv").write_text((folder / "dietz_t2.sizes.csv").read_text().replace("Real,", "Chosen,"))
+    line, chosen = set_gains(tmp_path, "desktop").itertuples(index=False)
+    assert (chosen.table, chosen.row, chosen.gain) == ("dietz_t3", "Chosen", line.gain)
     assert (line.row, line.kind, line.scale, line.pixels, line.bytes) == ("Real", "chosen", 2, 1.0, 2.5)
     assert line.gain == pytest.approx((50 + 80) / 2)
     assert len(pareto_figure(set_gains(tmp_path, "desktop")).axes) == 2

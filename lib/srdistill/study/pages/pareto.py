@@ -19,7 +19,7 @@ _KINDS = {
     "distilled in a latent space": (("latent", "inversion", "gsdd"), "#8e5aa8", "D"),
     "distilled in pixels": (("syn.", "distilled in pixels"), "#c8501e", "o"),
     "noise": (("noise",), "0.6", "x"),
-    "shrunk": (("downscaled", "shaped", "herded"), "#00739c", "s"),
+    "shrunk": (("downscaled", "shaped", "herded", "shrunk"), "#00739c", "s"),
     "made by a diffusion model": (("distilled,", "samples"), "#d69a00", "v"),
     "chosen": (("",), "#3f8f52", "^"),
 }
@@ -34,26 +34,32 @@ def set_gains(root: Path, profile: str) -> pd.DataFrame:
 
     ``gain``: (PSNR - bicubic) / (PSNR of full data - bicubic) in percent, the mean over test sets; ``pixels`` and ``bytes``
     (with whatever decodes the set): shares of the training pictures' in percent. Rows with longer training are left out.
+    A table without full data takes it from an earlier one of its paper with the same student and scale.
     """
-    lines = []
-    for name, (_, table) in tables().items():
+    lines, known = [], {}
+    for name, (paper, table) in tables().items():
         path, sizes = root / profile / f"{name}.csv", root / profile / f"{name}.sizes.csv"
         if path.exists() and sizes.exists():
-            lines += _of_table(name, table.scale, read_table(path), pd.read_csv(sizes, index_col=0))
+            full = known.setdefault(paper.name, {})
+            lines += _of_table(name, table.scale, read_table(path), pd.read_csv(sizes, index_col=0), full)
     found = pd.DataFrame(lines, columns=["table", "scale", "row", "kind", "gain", "pixels", "bytes"])
     # Tables share rows; the first says it.
     return found.drop_duplicates(["scale", "row", "gain", "pixels"])
 
 
-def _of_table(name: str, scale: int, long: pd.DataFrame, sizes: pd.DataFrame) -> list[tuple]:
+def _of_table(name: str, scale: int, long: pd.DataFrame, sizes: pd.DataFrame, known: dict) -> list[tuple]:
+    """``known``: what full data gains over bicubic by test set, of (student, scale); this table's is added."""
     psnr = long[(long.metric == "psnr") & long["mean"].notna()]
     nothing = psnr[psnr.row == BICUBIC].set_index("testset")["mean"]
     students = [network for network in dict.fromkeys(psnr.network) if network.startswith(_STUDENT)]
     if not students or nothing.empty:
         return []
     ours = psnr[psnr.network == students[0]]
-    full = ours[ours.row == ORIGINAL].set_index("testset")["mean"] - nothing
-    if full.empty or full.min() < 0.1:  # a student that gains nothing has nothing to recover
+    original = ours[ours.row == ORIGINAL].set_index("testset")["mean"]
+    if len(original):
+        known[students[0], scale] = original - nothing
+    full = known.get((students[0], scale))
+    if full is None or full.min() < 0.1:  # a student that gains nothing has nothing to recover
         return []
     found = []
     for row, cells in ours.groupby("row", sort=False):
