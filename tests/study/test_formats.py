@@ -111,6 +111,8 @@ def test_one_row_of_a_table(saved_table, tmp_path, capsys):
     # The other row's pictures stay when one is exported again.
     export_table("dietz_t1", "smoke", to=tmp_path, row="noise-ipc-1")
     assert len(read_folder(tmp_path / "smoke" / "dietz_t1" / "real-crops" / "seed0")) == 14
+    with pytest.raises(NothingToExport, match="dietz_t1 has no seed 7; there are: 0"):
+        export_table("dietz_t1", "smoke", to=tmp_path, seed=7)
     with pytest.raises(NothingToExport, match="no row 'Nois'.*there are: Noise, IPC=1; Real"):
         export_table("dietz_t1", "smoke", to=tmp_path, row="Nois")
     with pytest.raises(NothingToExport, match=f"unknown format 'jpeg'; there are: {', '.join(FORMATS)}"):

@@ -54,13 +54,15 @@ def record_sets(study: Study, rows: list[Row]) -> None:
 
 
 def export_table(
-    table: str, profile: str = "", data: str = "", to: Path | None = None, row: str = "", form: str = "pictures"
+    table: str, profile: str = "", data: str = "", to: Path | None = None, row: str = "", form: str = "pictures",
+    seed: int | None = None,
 ) -> Path:
     """Write every distilled set of a finished table as a folder with a README; return the folder of the table.
 
     Folders are ``<to>/<profile>/<table>/<row>/seed<n>``, in other formats than pictures with the format's name in place of the
     profile's; those of an earlier export are replaced. ``data``: the folder of one's own pictures that the table was made with.
-    ``row``: that row alone, as the table has it or as its folder is called. ``form``: one of ``FORMATS``.
+    ``row``: that row alone, as the table has it or as its folder is called. ``form``: one of ``FORMATS``. ``seed``: that one
+    alone.
 
     Raises:
         NothingToExport: no finished run of that table is known here, it has no such row, or a set is missing from the store or
@@ -82,6 +84,11 @@ def export_table(
     if not wanted:
         names = dict.fromkeys(item["row"] for item in record["sets"])
         raise NothingToExport(f"{table} has no row {row!r} with a set of its own; there are: {'; '.join(names)}")
+    if seed is not None:
+        seeds = sorted({item["seed"] for item in wanted})
+        wanted = [item for item in wanted if item["seed"] == seed]
+        if not wanted:
+            raise NothingToExport(f"{table} has no seed {seed}; there are: {', '.join(map(str, seeds))}")
     for item in wanted:
         _load(item)  # before anything of an earlier export goes
     folder = (to or BUILD / "export") / (label if form == "pictures" else f"{label}-{form}") / table
@@ -138,10 +145,11 @@ def main(arguments: list[str] | None = None) -> int:
                         help="pictures: PNG files that any trainer, and Hugging Face's datasets, reads; basicsr: HR and LR "
                         "folders with a list and options; mosaics: tiles packed in lossless WebP; dd-ranking: images.pt "
                         "and labels.pt, of classes")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help="the sets of that seed alone (default: all)")
     parser.add_argument("--to", type=Path, default=None, help="where to write (default: build/export)")
     given = parser.parse_args(arguments)
     try:
-        folder = export_table(given.table, given.profile, given.data, given.to, given.row, given.format)
+        folder = export_table(given.table, given.profile, given.data, given.to, given.row, given.format, given.seed)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
