@@ -42,6 +42,8 @@ class SRStudy(Study):
     """
 
     metrics = ("psnr", "ssim", "psnr_y", "ssim_y", "lpips")
+    # Labels of rows that train on everything; the first that a table has is what headroom is measured by.
+    full_rows: tuple[str, ...] = (ORIGINAL,)
     use = "HR training images for super-resolution. LR images are made by the trainer, by bicubic downscaling."
 
     # --- pictures -----------------------------------------------------------------------------------------------------
@@ -216,11 +218,13 @@ class SRStudy(Study):
         return f"{network} ×{self.table.scale}"
 
     def headroom(self, pictures: pd.DataFrame, metric: str = "psnr") -> dict[str, Headroom]:
-        """What full data gains over bicubic: a GAN may lose PSNR where it gains in LPIPS."""
+        """What full data gains over bicubic (the first of ``full_rows`` that was run): a GAN may lose PSNR where it gains in
+        LPIPS."""
         values, bicubic = pictures[pictures.metric == metric], self.nothing(pictures, metric)
         if bicubic is None:
             return {}
-        full = values[values.row == ORIGINAL].groupby(["network", "seed"])["value"].mean()
+        label = next((label for label in self.full_rows if (values.row == label).any()), "")
+        full = values[values.row == label].groupby(["network", "seed"])["value"].mean()
         sign = -1 if METRICS[metric].lower_is_better else 1
         return {
             str(network): Headroom(sign * (float(found.mean()) - bicubic), _spread(found), *_LEAST_HEADROOM[metric])

@@ -1,15 +1,18 @@
 """Studies of sets that are chosen for a budget: every method is told the budget, the scale and its own size by its row."""
 
 from srdistill.images.pictures import Pictures
+from srdistill.papers.beyond.labels import FULL_SCALES
 from srdistill.papers.beyond.pyramid_coverage import pyramid_coverage
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
-from srdistill.study.rows import Row
+from srdistill.study.rows import ORIGINAL, Row
 from srdistill.study.sr import SRStudy
 
 
 class BeyondStudy(SRStudy):
     """``SRStudy``, whose rows name all settings of their methods."""
+
+    full_rows = (ORIGINAL, FULL_SCALES)
 
     def set_defaults(self, row: Row) -> dict:
         """What sets are made of."""

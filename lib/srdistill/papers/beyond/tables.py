@@ -157,7 +157,7 @@ def table_5(study: BeyondStudy) -> list[Row]:
     like = _in_budget(study, budget)[SMALLER]
     # Coded with loss, an image takes a fifth of its bytes at least.
     sources = _in_budget(study, min(1.0, _GENEROUS * budget))
-    return [
+    return _strongest_full(study) + [
         replace(
             study.row(f"{name}, {how}", priced, source=sources[name], like=like, scale=scale, share=share,
                       ordered=name in (COVERAGE, BY_BYTES)),
@@ -172,7 +172,7 @@ def table_6(study: BeyondStudy) -> list[Row]:
     """What each part of a candidate does, beside the candidates themselves."""
     rows = _in_budget(study, study.plan.budget)
     ours = [rows[name] for name in (SMALLER, SQUARES, HERDED, COVERAGE)]
-    return ours + (_other_ways(study) if study.plan.ways else [])
+    return _strongest_full(study) + ours + (_other_ways(study) if study.plan.ways else [])
 
 
 _NOTEBOOK = "12_beyond"
