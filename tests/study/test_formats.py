@@ -17,6 +17,7 @@ from srdistill.study.formats.dd_ranking import write_dd_ranking
 from srdistill.study.formats.mosaics import write_as_mosaics
 from srdistill.study.formats.pictures import write_pictures
 from srdistill.study.formats.problem import FormatError
+from srdistill.study.paths import TABLES
 
 ABOUT = {"table": "dietz table 1", "row": 'Noise, "IPC=1"', "seed": 0, "use": "To train on.", "task": "image-to-image"}
 
@@ -79,6 +80,13 @@ def test_mosaics_give_the_same_tiles_from_fewer_bytes(made, tmp_path):
     assert len(read_mosaics(folder)[0]) == 1
     with pytest.raises(FormatError, match="53 x 50 px are not square"):
         write_as_mosaics(made, tmp_path, ABOUT)
+
+
+def test_the_set_that_lies_beside_the_tables_is_whole():
+    folder = TABLES / "desktop" / "sets" / "beyond_t2" / "downscaled-smaller-3" / "seed0"
+    tiles, sources = read_mosaics(folder)
+    assert tiles.shape == (679, 3, 40, 40) and len(set(sources)) == 290
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 5_000_000
 
 
 def test_dd_rankings_tensors(made, tmp_path):
