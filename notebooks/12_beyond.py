@@ -348,7 +348,7 @@ priced.check([
 # %% [markdown]
 # ## What we saw
 #
-# The board above is the finding, verdict by verdict. The pair of this notebook holds the `desktop` run: 291 training
+# The board above is the finding, verdict by verdict. The pair of this notebook holds the `desktop` run: 290 training
 # pictures, three seeds, Set5, Set14 and crops of DIV2K, students at rates that were chosen for each on training pictures by
 # one rule.
 #
