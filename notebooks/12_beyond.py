@@ -359,21 +359,21 @@ priced.check([
 #
 # * **Nothing chosen beats them.** Filtered, as squares of pictures, herded, covered: no row beats both sizes of shrunken
 #   pictures, with any student, at any budget or scale; most differences are smaller than a tenth of a decibel, which is how
-#   far apart two draws of the same kind lie now and then (the table of seeds). Distilling lowers what it starts from. The
-#   goal of this notebook, one method that beats the best shrunken pictures everywhere, is not reached.
+#   far apart two draws of the same kind lie now and then (the table of seeds). Distilling helps neither student. The goal of
+#   this notebook, one method that beats the best shrunken pictures everywhere, is not reached.
 #
 # * **Why.** At its rate a student is limited by its steps and its size more than by its data: four times the steps bring more
 #   than any set does. What a set can spoil is the spectrum. Shrinking with an antialiased kernel fills the upper octave with
 #   what was there; aliasing, sharpening and matching a power law fill it with what no test picture has, and cost up to half a
-#   decibel. Hard tiles do worse: they are noise and texture, in which there is nothing to restore.
+#   decibel. Hard tiles do worse still: glitter on water and leaves, of few pictures (above).
 #
 # * **Coverage loses by its parts.** It takes most tiles near full size. A random choice of what its trimming leaves is
 #   better, hardest first far worse; gradients in place of the spectrum bring it back to where shrunken pictures are.
 #
 # * **For longer**, full data at several scales draws level with shrunken pictures for EDSR; for SRCNN it stays behind.
 #
-# * **At ×4** a tile of 40 px has an LR picture of 10 px, and EDSR misses what lies around it: larger tiles win. So `make
-#   distill` takes tiles whose LR picture has 24 px.
+# * **At ×4** whole pictures of 40 px are shrunk too far for EDSR: shrunk less, to 96 px or as squares of 40 px, they train it
+#   like full data. `make distill` shrinks whole pictures, so it takes larger tiles there: 24 px of the LR picture.
 #
 # * **Bytes.** A little loss leaves room for more tiles, and changes nothing that can be told; shrunken pictures stay ahead of
 #   coverage, and pricing tiles by their bytes makes it worse, as flat tiles are cheap.

@@ -18,8 +18,8 @@ FORMATS = {
     "webp": "mosaics in lossless WebP: a fifth smaller, a sixty-fourth of the files",
     "cheapest": "mosaics, each tile in the cheapest coding that costs at most --share of what is to be learned",
 }
-# Side of a tile's LR image: at x2 small tiles train as well as larger ones, and better where the budget is small; at x4 larger
-# ones do (tables 2 and 3 of notebook 12).
+# Side of a tile's LR image: at x2 small tiles train as well as larger ones, and better where the budget is small; at x4 whole
+# pictures in small tiles are shrunk too far (tables 2 and 3 of notebook 12).
 LR_SIDE = 24
 # While a run is under way; what it has finished lies in here.
 PARTIAL = ".partial"
