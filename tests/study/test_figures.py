@@ -1,10 +1,182 @@
-"""Figures that have nothing to show say why."""
+"""Figures: words that can be read and do not lie on each other, captions, files; what they show, and what they say if there is
+nothing to show."""
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from matplotlib.text import Text
+from PIL import Image
 
+from srdistill.images.subimages import extract_sub_images
+from srdistill.papers.beyond.figures import spectra
+from srdistill.papers.coreset.figures import factor_figure
 from srdistill.study.metrics import GAIN
-from srdistill.study.pages.figures import score_plot
+from srdistill.study.pages import figures
+from srdistill.study.pages.costs import STAGES, cost_figure
+from srdistill.study.pages.diagrams import diagram
+from srdistill.study.pages.drawing import CONTROL, PAPER, PRINTED, WORDS, fitting, listed
+from srdistill.study.pages.figure_files import write_figure
+from srdistill.study.pages.score_plot import score_plot
+from srdistill.study.pages.set_size import set_size_figure, sized_rows
+from srdistill.study.pages.zoom import Zoom, zoom_figure
+from srdistill.study.paths import TABLES
+
+ROWS = ["Baseline (original)", "Syn. IPC=1", "Random real crops, IPC=1", "Noise, IPC=1, undistilled",
+        "Downscaled", "Full data, several scales"]  # fmt: skip
+
+
+def scores(**means) -> pd.DataFrame:
+    """Three seeds of each row and two students, PSNR on Set5; bicubic at 32 dB."""
+    found = [("Bicubic", "bicubic", None, "set5", "psnr", 32.0)]
+    for place, row in enumerate(ROWS):
+        for network in ("SRCNN", "EDSR"):
+            mean = means.get(row.split()[0].lower().strip(","), 33.0 + place / 10)
+            found += [(row, network, seed, "set5", "psnr", mean + seed / 10) for seed in range(3)]
+    return pd.DataFrame(found, columns=["row", "network", "seed", "testset", "metric", "value"])
+
+
+def printed(value: float = 33.3, rows: int = 2) -> pd.DataFrame:
+    lines = [(row, "EDSR", "set5", "psnr", value, "") for row in ROWS[:rows]]
+    return pd.DataFrame(lines, columns=["row", "network", "testset", "metric", "published", "status"])
+
+
+def zooms(height: int = 60, width: int = 90) -> list[Zoom]:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.randint(0, 256, (3, height, width), generator=generator).to(torch.uint8)
+    other = truth.clone()
+    other[:, 5:20, 60:80] = 0
+    return [Zoom(truth, {f"the row of number {k}": other if k % 2 else truth for k in range(8)}, "EDSR, a picture")]
+
+
+@pytest.fixture
+def drawn(pictures, test_photos):
+    """Every kind of figure, on small inputs."""
+    squares = torch.stack([image[:, :24, :24] for image in pictures.images])
+    classes = pd.DataFrame([("r = 2", "ConvNet", seed, "x", metric, 3.0 + seed) for seed in range(3)
+                            for metric in ("accuracy", "seconds_per_epoch")],
+                           columns=["row", "network", "seed", "testset", "metric", "value"])  # fmt: skip
+    curves = pd.DataFrame([(name, steps, steps / 100) for name in ("SRCNN", "EDSR") for steps in (25, 50, 100, 200)],
+                          columns=["network", "steps", "PSNR over bicubic, dB"])  # fmt: skip
+    names = [f"a picture called {k}" for k in range(len(squares))]
+    return {
+        "pair": figures.pair_figure(pictures.images[0], window=(0.1, 0.1, 0.3)),
+        "weights": figures.weights_figure(),
+        "sub_images": figures.sub_image_figure(extract_sub_images(pictures, 24, 24), label=0),
+        "rows": figures.image_rows({"noise": squares, "distilled from it, with a long name": squares}, names),
+        "evolution": figures.evolution({"from noise": {k: squares for k in (0, 10, 100, 1000)}}),
+        "distances": figures.distance_curves({"one row": [np.arange(30) ** 0.5] * 2, "another, with words": [np.ones(30)]}),
+        "learning": figures.learning_figure(curves),
+        "selection": figures.selection_figure(torch.linspace(10, 60, 400), limit=23.0),
+        "spectrum": figures.spectrum_figure(squares, {f"copy {k}, of the real crops": squares // (k + 1) for k in range(4)}),
+        "scores": score_plot(scores(), "psnr", "set5", ROWS, "PSNR, dB", printed()),
+        "far scores": score_plot(scores(noise=12.0), "psnr", "set5", ROWS, "PSNR, dB", printed(15.0, rows=1)),
+        "zoom": zoom_figure(zooms(), shave=2),
+        "diagram": diagram([["pictures", "crops"], ["codes", "generator"]], "distance", "moves the codes"),
+        "factor": factor_figure(classes, [2], {"ours": "r = {}"}, "ConvNet", 64),
+        "costs": cost_figure(pd.DataFrame(3.0, index=["a row", "another"], columns=list(STAGES))),
+        "spectra": spectra({f"set {k}": pictures.images for k in range(5)}, test_photos.images, side=32),
+        "set size": set_size_figure(sized_rows(TABLES, "desktop")),
+    }  # fmt: skip
+
+
+def words_of(figure) -> list[Text]:
+    """All words that are drawn: titles, labels, legends, notes, and the ticks within the ends of their axes."""
+    figure.draw_without_rendering()
+    found = [text for legend in figure.legends for text in legend.get_texts()]
+    for axis in figure.axes:
+        found += [axis.title, *axis.texts]
+        found += axis.get_legend().get_texts() if axis.get_legend() else []
+        if axis.axison:
+            found += [axis.xaxis.label, axis.yaxis.label]
+            for side in (axis.xaxis, axis.yaxis):
+                low, high = sorted(side.get_view_interval())
+                ticks = [*side.get_major_ticks(), *side.get_minor_ticks()]
+                found += [tick.label1 for tick in ticks if low <= tick.get_loc() <= high and tick.label1.get_visible()]
+    return [text for text in found if text.get_text().strip() and text.get_visible()]
+
+
+def test_no_word_is_smaller_than_nine_points(drawn):
+    small = [
+        (name, text.get_text())
+        for name, figure in drawn.items() for text in words_of(figure) if text.get_fontsize() < WORDS
+    ]  # fmt: skip
+    assert not small
+
+
+def test_no_words_lie_on_each_other(drawn):
+    found = []
+    for name, figure in drawn.items():
+        boxes = [(text.get_text(), text.get_window_extent()) for text in words_of(figure)]
+        found += [
+            (name, one, other)
+            for k, (one, a) in enumerate(boxes) for other, b in boxes[k + 1 :]
+            if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
+        ]  # fmt: skip
+    assert not found
+
+
+def test_every_figure_has_a_caption_that_is_a_sentence(drawn):
+    for name, figure in drawn.items():
+        assert figure.caption.endswith(".") and len(figure.caption) > 30 and figure.caption[0].isupper(), name
+        data, about = figure._repr_mimebundle_()
+        assert data == {"text/plain": figure.caption} and about == {"image/png": {"alt": figure.caption}}
+
+
+def test_lines_are_written_as_svg_too_and_photographs_are_not(drawn, tmp_path):
+    for name in ("weights", "rows"):
+        path = write_figure(drawn[name], tmp_path / f"{name}.png")
+        assert Image.open(path).text["Description"] == drawn[name].caption
+    assert (tmp_path / "weights.svg").exists() and not (tmp_path / "rows.svg").exists()
+    first = (tmp_path / "weights.svg").read_bytes()
+    write_figure(drawn["weights"], tmp_path / "weights.png")
+    assert (tmp_path / "weights.svg").read_bytes() == first
+    assert [path.name for path in sorted(Path(tmp_path).iterdir())] == ["rows.png", "weights.png", "weights.svg"]
+
+
+def test_panels_of_a_score_plot_share_their_axis_and_kinds_of_rows_have_colours(drawn):
+    figure = drawn["scores"]
+    assert len({axis.get_xlim() for axis in figure.axes}) == 1
+    kinds = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert kinds == ["full data", "rows of the paper", "rows of ours", "printed"]
+    edsr = next(axis for axis in figure.axes if axis.get_title() == "EDSR")
+    diamonds = [line for line in edsr.lines if line.get_marker() == "D"]
+    assert [line.get_xdata()[0] for line in diamonds] == [33.3, 33.3] and {line.get_color() for line in diamonds} == {PRINTED}
+    used = {line.get_color() for line in edsr.lines}
+    assert {PAPER, CONTROL} <= used
+
+
+def test_the_interval_of_a_row_is_students(drawn):
+    axis = drawn["scores"].axes[0]
+    (bar,) = [line for line in axis.lines if line.get_color() == PAPER and len(set(line.get_ydata())) == 1]
+    low, high = bar.get_xdata()
+    # Seeds 0.1 dB apart: 4.303 x 0.1 / sqrt(3).
+    assert (high - low) / 2 == pytest.approx(0.2484, abs=1e-3) and (high + low) / 2 == pytest.approx(33.2)
+
+
+def test_what_lies_far_away_is_a_number_at_the_edge_and_does_not_flatten_the_rest(drawn):
+    axis = drawn["far scores"].axes[1]
+    words = {text.get_text(): text.get_color() for text in axis.texts}
+    assert words == {"← 12.10": CONTROL, "← 15.00": PRINTED}
+    assert axis.get_xlim()[0] > 30
+
+
+def test_gain_has_its_lines_at_bicubic_and_full_data():
+    values = scores(noise=0.0).assign(metric=GAIN)
+    figure = score_plot(values[values.row != "Bicubic"], GAIN, "set5", ROWS, "recovered gain, %")
+    for axis in figure.axes:
+        assert [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == ":"] == [0.0, 100.0]
+        assert axis.get_xlim()[0] < 0 and axis.get_xlim()[1] > 100
+
+
+def test_a_zoom_is_where_outputs_differ_most():
+    top, left, side = zooms()[0].window
+    assert side == 18 and top <= 5 and 60 <= left + 3 and left + side <= 80 + 3
+    figure = zoom_figure(zooms(), shave=2)
+    titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert titles.count("truth") == 1 and sum("dB" in title for title in titles) == 8
 
 
 @pytest.mark.parametrize(
@@ -16,3 +188,27 @@ def test_a_plot_without_values_says_why(metric, words):
     nothing = pd.DataFrame(columns=["row", "network", "seed", "testset", "metric", "value"])
     figure = score_plot(nothing, metric, "photos", ["Baseline (original)"], "x")
     assert [text.get_text() for text in figure.axes[0].texts] == [words]
+
+
+def test_sizes_of_sets_come_from_names_and_budgets(tmp_path):
+    folder = tmp_path / "desktop"
+    folder.mkdir()
+    head = "row,network,testset,metric,mean,std,n,published,status,note\n"
+    (folder / "labelfree_t2.csv").write_text(
+        head + "Bicubic,bicubic,set5,psnr,28,,1,,,\nBaseline (original),EDSR,set5,psnr,30,0.1,3,,,\n"
+        "\"Distilled, 7\",EDSR,set5,psnr,28.5,0.1,3,,,\n\"Distilled, 140\",EDSR,set5,psnr,29,0.2,3,,,\n"
+        "\"Random patches, 140\",EDSR,set5,psnr,29.5,0.2,3,,,\n"
+    )
+    (found,) = sized_rows(tmp_path, "desktop")
+    assert found.values.tolist() == [
+        ["Baseline (original)", 0.0, 2.0, 0.1], ["Distilled", 7.0, 0.5, 0.1], ["Distilled", 140.0, 1.0, 0.2],
+        ["Random patches", 140.0, 1.5, 0.2],
+    ]  # fmt: skip
+    assert len(set_size_figure([found]).axes[0].containers) == 1  # one size is no line
+    with pytest.raises(ValueError, match="no table with rows of several sizes"):
+        set_size_figure([])
+
+
+def test_words_are_listed_and_lines_are_as_long_as_fits():
+    assert listed(["a", "b\nc", "d"]) == "a, b c and d" and listed(["a"]) == "a" and listed([]) == ""
+    assert fitting(1.0) == 14 and fitting(0.1) == 8

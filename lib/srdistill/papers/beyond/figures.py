@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from srdistill.images.pictures import PictureError
 from srdistill.images.spectrum import power_spectrum
+from srdistill.study.pages.drawing import drawing, listed
 
 # Windows of one picture are spread over it; more of a large one would only cost time.
 _PER_PICTURE = 9
@@ -31,14 +31,16 @@ def spectra(
         raise PictureError("no training sets to show the spectra of; give at least one")
     frequencies, reference = power_spectrum(windows(tests, side, called))
     powers = {name: power_spectrum(windows(images, side, name))[1] for name, images in sets.items()}
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-    plt.close(figure)
+    caption = (f"Mean radial power spectra of {listed(list(sets))} beside that of the {called}, and as shares of it; the upper "
+               "octave is shaded.")  # fmt: skip
+    figure = drawing(10, max(3.8, 0.32 * len(sets) + 1.2), caption)
+    axes = figure.subplots(1, 2)
     for axis in axes:
         axis.axvspan(0.25, 0.5, color="0.93", zorder=0)
         axis.set(xscale="log", yscale="log", xlabel="cycles per pixel", xlim=(float(frequencies[0]), 0.5))
         axis.set_xticks([1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2], ["1/32", "1/16", "1/8", "1/4", "1/2"])
         axis.minorticks_off()
-    axes[0].text(0.355, 0.03, "upper\noctave", ha="center", fontsize=8, transform=axes[0].get_xaxis_transform())
+    axes[0].text(0.355, 0.03, "upper\noctave", ha="center", transform=axes[0].get_xaxis_transform())
     axes[0].plot(frequencies, reference, color="black", linestyle=":", label=called)
     axes[1].axhline(1, color="black", linestyle=":", linewidth=1)
     ends = {called: 1.0}
@@ -49,15 +51,13 @@ def spectra(
         ends[name] = float(power[-1] / reference[-1])
     axes[0].set(ylabel="power", title="spectrum")
     axes[1].set(ylabel=f"power, share of the {called}'", title=f"against the {called}")
-    for axis in axes:
-        axis.title.set_fontsize(9)
     # Names stand where their lines end, in the lines' order, moved apart where they would lie on each other.
     low, high = (float(np.log(value)) for value in axes[1].get_ylim())
-    gap = 0.09  # of the axis' height; a line of text of 8 points
+    gap = 0.085  # of the axis' height; a line of text
     heights = spread_apart([(np.log(end) - low) / (high - low) for end in ends.values()], gap)
     for (name, end), height in zip(ends.items(), heights, strict=True):
         color = colors.get(name, "black")
-        axes[1].text(1.07, height, name, fontsize=8, color=color, va="center", transform=axes[1].transAxes)
+        axes[1].text(1.07, height, name, color=color, va="center", transform=axes[1].transAxes)
         line = {"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
         axes[1].annotate("", (0.5, end), (1.06, height), textcoords="axes fraction", arrowprops=line)
     return figure

@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
+from scipy import stats
 from torch import Tensor
 
 from srdistill.papers.coreset.coreset_rows import engine_bytes, soft_label_bytes
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.classification import ClassificationStudy
 from srdistill.study.pages.describe import readable
+from srdistill.study.pages.drawing import LINES, drawing, listed
 from srdistill.study.pages.figures import image_rows
 from srdistill.study.rows import ClassRow
+from srdistill.study.verdicts.intervals import CONFIDENCE
 
 
 def ranked(made: DistilledSet) -> Tensor:
@@ -32,30 +35,38 @@ def class_columns(classes: Sequence[str], rows: Mapping[str, Tensor]) -> Figure:
 def factor_figure(
     scores: pd.DataFrame, factors: Sequence[int], methods: Mapping[str, str], network: str, size: int
 ) -> Figure:
-    """Accuracy and seconds per epoch over the factor r (the coreset paper's figure 5 and table 3); dots are seeds.
+    """Accuracy and seconds per epoch over the factor r (the coreset paper's figure 5 and table 3): dots are seeds, strokes
+    means, bars 95 % intervals over seeds. Points are not joined: so few say nothing of what lies between.
 
     ``scores``: from ``tables.per_seed``. ``methods``: name to the label of its rows, with ``{}`` for the factor. ``size``:
     of the pictures in px, which the patches' sizes are shares of.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    plt.close(figure)
-    places = range(len(factors))
+    caption = (f"Top-1 accuracy and seconds per epoch of {network} over the factor r, for {listed(list(methods))}: a dot per "
+               "seed, the mean, and its 95 % interval over seeds.")  # fmt: skip
+    figure = drawing(9, 3.4, caption)
+    axes = figure.subplots(1, 2)
     for axis, metric, title in zip(axes, ("accuracy", "seconds_per_epoch"), ("top-1 accuracy, %", "seconds per epoch"),
                                    strict=True):  # fmt: skip
-        for color, (name, label) in zip(sns.color_palette(), methods.items(), strict=False):
-            found = [
-                scores[(scores.row == label.format(factor)) & (scores.metric == metric) & (scores.network == network)]["value"]
-                for factor in factors
-            ]
-            axis.plot(places, [values.mean() for values in found], color=color, label=name)
-            for place, values in zip(places, found, strict=True):
-                axis.scatter([place] * len(values), values, color=color, s=16)
-        axis.set_xticks(places, [f"{factor}\n({size // factor} px)" for factor in factors], fontsize=8)
-        axis.set(xlabel="r (patch)", title=title)
-        axis.tick_params(axis="y", labelsize=8)
+        for which, (color, (name, label)) in enumerate(zip(LINES, methods.items(), strict=False)):
+            for place, factor in enumerate(factors):
+                mine = scores[(scores.row == label.format(factor)) & (scores.metric == metric) & (scores.network == network)]
+                aside = place + 0.22 * (which - (len(methods) - 1) / 2)
+                _with_interval(axis, aside, mine["value"].tolist(), color, "" if place else name)
+        axis.set_xticks(range(len(factors)), [f"{factor}\n({size // factor} px)" for factor in factors])
+        axis.set(xlabel="r (patch)", title=title, xlim=(-0.5, len(factors) - 0.5))
     axes[1].set_ylim(bottom=0)
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[0].legend(frameon=False)
     return figure
+
+
+def _with_interval(axis: Axes, place: float, values: Sequence[float], color: str, name: str) -> None:
+    """Seeds as dots, their mean as a stroke, its interval as a bar."""
+    axis.scatter([place] * len(values), values, color=color, alpha=0.6, s=18, linewidths=0, label=name or None)
+    if len(values) > 1:
+        mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / len(values) ** 0.5
+        reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * error
+        axis.plot([place, place], [mean - reach, mean + reach], color=color, linewidth=1.4)
+        axis.plot([place - 0.08, place + 0.08], [mean, mean], color=color, linewidth=2)
 
 
 def storage_table(study: ClassificationStudy, rows: Sequence[ClassRow], scores: pd.DataFrame) -> Styler:

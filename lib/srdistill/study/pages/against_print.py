@@ -9,11 +9,12 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from srdistill.study.pages.drawing import drawing
+from srdistill.study.pages.figure_files import write_figure
 from srdistill.study.pages.orders import write_orders
 from srdistill.study.pages.tables import read_table
 from srdistill.study.paper import tables
@@ -94,9 +95,10 @@ def against_print_figure(lines: pd.DataFrame) -> Figure:
         panels.insert(1, gains[gains.printed > _FAILS])
     panels = [found for found in panels if len(found)]
     tables_shown = list(dict.fromkeys(lines.table))
-    figure, axes = plt.subplots(1, max(1, len(panels)), figsize=(4.6 * max(1, len(panels)), 4.8), squeeze=False,
-                                layout="constrained")  # fmt: skip
-    plt.close(figure)
+    caption = ("Every printed row that was run, ours over the printed number, a colour per table and a mark per student; on "
+               "the dotted line the two are equal.")  # fmt: skip
+    figure = drawing(5.0 * max(1, len(panels)), 5.2, caption)
+    axes = figure.subplots(1, max(1, len(panels)), squeeze=False)
     for axis, found in zip(axes.flat, panels, strict=False):
         quantity = found.quantity.iloc[0]
         order = {"hue_order": tables_shown, "style_order": list(dict.fromkeys(lines.network))}
@@ -106,8 +108,7 @@ def against_print_figure(lines: pd.DataFrame) -> Figure:
         paper = " and ".join(dict.fromkeys(found.paper))
         title = f"{paper}: {quantity}\nrank correlation {agreement:.2f}, {len(found)} rows"
         axis.set(title=title, xlabel="printed", ylabel="here")
-        axis.title.set_fontsize(9)
-        axis.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return figure
 
 
@@ -120,6 +121,6 @@ def write_against_print(root: Path, profile: str) -> Path | None:
     path = root / profile / "figures" / AGAINST_PRINT
     path.parent.mkdir(parents=True, exist_ok=True)
     lines.to_csv(path.with_suffix(".csv"), index=False, float_format="%.4g")
-    against_print_figure(lines).savefig(path, dpi=120)
+    write_figure(against_print_figure(lines), path, dpi=120, tight=False)
     write_orders(lines, root, profile)
     return path

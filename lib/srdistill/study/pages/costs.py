@@ -6,12 +6,13 @@ runs when nothing else does (``Task.timed``); the seconds are the twin's, its an
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from srdistill.study.engine.tasks import Resource, Task, graph
+from srdistill.study.pages.drawing import one_axis
 from srdistill.study.rows import Row
 from srdistill.study.sr import SRStudy
 
@@ -61,16 +62,16 @@ def cost_figure(seconds: pd.DataFrame) -> Figure:
     total = seconds.sum(axis=1).max()
     unit, divisor = next((u, d) for u, d, limit in (("seconds", 1, 300), ("minutes", 60, 18_000), ("hours", 3600, 1e12))
                          if total < limit)  # fmt: skip
-    figure, axis = plt.subplots(figsize=(8, 0.9 + 0.42 * len(seconds)), layout="constrained")
-    plt.close(figure)
+    caption = f"What each row costs, in {unit} of one core, stage by stage; the number at the end is all of it."
+    figure, axis = one_axis(9, 0.9 + 0.42 * len(seconds), caption)
     for position, line in enumerate(seconds.itertuples(index=False)):
         left = 0.0
         for color, value in zip(sns.color_palette("muted"), line, strict=False):
             axis.barh(position, value / divisor, left=left, color=color, height=0.62)
             left += value / divisor
-        axis.text(left, position, f" {left:.1f}", va="center", fontsize=8)
-    handles = [plt.Rectangle((0, 0), 1, 1, color=color) for color in sns.color_palette("muted", len(STAGES))]
-    axis.legend(handles, STAGES, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    axis.set_yticks(range(len(seconds)), list(seconds.index), fontsize=8)
+        axis.text(left, position, f" {left:.1f}", va="center")
+    handles = [Patch(color=color) for color in sns.color_palette("muted", len(STAGES))]
+    axis.legend(handles, STAGES, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    axis.set_yticks(range(len(seconds)), list(seconds.index))
     axis.set(ylim=(len(seconds) - 0.5, -0.5), xlabel=unit)
     return figure

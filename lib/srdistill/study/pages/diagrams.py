@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from srdistill.study.pages.drawing import WORDS, one_axis
 
 _WIDE, _HIGH, _GAP, _LANE = 1.9, 0.72, 0.5, 1.15  # inches
 _BOX, _MOVED, _EDGE, _BACK = "#eef3f7", "#fbe9dd", "0.35", "#c8501e"
@@ -18,8 +19,7 @@ def diagram(lanes: Sequence[Sequence[str]], meeting: str = "", back: str = "") -
     longest = max(map(len, lanes))
     columns = longest + bool(meeting)
     width, height = columns * (_WIDE + _GAP) - _GAP, len(lanes) * _LANE + (0.55 if back else 0)
-    figure, axis = plt.subplots(figsize=(width, height), layout="constrained")
-    plt.close(figure)
+    figure, axis = one_axis(width, height, _in_words(lanes, meeting, back))
     axis.set(xlim=(-0.05, width + 0.05), ylim=(-height + 0.15, 0.15))
     axis.set_axis_off()
     middle = -(len(lanes) - 1) * _LANE / 2
@@ -48,14 +48,21 @@ def diagram(lanes: Sequence[Sequence[str]], meeting: str = "", back: str = "") -
         right = end + _WIDE / 2
         axis.plot([right, right, first], [start_y, low, low], color=_BACK, linewidth=1.2, linestyle="--")
         _arrow(axis, (first, low), (first, bottom), color=_BACK)
-        axis.text((first + right) / 2, low - 0.06, back, ha="center", va="top", fontsize=9, color=_BACK)
+        axis.text((first + right) / 2, low - 0.06, back, ha="center", va="top", fontsize=WORDS, color=_BACK)
     return figure
+
+
+def _in_words(lanes: Sequence[Sequence[str]], meeting: str, back: str) -> str:
+    """The diagram, read aloud."""
+    chains = "; ".join(" → ".join(lane) for lane in lanes)
+    meets = f"; they meet in: {meeting}" if meeting else ""
+    return f"Diagram: {chains}{meets}" + (f"; and back: {back}." if back else ".")
 
 
 def _box(axis, left: float, top: float, words: str, color: str) -> None:
     axis.add_patch(FancyBboxPatch((left, top - _HIGH), _WIDE, _HIGH, boxstyle="round,pad=0,rounding_size=0.08", facecolor=color,
                                   edgecolor=_EDGE, linewidth=0.9))  # fmt: skip
-    axis.text(left + _WIDE / 2, top - _HIGH / 2, words, ha="center", va="center", fontsize=9)
+    axis.text(left + _WIDE / 2, top - _HIGH / 2, words, ha="center", va="center", fontsize=WORDS)
 
 
 def _arrow(axis, start: tuple[float, float], end: tuple[float, float], color: str = _EDGE) -> None:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from srdistill.study.pages.overview import save_overview
+from srdistill.study.pages.drawing import WORDS, drawing
+from srdistill.study.pages.figure_files import write_figure
 from srdistill.study.verdicts.board import FOREST, once, read_claims, table_title
 
 # What is good for a sentence or an answer, what is not, what is not known; safe for eyes that do not tell red from green.
@@ -19,7 +19,7 @@ _COLORS = {
 _WORDS = {"#00739c": "reproduced, or yes", "#c8501e": "not reproduced, or no", "0.25": "undecided", "0.7": "no power"}
 # Of the axis, in units of the size that would matter; what lies beyond ends in an arrow.
 _REACH = 8.0
-_ROW, _TOP = 0.21, 1.1  # inches
+_ROW, _TOP = 0.24, 1.1  # inches
 
 
 def forest_figure(claims: Sequence[dict], columns: int = 2) -> Figure:
@@ -34,13 +34,14 @@ def forest_figure(claims: Sequence[dict], columns: int = 2) -> Figure:
         raise ValueError("no claim with a measured difference to draw")
     groups = _columns(drawn, columns)
     deepest = max(map(len, groups))
-    figure, axes = plt.subplots(1, len(groups), figsize=(7.4 * len(groups), _TOP + _ROW * deepest), squeeze=False,
-                                layout="constrained")  # fmt: skip
-    plt.close(figure)
+    caption = (f"{len(drawn)} claims and questions, table by table: the difference less its line in multiples of what would "
+               "matter, with its 95 % interval; right of zero it holds, arrows lie beyond the edge.")  # fmt: skip
+    figure = drawing(8.4 * len(groups), _TOP + _ROW * deepest, caption)
+    axes = figure.subplots(1, len(groups), squeeze=False)
     for axis, lines in zip(axes.flat, groups, strict=True):
         _draw(axis, lines, deepest)
     marks = [Line2D([], [], color=color, marker="o", label=words) for color, words in _WORDS.items()]
-    figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False, fontsize=9)
+    figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False)
     return figure
 
 
@@ -49,7 +50,7 @@ def write_forest(root: Path, profile: str) -> Path | None:
     claims = once(read_claims(root, profile))
     if not any(not math.isnan(_scaled(claim)[0]) for claim in claims):
         return None
-    return save_overview(forest_figure(claims), root / profile / "figures" / FOREST, dpi=110)
+    return write_figure(forest_figure(claims), root / profile / "figures" / FOREST, tight=False)
 
 
 def _scaled(claim: dict) -> tuple[float, float, float]:
@@ -89,11 +90,11 @@ def _draw(axis, lines: Sequence[dict | str], deepest: int) -> None:
         axis.plot(shown[1:], [place, place], color=color, linewidth=1.4, solid_capstyle="butt")
         marker = "o" if abs(mean) <= _REACH else ("<" if mean < 0 else ">")
         axis.plot(shown[0], place, marker, color=color, markersize=4)
-    axis.set_yticks(range(len(lines)), names, fontsize=7.5)
+    axis.set_yticks(range(len(lines)), names, fontsize=WORDS)
     for line, label in zip(lines, axis.get_yticklabels(), strict=True):
         if isinstance(line, str):
             label.set_weight("bold")
     axis.tick_params(axis="y", length=0)
     axis.set(xlim=(-_REACH - 0.4, _REACH + 0.4), ylim=(deepest - 0.4, -0.6))
-    axis.set_xlabel("difference, in multiples of what would matter\n(0.1 dB, 0.002 SSIM, 0.004 LPIPS, 2 points)", fontsize=9)
+    axis.set_xlabel("difference, in multiples of what would matter\n(0.1 dB, 0.002 SSIM, 0.004 LPIPS, 2 points)")
     axis.spines[["top", "right", "left"]].set_visible(False)

@@ -11,9 +11,10 @@ from pandas.io.formats.style import Styler
 from srdistill.images.convention import mod_crop
 from srdistill.study.metrics import METRICS
 from srdistill.study.pages.describe import describe, rows_table, sizes_table
-from srdistill.study.pages.figures import Zoom, score_plot, zoom_figure
 from srdistill.study.pages.save import save_table, saved
+from srdistill.study.pages.score_plot import score_plot
 from srdistill.study.pages.tables import long_table, per_seed, show, wide_table
+from srdistill.study.pages.zoom import Zoom, zoom_figure
 from srdistill.study.rows import Results, Row
 from srdistill.study.study import Study
 from srdistill.study.verdicts.claims import Claim, claims_table
@@ -44,20 +45,31 @@ class Presentation:
         return sizes_table(self.study, list(self.rows.values()))
 
     def plot(self, metric: str, name: str = "") -> Figure:
-        """A dot per seed, a panel per student; saved under ``name`` (the metric's own by default)."""
-        figure = score_plot(self.scores, metric, self.testset, list(self.rows), METRICS[metric].axis)
+        """A dot per seed, a panel per student, printed numbers; saved under ``name`` (the metric's own by default)."""
+        figure = score_plot(self.scores, metric, self.testset, list(self.rows), METRICS[metric].axis, self.long)
         return saved(self.study, figure, name or metric.removeprefix("recovered_").removesuffix("_alex"))
 
     def zoom(
-        self, networks: Sequence[str], labels: Sequence[str] = (), pictures: Sequence[int] = (0,), name: str = "outputs"
+        self, networks: Sequence[str], labels: Sequence[str] = (), pictures: Sequence[int] = (), name: str = "outputs"
     ) -> Figure:
-        """What students make of test pictures: a row for each student and picture, a column for each of the ``labels``
-        (all)."""
-        scale = self.results.scale
+        """What students make of test pictures: two rows for each student and picture, a column for each of the ``labels``
+        (all). ``pictures``: by number; by default the one whose PSNR differs most between the rows."""
+        scale, tests = self.results.scale, self.study.tests[self.testset]
         rows = [self.rows[label] for label in labels or self.rows]
-        truths = [mod_crop(self.study.tests[self.testset].images[index]) for index in pictures]
-        zooms = [Zoom(hr, self.study.super_resolved(rows, one, hr, scale)) for one in networks for hr in truths]
+        zooms = []
+        for one in networks:
+            for index in pictures or [self.telling([row.label for row in rows], one)]:
+                truth = mod_crop(tests.images[index])
+                outputs = self.study.super_resolved(rows, one, truth, scale)
+                zooms.append(Zoom(truth, outputs, f"{one}, {tests.names[index]}"))
         return saved(self.study, zoom_figure(zooms, shave=scale), name)
+
+    def telling(self, labels: Sequence[str], network: str) -> int:
+        """The number of the test picture whose PSNR, first seed, differs most between the rows ``labels``."""
+        scores = self.results.scores
+        mine = scores[(scores.testset == self.testset) & (scores.network == network) & scores.row.isin(labels)]
+        apart = mine[mine.seed == mine.seed.min()].groupby("image").psnr.std()
+        return self.study.tests[self.testset].names.index(apart.idxmax()) if apart.notna().any() else 0
 
     def check(self, questions: Sequence[Question], networks: Sequence[str]) -> Styler:
         """The questions, answered for each of the students; kept for ``save``, beside those of other calls."""

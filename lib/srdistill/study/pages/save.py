@@ -7,9 +7,10 @@ from pathlib import Path
 import matplotlib.figure
 import pandas as pd
 
-from srdistill.files import atomic_path, write_text
+from srdistill.files import write_text
 from srdistill.study.export import record_sets
 from srdistill.study.pages.describe import shares, sizes_frame
+from srdistill.study.pages.figure_files import write_figure
 from srdistill.study.pages.tables import notes, to_latex, to_markdown, wide_table
 from srdistill.study.paths import TABLES
 from srdistill.study.provenance import provenance
@@ -19,9 +20,8 @@ from srdistill.study.verdicts.claims import Claim
 
 
 def saved(study: Study, figure: matplotlib.figure.Figure, name: str) -> matplotlib.figure.Figure:
-    """Write a figure as PNG beside the tables, and return it, so that the notebook shows it."""
-    with atomic_path(study.output / "figures" / f"{study.name}_{name}.png") as temporary:
-        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight")
+    """Write a figure beside the tables, and return it, so that the notebook shows it."""
+    write_figure(figure, study.output / "figures" / f"{study.name}_{name}.png")
     return figure
 
 

@@ -23,6 +23,14 @@ AGAINST_PRINT = "against_print.png"
 FOREST = "claims.png"
 # That of what every set costs and brings.
 PARETO = "pareto.png"
+# That of quality over the size of a set.
+SET_SIZE = "set_size.png"
+# What follows the counts, in this order.
+OVERVIEWS = {
+    PARETO: "What every set costs and brings",
+    SET_SIZE: "Quality over the size of the set",
+    FOREST: "Every claim with its interval",
+}
 # The page of the printed rows' order.
 ORDERS = "ORDERS.md"
 # The order in which profiles are shown: the evidence, larger runs, the demonstration.
@@ -145,7 +153,7 @@ def write_board(root: Path = TABLES) -> Path:
             f"({profile}/UNDECIDED.md) · [the tables]({profile}/TABLES.md)",
             "",
         ]
-        for name, words in ((PARETO, "What every set costs and brings"), (FOREST, "Every claim with its interval")):
+        for name, words in OVERVIEWS.items():
             if (root / profile / "figures" / name).exists():
                 text += [f"![{words}]({profile}/figures/{name})", ""]
         picture = root / profile / "figures" / AGAINST_PRINT
