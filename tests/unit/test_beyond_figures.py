@@ -17,7 +17,7 @@ def test_every_set_has_a_line_in_both_panels_and_a_name(pictures, test_photos):
 
 def test_names_do_not_overlap_on_paper(pictures):
     figure = spectra({f"a set called {k}": pictures.images for k in range(7)}, pictures.images, side=32)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[1].texts if text.get_text()]
     assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[n + 1 :])
     assert all(box.x1 <= figure.bbox.x1 + 1 and figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1 for box in boxes)
