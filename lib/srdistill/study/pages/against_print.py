@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srdistill.study.pages.drawing import drawing
+from srdistill.study.pages.drawing import LINES, drawing
 from srdistill.study.pages.figure_files import write_figure
 from srdistill.study.pages.orders import write_orders
 from srdistill.study.pages.tables import read_table
@@ -24,6 +25,7 @@ from srdistill.study.verdicts.board import AGAINST_PRINT
 GAIN_OF, BELOW_FULL, ACCURACY = "recovered gain, %", "SSIM minus that of full data", "top-1 accuracy, %"
 # A recovered gain in percent below which a set has failed.
 _FAILS = -100
+_MARKS = "oXs^DvP*"
 _COLUMNS = ["paper", "table", "row", "network", "quantity", "printed", "ours"]
 
 
@@ -94,22 +96,31 @@ def against_print_figure(lines: pd.DataFrame) -> Figure:
     if len(gains) and gains.printed.min() < _FAILS < gains.printed.max():
         panels.insert(1, gains[gains.printed > _FAILS])
     panels = [found for found in panels if len(found)]
-    tables_shown = list(dict.fromkeys(lines.table))
     caption = ("Every printed row that was run, ours over the printed number, a colour per table and a mark per student; on "
                "the dotted line the two are equal.")  # fmt: skip
-    figure = drawing(5.0 * max(1, len(panels)), 5.2, caption)
-    axes = figure.subplots(1, max(1, len(panels)), squeeze=False)
+    columns = max(1, min(2, len(panels)))
+    rows = max(1, -(-len(panels) // columns))
+    figure = drawing(5.6 * columns, 3.9 * rows, caption)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
     for axis, found in zip(axes.flat, panels, strict=False):
-        quantity = found.quantity.iloc[0]
-        order = {"hue_order": tables_shown, "style_order": list(dict.fromkeys(lines.network))}
-        sns.scatterplot(found, x="printed", y="ours", hue="table", style="network", ax=axis, s=36, **order)
-        axis.axline((0, 0), slope=1, color="0.6", linestyle=":", linewidth=1)
-        agreement = found.printed.corr(found.ours, method="spearman")
-        paper = " and ".join(dict.fromkeys(found.paper))
-        title = f"{paper}: {quantity}\nrank correlation {agreement:.2f}, {len(found)} rows"
-        axis.set(title=title, xlabel="printed", ylabel="here")
-        axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        _panel(axis, found)
     return figure
+
+
+def _panel(axis: Axes, found: pd.DataFrame) -> None:
+    """One quantity; its legend names what is in it."""
+    names, students = list(dict.fromkeys(found.table)), list(dict.fromkeys(found.network))
+    marks = [_MARKS[index % len(_MARKS)] for index in range(len(students))]
+    look = {"hue_order": names, "palette": list(LINES)[: len(names)], "style_order": students, "markers": marks}
+    sns.scatterplot(found, x="printed", y="ours", hue="table", style="network", ax=axis, s=36, alpha=0.8, **look)
+    axis.axline((0, 0), slope=1, color="0.6", linestyle=":", linewidth=1)
+    agreement = found.printed.corr(found.ours, method="spearman")
+    paper = " and ".join(dict.fromkeys(found.paper))
+    title = f"{paper}: {found.quantity.iloc[0]}\nrank correlation {agreement:.2f}, {len(found)} rows"
+    axis.set(title=title, xlabel="printed", ylabel="here")
+    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def write_against_print(root: Path, profile: str) -> Path | None:
