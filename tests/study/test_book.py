@@ -19,7 +19,7 @@ from srdistill.book import build
 from srdistill.book.api_pages import packages
 from srdistill.book.captions import described, figure, last_sentence
 from srdistill.book.notebook_pages import notebook_page
-from srdistill.book.source import write_source
+from srdistill.book.source import PAGES, write_source
 from srdistill.book.table_pages import frame_page, frames, table_page
 from srdistill.study.pairs import notebook_names, write_notebook
 from srdistill.study.paper import tables
@@ -98,6 +98,14 @@ def test_plain_tables_of_facts_have_pages_that_sort_and_lead_to_their_notebook(s
 def test_the_front_page_answers_and_shows_the_claims(site):
     text = (site / "index.html").read_text(encoding="utf-8")
     assert "what matters most" in text and "claims.png" in text and not re.search("@[A-Z]+@", text)
+
+
+def test_the_glossary_is_in_order_and_shows_every_word(site):
+    blocks = (PAGES / "glossary.md").read_text(encoding="utf-8").rstrip().split("\n\n")[1:]
+    words = [block.split("\n: ")[0] for block in blocks]
+    assert words == sorted(set(words), key=str.casefold)
+    found = re.findall("<dt>(.*?)<", (site / "glossary.html").read_text(encoding="utf-8"))
+    assert found == words
 
 
 def test_there_is_no_site_without_tables(tmp_path, monkeypatch):
