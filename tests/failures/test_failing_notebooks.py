@@ -41,6 +41,19 @@ def test_a_plain_desktop_run_renews_the_paired_notebook_and_the_board(repository
     assert (repository.tables / "README.md").exists()
 
 
+def test_a_notebook_whose_source_changes_while_it_runs(repository, capsys):
+    source = repository.notebooks / "01_one.py"
+    edit = f"with open({str(source)!r}, 'a') as file:\n    file.write('\\n# %%\\nlate = 1\\n')"
+    repository.write("01_one", PLAIN.format(table="01_one"), edit)
+    (repository.notebooks / "01_one.ipynb").write_text("that of an earlier run")
+    assert main(["01", "--profile", "desktop"]) == 1
+    out = capsys.readouterr().out
+    assert "FAILED 01_one: 01_one.py changed while it ran: its tables are in place" in out
+    assert "0 of 1 notebooks" in out and "papers_tables/desktop/01_one.csv" in out
+    assert {"01_one.csv", "runs/01_one.ipynb", "TABLES.md"} <= repository.made("desktop")
+    assert (repository.notebooks / "01_one.ipynb").read_text() == "that of an earlier run"
+
+
 @pytest.mark.parametrize("arguments", [[], *(["--profile", "desktop", *own] for own in (["--seeds", "2"], ["-p", "speed=3"]))])
 def test_any_other_run_leaves_the_paired_notebook_alone(repository, arguments):
     repository.write("01_one", PLAIN.format(table="01_one"), parameters=PARAMETERS + "speed = 1\n")

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from srdistill.study import pairs
-from srdistill.study.pairs import notebook_names, read_source, sync, with_outputs, write_notebook
+from srdistill.study.pairs import SourceChanged, notebook_names, read_source, sync, with_outputs, write_notebook
 from srdistill.study.paths import NOTEBOOKS, ROOT
 
 NAMES = notebook_names()
@@ -159,11 +159,20 @@ def test_outputs_of_a_run_go_to_their_cells(own_notebook):
     assert notebook.cells[2].outputs[0].data["text/plain"] == "2"
 
 
-def test_a_run_of_another_version_of_the_notebook_is_refused(own_notebook):
+@pytest.mark.parametrize("changed", [SOURCE + "\n# %%\n2 + 2\n", SOURCE.replace("1 + 1", "1 + 2")])
+def test_a_run_of_another_version_of_the_notebook_is_refused(own_notebook, changed):
     run = executed("01_one")
-    (own_notebook / "01_one.py").write_text(SOURCE + "\n# %%\n2 + 2\n")
-    with pytest.raises(ValueError):
+    (own_notebook / "01_one.py").write_text(changed)
+    with pytest.raises(SourceChanged, match="01_one.py changed while it ran"):
         with_outputs("01_one", run)
+
+
+def test_prose_may_change_while_a_notebook_runs(own_notebook):
+    run = executed("01_one")
+    (own_notebook / "01_one.py").write_text("# %% [markdown]\n# A word before.\n\n" + SOURCE.replace("# Title", "# Another"))
+    notebook = with_outputs("01_one", run)
+    assert [cell.source for cell in notebook.cells[:2]] == ["A word before.", "# Another"]
+    assert notebook.cells[3].outputs[0].data["text/plain"] == "2"
 
 
 def test_sync_keeps_the_outputs_of_unchanged_cells(own_notebook):

@@ -1,17 +1,28 @@
 """The site: whole, with every notebook and table, and without a word from another host."""
 
+import base64
+import io
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import nbformat
+import pandas as pd
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from srdistill.book import build
 from srdistill.book.api_pages import packages
-from srdistill.book.source import write_source
-from srdistill.study.pairs import notebook_names
+from srdistill.book.captions import described, figure, last_sentence
+from srdistill.book.notebook_pages import notebook_page
+from srdistill.book.source import PAGES, write_source
+from srdistill.book.table_pages import frame_page, frames, table_page
+from srdistill.study.pairs import notebook_names, write_notebook
+from srdistill.study.paper import tables
 from srdistill.study.paths import NOTEBOOKS, TABLES
 from srdistill.study.verdicts.board import profiles_with_tables
 
@@ -67,11 +78,21 @@ def test_opening_a_page_asks_no_other_host(site):
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", path.read_text(encoding="utf-8")), path
 
 
-def test_figures_of_tables_and_of_the_front_page_have_alternative_texts(site):
-    for path in [site / "index.html", *(site / "tables").rglob("*.html")]:
+def test_every_image_has_an_alternative_text(site):
+    for path in pages(site):
         reader = Fetches()
         reader.feed(path.read_text(encoding="utf-8"))
         assert reader.mute == [], path
+
+
+def test_plain_tables_of_facts_have_pages_that_sort_and_lead_to_their_notebook(site):
+    for profile in profiles_with_tables():
+        folder = site / "tables" / profile
+        listed = (folder / "index.html").read_text(encoding="utf-8")
+        for path in (TABLES / profile).glob("protocol_*.csv"):
+            text = (folder / f"{path.stem}.html").read_text(encoding="utf-8")
+            assert '<table id="itables_' in text and "_static/itables.js" in text
+            assert 'href="../../notebooks/00_protocol.html"' in text and f'href="{path.stem}.html"' in listed
 
 
 def test_the_front_page_answers_and_shows_the_claims(site):
@@ -79,10 +100,138 @@ def test_the_front_page_answers_and_shows_the_claims(site):
     assert "what matters most" in text and "claims.png" in text and not re.search("@[A-Z]+@", text)
 
 
+def test_the_glossary_is_in_order_and_shows_every_word(site):
+    blocks = (PAGES / "glossary.md").read_text(encoding="utf-8").rstrip().split("\n\n")[1:]
+    words = [block.split("\n: ")[0] for block in blocks]
+    assert words == sorted(set(words), key=str.casefold)
+    found = re.findall("<dt>(.*?)<", (site / "glossary.html").read_text(encoding="utf-8"))
+    assert found == words
+
+
 def test_there_is_no_site_without_tables(tmp_path, monkeypatch):
     monkeypatch.setattr("srdistill.book.source.profiles_with_tables", lambda: [])
     with pytest.raises(FileNotFoundError, match="run make tables first"):
         write_source(tmp_path / "book")
+
+
+def png(shade: int, description: str = "") -> bytes:
+    about, file = PngInfo(), io.BytesIO()
+    if description:
+        about.add_text("Description", description)
+    Image.new("L", (2, 2), shade).save(file, "png", pnginfo=about)
+    return file.getvalue()
+
+
+def shows(shade: int, words: str, kind: str = "display_data", alt: str = ""):
+    data = {"image/png": base64.b64encode(png(shade)).decode(), "text/plain": words}
+    return new_output(kind, data, metadata={"image/png": {"alt": alt}} if alt else {})
+
+
+CAPTION = "Gain of A_1 *and* B, $5: one dot per seed"
+
+
+@pytest.fixture
+def three_figures(tmp_path) -> Path:
+    """One figure of old, without a caption; and a cell that prints, shows a table, and then two figures."""
+    both = [
+        new_output("stream", name="stdout", text="a word\n"),
+        new_output("display_data", {"text/html": "<table><tr><td>7</td></tr></table>", "text/plain": "7"}),
+        shows(1, CAPTION, alt="Dots"),
+        shows(2, "Two", "execute_result"),
+    ]
+    cells = [
+        new_markdown_cell("# Title\n\nFirst words. What **students** make of [it](a.md), at $x$:\n\n```\ncode\n```"),
+        new_code_cell("old", outputs=[shows(0, "<Figure size 10x20 with 1 Axes>")]),
+        new_code_cell("both", outputs=both, metadata={"tags": ["mine"]}),
+        new_code_cell("1 + 1", outputs=[new_output("execute_result", {"text/plain": "2"})]),
+    ]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "01_one.ipynb")
+    return tmp_path / "01_one.ipynb"
+
+
+def test_figures_of_a_notebook_carry_their_texts(three_figures):
+    notebook = notebook_page(three_figures)
+    nbformat.validate(notebook)
+    _, old, table, first, second, plain = notebook.cells
+    assert old.metadata.mystnb == {"image": {"alt": "What students make of it, at x:"}}
+    assert [output.output_type for output in table.outputs] == ["stream", "display_data"] and table.source == "both"
+    assert "mystnb" not in table.metadata and "mystnb" not in plain.metadata
+    assert first.metadata.mystnb.image.alt == "Dots" and second.metadata.mystnb.image.alt == "Two"
+    assert first.metadata.tags == second.metadata.tags == ["mine", "remove-input"] and table.metadata.tags == ["mine"]
+    assert second.metadata.mystnb.figure.caption == "Two"
+
+
+def test_a_small_book_shows_captions_and_alternative_texts(three_figures, tmp_path, monkeypatch):
+    def write_small(folder):
+        write_notebook(notebook_page(three_figures), folder / "one.ipynb")
+        (folder / "a.png").write_bytes(png(3))
+        words = figure("a.png", 'Said: "so", # 1', CAPTION)
+        (folder / "index.md").write_text(f"# Front\n\n{words}\n\n```{{toctree}}\none\n```\n")
+        (folder / "references.bib").touch()
+        (folder / "_static").mkdir()
+
+    monkeypatch.setattr(build, "write_source", write_small)
+    site = build.build(tmp_path / "build", quiet=True).parent
+    front, page = ((site / name).read_text(encoding="utf-8") for name in ("index.html", "one.html"))
+    found = [re.findall(r'<img alt="([^"]*)"', text) for text in (front, page)]
+    assert found == [["Said: &quot;so&quot;, # 1"], ["What students make of it, at x:", "Dots", "Two"]]
+    captions = [re.findall(r'<span class="caption-text">(.*?)</span>', text) for text in (front, page)]
+    assert captions == [[CAPTION], [CAPTION, "Two"]]
+    assert page.count("a word") == 1 and len(re.findall("<td>7</td>", page)) == 1
+
+
+@pytest.mark.parametrize(
+    "markdown, said",
+    [
+        ("# Only a title", "Only a title"),
+        ("## Plots\nOne dot per seed.", "One dot per seed."),
+        ("Two rows:\n\n| a | b |\n| - | - |\n| 1 | 2 |", "Two rows:"),
+        ("It falls. So\n\n$$ a = b. $$\n", "So"),
+        ("* one. Two (as *always*.) Three\n  is long\n* four of `five`", "four of five"),
+        ("Shrunk. (Or squashed.) Beside it, e.g. a crop.", "Beside it, e.g. a crop."),
+        ("```\ncode\n```", ""),
+    ],
+)
+def test_the_last_sentence_of_a_cell(markdown, said):
+    assert last_sentence(markdown) == said
+
+
+def test_a_notebook_without_words_has_alternative_texts_too(tmp_path):
+    old = new_code_cell("old", outputs=[shows(0, "<Figure size 10x20 with 1 Axes>")])
+    nbformat.write(new_notebook(cells=[old]), tmp_path / "02_two.ipynb")
+    assert notebook_page(tmp_path / "02_two.ipynb").cells[0].metadata.mystnb.image.alt == "Figure of 02_two"
+
+
+@pytest.fixture
+def tables_of_one(tmp_path) -> Path:
+    """The committed table 1 with two figures, of which one says what it shows, and a plain table of facts."""
+    profile = profiles_with_tables()[0]
+    folder = tmp_path / profile
+    (folder / "figures").mkdir(parents=True)
+    for name in ("dietz_t1.md", "dietz_t1.csv"):
+        shutil.copyfile(TABLES / profile / name, folder / name)
+    (folder / "figures" / "dietz_t1_learning.png").write_bytes(png(0))
+    (folder / "figures" / "dietz_t1_psnr.png").write_bytes(png(0, "PSNR of every row\n in dB"))
+    pd.DataFrame({"reading": ["A, B"], "size %": ["0.50"]}).to_csv(folder / "protocol_sizes.csv", index=False)
+    (folder / "protocol_sizes.md").write_text("### What it can mean\n\n| reading |\n")
+    (folder / "protocol_stray.csv").touch()
+    return folder
+
+
+def test_a_figure_beside_a_table_says_what_its_file_says(tables_of_one):
+    text = table_page(tables_of_one.parent, tables_of_one.name, tables()["dietz_t1"][1])
+    assert ':alt: "PSNR of every row in dB"\n\nPSNR of every row in dB\n' in text
+    assert ':alt: "learning, dietz_t1"\n\nlearning\n' in text
+    assert described(tables_of_one / "figures" / "dietz_t1_learning.png") == ""
+
+
+def test_plain_tables_of_facts_keep_every_digit(tables_of_one):
+    root, profile, table = tables_of_one.parent, tables_of_one.name, tables()["protocol"][1]
+    assert frames(root, profile, table) == ["protocol_sizes"]
+    text = frame_page(root, profile, table, "protocol_sizes")
+    assert text.startswith("# What it can mean\n") and "notebooks/00_protocol.ipynb" in text
+    assert "A, B" in text and "0.50" in text
+    assert frames(root, profile, tables()["dietz_t1"][1]) == []
 
 
 def shown(page: Path) -> str:

@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 
 from srdistill.book.api_pages import api_pages
-from srdistill.book.table_pages import SCRIPT, script, table_page
+from srdistill.book.notebook_pages import notebook_page
+from srdistill.book.table_pages import SCRIPT, frame_page, frames, script, table_page
 from srdistill.files import write_text
+from srdistill.study.pairs import write_notebook
 from srdistill.study.paper import tables
 from srdistill.study.paths import NOTEBOOKS, ROOT, TABLES
 from srdistill.study.verdicts.board import AGAINST_PRINT, FOREST, PARETO, profiles_with_tables
@@ -38,8 +40,7 @@ def write_source(folder: Path) -> list[str]:
         _profile(folder, profile)
     notebooks = sorted(path for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
     for path in notebooks:
-        (folder / "notebooks").mkdir(exist_ok=True)
-        shutil.copyfile(path, folder / "notebooks" / path.name)
+        write_notebook(notebook_page(path), folder / "notebooks" / path.name)
     api = api_pages()
     for name, text in api.items():
         write_text(folder / "api" / f"{name}.md", text)
@@ -56,6 +57,9 @@ def _profile(folder: Path, profile: str) -> None:
         if (TABLES / profile / f"{name}.csv").exists():
             write_text(here / f"{name}.md", table_page(TABLES, profile, table))
             names.append(name)
+        for frame in frames(TABLES, profile, table):
+            write_text(here / f"{frame}.md", frame_page(TABLES, profile, table, frame))
+            names.append(frame)
     for file, name in _BOARD.items():
         path = TABLES / profile / file
         if path.exists():

@@ -7,6 +7,7 @@ import itables
 import pandas as pd
 from itables.javascript import generate_init_offline_itables_html
 
+from srdistill.book.captions import described, figure
 from srdistill.study.pages.tables import read_table, wide_table
 from srdistill.study.paper import Table
 
@@ -20,11 +21,7 @@ def table_page(root: Path, profile: str, table: Table) -> str:
     folder = root / profile
     lines = (folder / f"{table.name}.md").read_text(encoding="utf-8").splitlines()
     notes = [line for line in lines if line.startswith("- ")]
-    parts = [
-        f"# {lines[0].removeprefix('### ')}",
-        _RAW.format(f'<script src="../../_static/{SCRIPT}"></script>'),
-        f"Profile `{profile}`. [The notebook](../../notebooks/{table.notebook}.ipynb).",
-    ]
+    parts = _head(lines[0], profile, table)
     wide = wide_table(read_table(folder / f"{table.name}.csv"), table.shown).reset_index()
     wide.columns = [" ".join(filter(None, name)) if isinstance(name, tuple) else name for name in wide.columns]
     parts += ["## Ours beside the printed numbers", _sortable(wide)]
@@ -39,11 +36,34 @@ def table_page(root: Path, profile: str, table: Table) -> str:
     return "\n\n".join([*parts, "## Notes", *notes]) + "\n"
 
 
+def frames(root: Path, profile: str, table: Table) -> list[str]:
+    """Names of the plain tables of facts that the notebook of this table writes beside it, or instead of it."""
+    found = sorted((root / profile).glob(f"{table.name}_*.csv"))
+    return [path.stem for path in found if path.with_suffix(".md").exists()]
+
+
+def frame_page(root: Path, profile: str, table: Table, name: str) -> str:
+    """The page of one of these ``frames`` in MyST Markdown, with every number as it is written there."""
+    path = root / profile / f"{name}.csv"
+    title = path.with_suffix(".md").read_text(encoding="utf-8").splitlines()[0]
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return "\n\n".join([*_head(title, profile, table), _sortable(frame)]) + "\n"
+
+
 def script() -> str:
     """What ``SCRIPT`` holds: itables' own, out of its element."""
     bundle = Path(itables.__file__).parent / "html" / "dt_bundle.js"
     text = generate_init_offline_itables_html(bundle).strip()
     return text.split("<script>", 1)[1].split("</script>", 1)[0]
+
+
+def _head(title: str, profile: str, table: Table) -> list[str]:
+    """``title``: the first line of a table in Markdown."""
+    return [
+        f"# {title.removeprefix('### ')}",
+        _RAW.format(f'<script src="../../_static/{SCRIPT}"></script>'),
+        f"Profile `{profile}`. [The notebook](../../notebooks/{table.notebook}.ipynb).",
+    ]
 
 
 def _claims(path: Path) -> pd.DataFrame:
@@ -62,5 +82,7 @@ def _sortable(frame: pd.DataFrame) -> str:
 
 
 def _figure(path: Path, profile: str) -> str:
+    """A figure with what its file says of it, or else what its name says."""
     what = path.stem.split("_", 2)[-1].replace("_", " ")
-    return f"```{{figure}} ../../figures/{profile}/{path.name}\n:alt: {what}, {path.stem.rsplit('_', 1)[0]}\n\n{what}\n```"
+    said = described(path)
+    return figure(f"../../figures/{profile}/{path.name}", said or f"{what}, {path.stem.rsplit('_', 1)[0]}", said or what)

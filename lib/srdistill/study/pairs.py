@@ -32,18 +32,30 @@ def read_source(name: str) -> nbformat.NotebookNode:
     return notebook
 
 
+class SourceChanged(ValueError):
+    """The source of a notebook is no longer what ran: its outputs are not of these cells."""
+
+
 def with_outputs(name: str, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The source with the outputs of a run; what papermill added (parameters, metadata, ids) is left out."""
+    """The source with the outputs of a run; what papermill added (parameters, metadata, ids) is left out.
+
+    Prose may have changed since the run began. Raises SourceChanged: code has.
+    """
     notebook = read_source(name)
-    ran = [cell for cell in executed.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    for cell, done in zip(notebook.cells, ran, strict=True):
-        if cell.cell_type == "code":
-            cell.outputs = done.outputs
-            cell.execution_count = done.execution_count
-            for output in cell.outputs:
-                if output.output_type == "execute_result":
-                    output.execution_count = cell.execution_count
+    ran = [cell for cell in _code(executed) if "injected-parameters" not in cell.metadata.get("tags", [])]
+    if [cell.source for cell in _code(notebook)] != [cell.source for cell in ran]:
+        raise SourceChanged(f"{name}.py changed while it ran")
+    for cell, done in zip(_code(notebook), ran, strict=True):
+        cell.outputs = done.outputs
+        cell.execution_count = done.execution_count
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = cell.execution_count
     return notebook
+
+
+def _code(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:

@@ -41,7 +41,7 @@ from srdistill.study.pages.against_print import write_against_print
 from srdistill.study.pages.forest import write_forest
 from srdistill.study.pages.pareto import write_pareto
 from srdistill.study.pages.set_size import write_set_size
-from srdistill.study.pairs import PAIRED, read_source, with_outputs, write_notebook
+from srdistill.study.pairs import PAIRED, SourceChanged, read_source, with_outputs, write_notebook
 from srdistill.study.paths import BUILD, NOTEBOOKS, ROOT, STAGING, TABLES
 from srdistill.study.plan import Plan, make_plan
 from srdistill.study.profiles import PROFILES, get_profile
@@ -126,12 +126,14 @@ class Run:
         if error:
             return _failed(error, _kept(running, failed), log)
         try:
-            files = _into_place(name, self.label, staging, running, self.parameters)
+            files = _into_place(name, self.label, staging, running)
             failed.unlink(missing_ok=True)
+            running.unlink()
+            # The paired notebook is the plain run of that profile, not one with more seeds or somebody's own pictures.
+            problem = _pair(name) if self.label == PAIRED and not self.parameters else ""
         except OSError as error:
             return Outcome(f"its results could not be put into place: {error}")
-        running.unlink()
-        return Outcome(files=files)
+        return Outcome(problem, files)
 
     def _headless(self, source: Path, running: Path, log: Path, staging: Path) -> dict:
         """Execute ``source`` in a process of its own; what it says went wrong (see ``headless``)."""
@@ -193,7 +195,7 @@ def _failed(error: dict, kept: Path | None, log: Path) -> Outcome:
     return Outcome(f"{error['error']}: {error['message']}\n  {where}", fatal=fatal)
 
 
-def _into_place(name: str, label: str, staging: Path, running: Path, parameters: dict) -> list[Path]:
+def _into_place(name: str, label: str, staging: Path, running: Path) -> list[Path]:
     """Move what the notebook wrote; return where it is now."""
     executed, moved = nbformat.read(running, as_version=4), []
     for place in ("input_path", "output_path"):  # folders of this machine, which nobody else has
@@ -205,10 +207,17 @@ def _into_place(name: str, label: str, staging: Path, running: Path, parameters:
         moved.append(target)
     shutil.rmtree(staging)
     write_notebook(executed, TABLES / label / "runs" / f"{name}.ipynb")
-    # The paired notebook is the plain run of that profile, not one with more seeds or somebody's own pictures.
-    if label == PAIRED and not parameters:
-        write_notebook(with_outputs(name, executed), NOTEBOOKS / f"{name}.ipynb")
     return moved
+
+
+def _pair(name: str) -> str:
+    """Write the outputs of the run that is in place beside the notebook's source; what was in the way, empty if nothing was."""
+    try:
+        paired = with_outputs(name, nbformat.read(TABLES / PAIRED / "runs" / f"{name}.ipynb", as_version=4))
+    except SourceChanged as error:
+        return f"{error}: its tables are in place, but {name}.ipynb is as it was; run it again: only what changed is computed"
+    write_notebook(paired, NOTEBOOKS / f"{name}.ipynb")
+    return ""
 
 
 def _terminate(*_):
