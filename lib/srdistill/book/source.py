@@ -5,21 +5,18 @@ import shutil
 from pathlib import Path
 
 from srdistill.book.api_pages import api_pages
+from srdistill.book.captions import described, figure
 from srdistill.book.notebook_pages import notebook_page
 from srdistill.book.table_pages import SCRIPT, frame_page, frames, script, table_page
 from srdistill.files import write_text
 from srdistill.study.pairs import write_notebook
 from srdistill.study.paper import tables
 from srdistill.study.paths import NOTEBOOKS, ROOT, TABLES
-from srdistill.study.verdicts.board import AGAINST_PRINT, FOREST, PARETO, profiles_with_tables
+from srdistill.study.verdicts.board import AGAINST_PRINT, OVERVIEWS, profiles_with_tables
 
 PAGES = Path(__file__).with_name("pages")
 # Figures of the front page. Pages of the board, as they are called among the tables, and as they are called here.
-_FRONT = (
-    (PARETO, "What every set costs and brings: recovered gain of EDSR on the test sets, filled at ×2, empty at ×4"),
-    (FOREST, "Every claim with its 95 % interval"),
-    (AGAINST_PRINT, "Every row against the printed one"),
-)
+_FRONT = OVERVIEWS | {AGAINST_PRINT: "Every row against the printed one"}
 _BOARD = {"CLAIMS.md": "claims", "UNDECIDED.md": "undecided", "ORDERS.md": "orders"}
 
 
@@ -79,18 +76,21 @@ def _index(folder: Path, name: str, title: str, pages: list[str]) -> None:
 
 def _front(path: Path, profile: str) -> str:
     """The hand-written front page, with the answer from the README and the board of the best profile at their places."""
-    text = path.read_text(encoding="utf-8")
+    text, here = path.read_text(encoding="utf-8"), TABLES / profile / "figures"
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     answer = re.search(r"<!-- answer -->\n(.*?)<!-- end -->", readme, re.DOTALL)
     board = (TABLES / "README.md").read_text(encoding="utf-8").split(f"## `{profile}`")[1].split("\n## `")[0]
     # Pictures and further pages have places of their own here.
     board = "\n".join(line for line in board.splitlines() if not line.startswith(("![", "[Which", "Under Holm")))
     figures = "\n\n".join(
-        f"```{{figure}} figures/{profile}/{name}\n:alt: {words}\n\n{words}\n```"
-        for name, words in _FRONT
-        if (TABLES / profile / "figures" / name).exists()
+        _front_figure(path, profile, words) for name, words in _FRONT.items() if (path := here / name).exists()
     )
     places = {"ANSWER": answer[1] if answer else "", "BOARD": board, "FIGURES": figures, "PROFILE": profile}
     for name, words in places.items():
         text = text.replace(f"@{name}@", words)
     return text
+
+
+def _front_figure(path: Path, profile: str, words: str) -> str:
+    shown = described(path) or words
+    return figure(f"figures/{profile}/{path.name}", shown, shown)
