@@ -11,6 +11,10 @@
 # %% [markdown]
 # # Labelfree table 3: selecting patches, or generating them
 #
+# **In three lines.** Patches with much detail train a worse student than random ones, with every seed; in print they are better
+# in SSIM at most sizes. Samples of the fine-tuned diffusion model have more detail than the patches it learned from, and train
+# the worst student of all. Samples of the same model without fine-tuning, a row that the paper lacks, are better.
+#
 # **Paper.** *Dataset distillation for super-resolution without class labels and pre-trained models*, table III, ×4.
 #
 # **Its claim.** A small training set can be made in three ways: random crops; crops with much detail, by a threshold on
@@ -23,10 +27,15 @@
 
 # %%
 import pandas as pd
+import torch
+import torch.nn.functional as F
 
 from srdistill.images.patch_scores import score_windows
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, SELECTED, UNTUNED
+from srdistill.papers.labelfree.hand_made_features import hog_and_colour
+from srdistill.papers.labelfree.pseudo_labels import cluster
+from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.figures import image_rows, selection_figure
 from srdistill.study.pages.measures import detail_table
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
@@ -61,6 +70,18 @@ rows = study.rows()
 describe(study)
 
 # %% [markdown]
+# ## The method
+#
+# Two ways to a small training set. One ends with the patches of stage 1; the other, in stages 2 and 3, makes new ones after
+# them.
+
+# %%
+saved(study, diagram([
+    ["stage 1: windows of\npictures, scored by\nwhat bicubic loses", "the detailed ones,\nin pseudo-classes", "as they are"],
+    ["stage 2: diffusion\nmodel, fine-tuned on\nthe detailed ones", "stage 3: noise and\na pseudo-class", "samples"],
+], "training set\nof a student"), "diagram")  # fmt: skip
+
+# %% [markdown]
 # ## Stage 1: patches with much detail
 #
 # The score of a patch $y$ is what bicubic recovers of it after shrinking by four, PSNR$(y, U_4 D_4 y)$: the *lower*, the more
@@ -73,6 +94,40 @@ _, every_score = score_windows(study.train, study.plan.size, study.plan.selectio
 saved(study, selection_figure(every_score, pool.settings["limit"]), "scores")
 
 # %% [markdown]
+# ### From scratch
+#
+# The score, in plain torch, of three windows of one picture. $D_4$ and $U_4$ are bicubic; for shrinking the kernel is
+# stretched, so that nothing aliases, and beyond its border the picture is mirrored. Both results are rounded to 8 bits, as if
+# they were files. The whole picture is shrunk and enlarged once; a window is scored on what lies in it.
+
+# %%
+picture = study.train.select(study.train.names[:1])
+windows, scores = score_windows(picture, study.plan.size, study.plan.selection.stride)
+
+
+def bicubic_by_hand(image: torch.Tensor, factor: float, border: int) -> torch.Tensor:
+    """An 8-bit picture (3, H, W) made smaller or larger, rounded again; so many pixels are mirrored at each side."""
+    for axis in (1, 2):
+        image = torch.cat([
+            image.narrow(axis, 0, border).flip(axis), image, image.narrow(axis, -border, border).flip(axis)
+        ], axis)  # fmt: skip
+    image = F.interpolate(image.float()[None], scale_factor=factor, mode="bicubic", antialias=True)[0]
+    cut = slice(round(border * factor), -round(border * factor))
+    return image[:, cut, cut].round().clamp(0, 255)
+
+
+y = picture.images[0]
+y = y[:, : y.shape[1] // 4 * 4, : y.shape[2] // 4 * 4]
+lost = (bicubic_by_hand(bicubic_by_hand(y, 1 / 4, border=16), 4, border=4) - y).square()
+three = [0, len(scores) // 2, len(scores) - 1]
+by_hand = []
+for top, left in zip(windows.top[three], windows.left[three], strict=True):
+    inside = lost[:, top : top + study.plan.size, left : left + study.plan.size]
+    by_hand.append(10 * torch.log10(255**2 / inside.mean()))
+torch.testing.assert_close(torch.stack(by_hand).double(), scores[three], rtol=0, atol=0.02)
+print(f"PSNR(y, U D y) of three windows of {picture.names[0]}:", "  ".join(f"{score:.2f} dB" for score in by_hand))
+
+# %% [markdown]
 # The candidates are grouped by their features into seven pseudo-classes, in place of labels. A row per class, the patches
 # nearest to its centre:
 
@@ -80,6 +135,41 @@ saved(study, selection_figure(every_score, pool.settings["limit"]), "scores")
 members = [pool.members(k) for k in range(pool.classes)]
 classes = {f"class {k}\n{len(found)} patches": pool.images(found[:7]) for k, found in enumerate(members)}
 saved(study, image_rows(classes, [""] * 7), "classes")
+
+# %% [markdown]
+# ### From scratch: pseudo-labels
+#
+# k-means repeats two steps: every patch gets the label of the nearest centre, every centre moves to the mean of its patches. It
+# ends when neither changes anything, which is to be seen here, on a few of the patches: from the library's centres one round
+# gives the library's labels, and the same centres again. Features are histograms of gradients, with mean colours, scaled to
+# length 1. Then rounds of our own, with some of the patches as first centres: they end too, not always at so good a grouping.
+# The library takes the best of ten starts.
+
+# %%
+some = torch.arange(0, len(pool), max(1, len(pool) // 100))
+features = F.normalize(hog_and_colour(pool.images(some)).double(), dim=1)
+found = cluster(features, pool.classes, torch.Generator().manual_seed(0))
+
+
+def one_round(centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Labels (N,) and squared distances (N,) by these centres (k, d), and the centres after that."""
+    apart = (features[:, None] - centres).square().sum(2)
+    labels = apart.argmin(1)
+    moved = [features[labels == k].mean(0) if (labels == k).any() else centre for k, centre in enumerate(centres)]
+    return labels, apart.amin(1), torch.stack(moved)
+
+
+labels, squares, centres = one_round(found.centres)
+assert torch.equal(labels, found.labels)
+torch.testing.assert_close(centres, found.centres, rtol=0, atol=1e-6)
+torch.testing.assert_close(squares.sqrt(), found.distances, rtol=0, atol=1e-6)
+
+centres, sums = features[torch.linspace(0, len(features) - 1, pool.classes).long()], []
+while len(sums) < 2 or sums[-1] < sums[-2]:
+    labels, squares, centres = one_round(centres)
+    sums.append(squares.sum().item())
+print(f"{len(features)} patches, sum of squared distances: {' '.join(f'{total:.3f}' for total in sums)}; "
+      f"the library's {found.inertia:.3f}")  # fmt: skip
 
 # %% [markdown]
 # ## Stages 2 and 3: fine-tune a diffusion model, and sample from it
@@ -195,6 +285,15 @@ shown.check(questions, [student])
 #
 # * The paper has no row of the same model without fine-tuning; here it is the better one. One diffusion model serves all seeds;
 #   fine-tuning, sampling and students differ.
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. Be stricter: keep a tenth of all windows. *Hint:* `replace(study.plan.selection, quantile=0.1)` (`replace` is of
+#    `dataclasses`), handed as `selection` to `labelfree.pseudo_labelled_patches(study.train, size=study.plan.size,
+#    generator=torch.Generator(), selection=...)`; from how many pictures (`.picture.unique()`) do patches come now?
+# 2. Group by colour alone. *Hint:* `features=lambda windows: windows.float().mean((2, 3))` is a setting of the same selection;
+#    show its `members` as above. What would a class be good for that says nothing of texture?
 
 # %%
 shown.save()
