@@ -103,7 +103,7 @@ def against_print_figure(lines: pd.DataFrame) -> Figure:
     figure = drawing(5.6 * columns, 3.9 * rows, caption)
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat[len(panels) :]:
-        axis.set_axis_off()
+        figure.delaxes(axis)
     for axis, found in zip(axes.flat, panels, strict=False):
         _panel(axis, found)
     return figure

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from srdistill.study.pages.drawing import LINES, WIDEST, drawing, listed
 from srdistill.training.loop import LOOK_EVERY
-
-_WIDE, _HIGH = 10.0, 2.3  # inches
 
 
 def loss_panels(histories: Mapping[str, Mapping[str, Sequence[float]]], steps: int) -> Figure:
@@ -20,12 +18,14 @@ def loss_panels(histories: Mapping[str, Mapping[str, Sequence[float]]], steps: i
     """
     names = list(dict.fromkeys(name for history in histories.values() for name in history if name != "loss"))
     ends = [min(steps, start + LOOK_EVERY) for start in range(0, steps, LOOK_EVERY)]
-    figure, axes = plt.subplots(1, len(names), figsize=(_WIDE, _HIGH), squeeze=False, layout="constrained")
-    plt.close(figure)  # the notebook shows what the cell returns, once
+    caption = f"Losses over {steps} steps of training, a panel each: {listed(names)}; a line each for {listed(list(histories))}."
+    figure = drawing(WIDEST, 2.6, caption)
+    axes = figure.subplots(1, len(names), squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
         found = {label: history[name] for label, history in histories.items() if name in history}
         curves = pd.DataFrame(found, index=ends)
-        curves.plot(ax=axis, marker="o", markersize=3, legend=False, title=name, xlabel="step", xlim=(0, steps + 1))
+        curves.plot(ax=axis, marker="o", markersize=3, legend=False, title=name, xlabel="step", xlim=(0, steps + 1),
+                    color=list(LINES)[: len(found)])  # fmt: skip
     lines, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     return figure
