@@ -18,7 +18,8 @@ def loss_panels(histories: Mapping[str, Mapping[str, Sequence[float]]], steps: i
     """
     names = list(dict.fromkeys(name for history in histories.values() for name in history if name != "loss"))
     ends = [min(steps, start + LOOK_EVERY) for start in range(0, steps, LOOK_EVERY)]
-    caption = f"Losses over {steps} steps of training, a panel each: {listed(names)}; a line each for {listed(list(histories))}."
+    lines = listed(list(histories))
+    caption = f"Losses over {steps} steps of training, a panel each: {listed(names)}; a line each for {lines}."
     figure = drawing(WIDEST, 2.6, caption)
     axes = figure.subplots(1, len(names), squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
@@ -26,6 +27,6 @@ def loss_panels(histories: Mapping[str, Mapping[str, Sequence[float]]], steps: i
         curves = pd.DataFrame(found, index=ends)
         curves.plot(ax=axis, marker="o", markersize=3, legend=False, title=name, xlabel="step", xlim=(0, steps + 1),
                     color=list(LINES)[: len(found)])  # fmt: skip
-    lines, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     return figure
