@@ -225,7 +225,7 @@ shown.sizes()
 # %% [markdown]
 # ## Plots
 #
-# One dot per seed; the dotted line is plain bicubic.
+# A dot per seed, the mean with its 95 % interval over seeds, and the printed number; the dotted line is plain bicubic.
 
 # %%
 shown.plot("ssim")
@@ -235,7 +235,7 @@ shown.plot("psnr")
 
 # %%
 student = next(iter(study.plan.networks))
-shown.zoom([student], first, pictures=(0, -1))
+shown.zoom([student], first)
 
 # %% [markdown]
 # ## The claims, checked
