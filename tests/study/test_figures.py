@@ -1,12 +1,14 @@
 """Figures: words that can be read and do not lie on each other, captions, files; what they show, and what they say if there is
 nothing to show."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from IPython.core.formatters import DisplayFormatter
 from matplotlib.text import Text
 from PIL import Image
 
@@ -121,8 +123,14 @@ def test_no_words_lie_on_each_other(drawn):
 def test_every_figure_has_a_caption_that_is_a_sentence(drawn):
     for name, figure in drawn.items():
         assert figure.caption.endswith(".") and len(figure.caption) > 30 and figure.caption[0].isupper(), name
-        data, about = figure._repr_mimebundle_()
-        assert data == {"text/plain": figure.caption} and about == {"image/png": {"alt": figure.caption}}
+
+
+def test_a_notebook_gets_picture_and_caption_whatever_backend_it_has(drawn):
+    """A kernel draws figures of its own accord only after pyplot made one."""
+    figure = drawn["weights"]
+    data, about = DisplayFormatter().format(figure)
+    assert Image.open(BytesIO(data["image/png"])).width > 500
+    assert data["text/plain"] == figure.caption and about["image/png"] == {"alt": figure.caption}
 
 
 def test_lines_are_written_as_svg_too_and_photographs_are_not(drawn, tmp_path):

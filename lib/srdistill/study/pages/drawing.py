@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from io import BytesIO
 
 import numpy as np
 import seaborn as sns
@@ -9,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+# Dots per inch of PNG files.
+DOTS = 110
 # Points, at the size at which a figure is printed; nothing in a figure is smaller.
 WORDS = 9
 # What a notebook shows without shrinking it, in inches.
@@ -38,9 +41,10 @@ class Drawing(Figure):
     caption = ""
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        """Beside the picture, which the kernel draws: the caption, as text and as what is read aloud."""
-        words = self.caption or repr(self)
-        return {"text/plain": words}, {"image/png": {"alt": words}}
+        """The picture, whatever backend the kernel has; the caption, as text and as what is read aloud."""
+        file = BytesIO()
+        self.savefig(file, format="png", dpi=DOTS, bbox_inches="tight")
+        return {"image/png": file.getvalue(), "text/plain": self.caption}, {"image/png": {"alt": self.caption}}
 
 
 def drawing(width: float, height: float, caption: str) -> Drawing:

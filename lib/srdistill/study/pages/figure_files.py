@@ -6,8 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from srdistill.files import atomic_path
-
-DOTS = 110  # per inch
+from srdistill.study.pages.drawing import DOTS
 
 
 def write_figure(figure: Figure, path: Path, dpi: int = DOTS, tight: bool = True) -> Path:
