@@ -40,6 +40,7 @@ from srdistill.papers import dietz
 from srdistill.papers.dietz.class_gradients import match, matched_weights, real_gradients
 from srdistill.papers.dietz.steps import distance_table
 from srdistill.papers.dietz.tables import PUBLISHED
+from srdistill.sets.downscaled import downscaled
 from srdistill.sets.noise import noise
 from srdistill.sets.random_crops import random_crops
 from srdistill.study.pages.diagrams import diagram
@@ -200,8 +201,9 @@ saved(study, evolution({"from noise": after.snapshots}), "evolution")
 # %% [markdown]
 # Where images move far they get **frames** (`03_pretrained_srcnn` has more of them): the border moves more than the middle,
 # which the first number compares. The loss counts the whole image, border and all, and each layer of SRCNN pads with zeros:
-# pixels near the border have a black edge beside them. Is that the reason? The pull of eight new networks on the noise, and the
-# same with layers that repeat the border instead of padding with zeros (`padding_mode`); medians over networks and pictures.
+# pixels near the border have a black edge beside them. Is that the reason? The pull of eight new networks on shrunken pictures,
+# which have less black of their own than noise has, and the same with layers that repeat the border instead of padding with
+# zeros (`padding_mode`); medians over networks and pictures.
 
 # %%
 def frame(change, width=4):
@@ -213,6 +215,7 @@ def frame(change, width=4):
 
 some = pictures.select(pictures.names[:7])
 crops = to_float(random_crops(some, ipc=1, size=side, generator=torch.Generator().manual_seed(0)).images)[:, None]
+shrunk = to_float(downscaled(some, ipc=1, size=side, generator=torch.Generator().manual_seed(0)).images)[:, None]
 framed = {"zeros": [], "replicate": []}
 for seed in range(8):
     for padding, pulls in framed.items():
@@ -222,10 +225,10 @@ for seed in range(8):
                 layer.padding_mode = padding
         weights = matched_weights(network, "rows")
         targets = real_gradients(network, weights, list(crops), 2)
-        pulls += match(network, weights, to_float(before.images[: len(some)])[:, None], targets, 2)[1]
+        pulls += match(network, weights, shrunk, targets, 2)[1]
 print(f"change of the distilled images, border over middle: {frame(after.images.double() - before.images):.2f}")
 medians = {padding: pd.Series([frame(pull) for pull in pulls]).median() for padding, pulls in framed.items()}
-print("pull on the noise, border over middle:", ", ".join(f"{ratio:.2f} with {name}" for name, ratio in medians.items()))
+print("pull on shrunken pictures, the same:", ", ".join(f"{ratio:.2f} with {name}" for name, ratio in medians.items()))
 
 # %% [markdown]
 # In the `desktop` run one pull has hardly a frame with either padding: zeros at the border are not the reason, and the frame
