@@ -231,8 +231,7 @@ medians = {padding: pd.Series([frame(pull) for pull in pulls]).median() for padd
 print("pull on shrunken pictures, the same:", ", ".join(f"{ratio:.2f} with {name}" for name, ratio in medians.items()))
 
 # %% [markdown]
-# It is: with the border repeated the pull has hardly a frame. (That is the `desktop` run; the networks of `smoke` are too small
-# to show it.)
+# It is, in the `desktop` run: with the border repeated the pull has hardly a frame.
 #
 # The distance between the gradients, one thin line per seed. It jitters because every iteration has another network.
 
