@@ -100,7 +100,8 @@ def test_cost_of_growing_collections(note):
     """Near linear, by what can be counted: seconds are told, and fail nothing.
 
     Each picture is made three times at most (scores, embedding, chosen tiles), and no more than the one at hand and the one
-    before are in use. Ten times the pictures, and so ten times the chosen tiles, need little more than ten times the gains.
+    before are in use. Ten times the pictures, and so ten times the chosen tiles, need little more than ten times the gains;
+    and the memory that is needed on top is less than the pixels of the further pictures take.
     """
     costs = {count: cost("in turn", count) for count in COUNTS}
     for count, found in costs.items():
@@ -123,6 +124,7 @@ def test_cost_of_growing_collections(note):
         f"core, {ahead['megabytes'] / 1000:.1f} GB"
     )
     assert most["gains"] < 1.5 * times * few["gains"]
+    assert most["megabytes"] - few["megabytes"] < (COUNTS[-1] - COUNTS[-2]) * 3 * HEIGHT * WIDTH / 2**20
 
 
 @linux
