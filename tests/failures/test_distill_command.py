@@ -13,8 +13,11 @@ from filelock import FileLock
 
 from srdistill.distill import make
 from srdistill.distill.__main__ import main
+from srdistill.distill.methods import METHODS
+from srdistill.distill.sources import Source
 from srdistill.files import DiskError
 from srdistill.images.coding import Coding, encode
+from srdistill.images.upright import read_upright
 
 
 @pytest.fixture
@@ -126,6 +129,46 @@ def test_an_interrupted_run_of_other_settings_or_pictures(refused, folder, tmp_p
     assert "interrupted run with other settings (other pictures)" in refused()
     (folder / "flower 2.png").unlink()
     assert main(usual) == 0
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_the_same_command_goes_on_after_an_interruption(folder, tmp_path, capsys, method):
+    usual = ["--data", str(folder), "--tile", "48", "--budget", "20%", "--workers", "1", "--method", method]
+    assert main([*usual, "--out", str(tmp_path / "whole")]) == 0
+    reads = iter(range(10**6))
+
+    def read(source):
+        if next(reads) == 1:
+            raise KeyboardInterrupt
+        return read_upright(source.path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Source, "read", read)
+        assert main([*usual, "--out", str(tmp_path / "out")]) == 130
+    assert "give the same command again to go on" in capsys.readouterr().err
+    assert main([*usual, "--out", str(tmp_path / "out")]) == 0
+    assert "with 1 answers of an interrupted run" in (tmp_path / "out" / "card.md").read_text()
+    whole, resumed = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir() if path.name != "card.md"}
+                      for name in ("whole", "out"))  # fmt: skip
+    assert resumed == whole
+
+
+def test_a_picture_that_goes_away_on_the_way(folder, tmp_path, capsys):
+    """It is named, whatever step needs it."""
+    usual = ["--data", str(folder), "--tile", "48", "--budget", "20%", "--workers", "1", "--method", "coverage"]
+    reads = iter(range(10**6))
+
+    def read(source):
+        # Three pictures are scored; then the first is read again.
+        if next(reads) == 3:
+            source.path.unlink()
+        return read_upright(source.path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Source, "read", read)
+        assert main([*usual, "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "astronaut.png" in error and "it could be read before" in error and "Traceback" not in error
 
 
 def test_two_runs_in_one_folder(refused, tmp_path):

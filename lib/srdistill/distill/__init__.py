@@ -1,8 +1,8 @@
 """A small training set from any folder of pictures: ``python -m srdistill.distill --data FOLDER --budget 1%``.
 
 In reading order: what is asked for (``request``, ``budget``), which pictures there are (``sources``), what is remembered while
-they are worked on (``work``), how tiles are chosen (``methods``, ``shrunk``), the run (``make``), what it says of itself
-(``card``).
+they are worked on (``work``), how tiles are chosen (``methods``, ``shrunk``, ``coverage``), the run (``make``), what it says of
+itself (``card``).
 """
 
 from srdistill.distill.make import Made, distill

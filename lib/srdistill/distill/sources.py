@@ -31,6 +31,11 @@ class Source:
         """Height times width."""
         return self.height * self.width
 
+    @property
+    def identity(self) -> str:
+        """Name, size and time of change, in one line: another line, another picture."""
+        return f"{self.name}\t{self.bytes}\t{self.changed}"
+
     def read(self) -> Tensor:
         """The picture, ``uint8`` (3, height, width), turned as its EXIF data ask. Raises PictureError."""
         return read_upright(self.path)
@@ -50,7 +55,7 @@ class Found:
     @property
     def digest(self) -> str:
         """SHA-256 over names, sizes and times of change: the identity of the pictures for an interrupted run."""
-        lines = [f"{source.name}\t{source.bytes}\t{source.changed}" for source in self.sources]
+        lines = [source.identity for source in self.sources]
         return hashlib.sha256("\n".join([*lines, *self.small, *(name for name, _ in self.unreadable)]).encode()).hexdigest()
 
 

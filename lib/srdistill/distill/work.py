@@ -41,12 +41,13 @@ class Work:
         """``function(source, stage)`` of every job, in their order; pictures that cannot be read are left out and noted.
 
         ``label``: of the progress bar. ``stage``: what is done, with all that it depends on beside the picture and the settings
-        of the run. Answers do not depend on the workers. A few of them at most are in memory.
+        of the run; a picture that was changed is worked on anew. Answers do not depend on the workers. A few of them at most
+        are in memory.
         """
 
         def one(job: tuple[Source, str]) -> tuple[dict[str, Tensor], dict, bool]:
             source, stage = job
-            key = hashlib.sha256(f"{stage}\n{source.name}".encode()).hexdigest()[:24]
+            key = hashlib.sha256(f"{stage}\n{source.identity}".encode()).hexdigest()[:24]
             place = self.folder / f"{key}.safetensors"
             known = key not in self._seen
             self._seen.add(key)

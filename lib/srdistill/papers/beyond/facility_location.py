@@ -67,7 +67,11 @@ def facility_location(
     base, weigh = exact[sample], weights[sample].double()
 
     covered = torch.zeros(len(base))
-    gains = torch.cat([_gains(part, base, covered, weigh) for part in bar(exact.split(_BLOCK), "first gains")])
+    # Filled in place: small results that are kept between large ones that are freed would break the heap into pieces, and it
+    # would grow by the similarities of every block.
+    gains = torch.empty(count, dtype=torch.float64)
+    for part, into in zip(bar(exact.split(_BLOCK), "first gains"), gains.split(_BLOCK), strict=True):
+        into.copy_(_gains(part, base, covered, weigh))
     cost, group = costs.tolist(), groups.tolist()
     queue = [(-gain / cost[i], i) for i, gain in enumerate(gains.tolist())]
     heapq.heapify(queue)
