@@ -3,6 +3,7 @@ nothing to show."""
 
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from srdistill.study.pages.costs import STAGES, cost_figure
 from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.drawing import CONTROL, PAPER, PRINTED, WORDS, fitting, listed
 from srdistill.study.pages.figure_files import write_figure
+from srdistill.study.pages.presentation import Presentation
 from srdistill.study.pages.score_plot import score_plot
 from srdistill.study.pages.set_size import set_size_figure, sized_rows
 from srdistill.study.pages.zoom import Zoom, zoom_figure
@@ -185,6 +187,18 @@ def test_a_zoom_is_where_outputs_differ_most():
     figure = zoom_figure(zooms(), shave=2)
     titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
     assert titles.count("truth") == 1 and sum("dB" in title for title in titles) == 8
+
+
+def test_the_picture_shown_is_the_one_that_rows_differ_most_on():
+    lines = [("A", "EDSR", 0, "set5", name, psnr) for name, psnr in (("cat", 30.0), ("bird", 28.0))]
+    lines += [("B", "EDSR", 0, "set5", name, psnr) for name, psnr in (("cat", 30.1), ("bird", 29.0))]
+    # Neither another student nor a row that is not shown has a say.
+    lines += [("B", "SRCNN", 0, "set5", "cat", 10.0), ("C", "EDSR", 0, "set5", "cat", 10.0)]
+    scores = pd.DataFrame(lines, columns=["row", "network", "seed", "testset", "image", "psnr"])
+    tests = {"set5": SimpleNamespace(names=("cat", "bird"))}
+    shown = SimpleNamespace(results=SimpleNamespace(scores=scores), testset="set5", study=SimpleNamespace(tests=tests))
+    assert Presentation.telling(shown, ["A", "B"], "EDSR") == 1
+    assert Presentation.telling(shown, ["A"], "EDSR") == 0  # one row differs from nothing
 
 
 @pytest.mark.parametrize(

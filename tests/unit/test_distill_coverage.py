@@ -35,7 +35,7 @@ def folder(train_photos, tmp_path):
 def counted(monkeypatch):
     """How many pictures were scored, and how many batches embedded, since it was cleared."""
     calls = {"scores": 0, "embeddings": 0}
-    scan, spectra = coverage._scan, coverage.spectrum_embedding
+    scan, spectra = coverage.scan_picture, coverage.spectrum_embedding
 
     def counted_scan(*given):
         calls["scores"] += 1
@@ -50,7 +50,7 @@ def counted(monkeypatch):
 
         return type(made)(made.name, features, made.standardise)
 
-    monkeypatch.setattr(coverage, "_scan", counted_scan)
+    monkeypatch.setattr(coverage, "scan_picture", counted_scan)
     monkeypatch.setattr(coverage, "spectrum_embedding", counted_spectra)
     return calls
 

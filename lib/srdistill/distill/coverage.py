@@ -17,7 +17,7 @@ from srdistill.images.pictures import PictureError
 from srdistill.images.pyramid import Pyramid
 
 # By picture and without a bar of its own: that of the work says how far it is.
-from srdistill.images.pyramid_tiles import Tiles, _scan, each_picture, tile_pixels
+from srdistill.images.pyramid_tiles import Tiles, each_picture, scan_picture, tile_pixels
 from srdistill.papers.beyond.facility_location import facility_location
 from srdistill.papers.beyond.pyramid_coverage import Coverage
 from srdistill.papers.beyond.spectrum_embedding import spectrum_embedding
@@ -61,7 +61,7 @@ def _scored(sources: Sequence[Source], pyramid: Pyramid, scale: int, work: Work)
     """The pictures that can be read and all their tiles, as ``scored_tiles`` gives them; None where there is no picture."""
 
     def scan(source: Source, _: str) -> dict[str, Tensor]:
-        found = _scan(source.read(), pyramid, scale)
+        found = scan_picture(source.read(), pyramid, scale)
         if found is None:
             raise PictureError(f"{source.path}: smaller than a tile of {pyramid.tile} px")
         return dict(zip(("level", "top", "left", "score"), found, strict=True))

@@ -87,7 +87,7 @@ def scored_tiles(
             image = images[index]
         except PictureError as error:
             return error
-        return image.shape[1] * image.shape[2], _scan(image, pyramid, scale)
+        return image.shape[1] * image.shape[2], scan_picture(image, pyramid, scale)
 
     parts, pixels, since, small = [], 0, 0, 0
     with ThreadPoolExecutor(workers) as pool:
@@ -114,8 +114,9 @@ def scored_tiles(
     return Tiles(pyramid, *map(torch.cat, zip(*parts, strict=True)), pixels, len(parts), small)
 
 
-def _scan(image: Tensor, pyramid: Pyramid, scale: int) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
-    """Levels, tops, lefts and scores of one picture; None if it is too small."""
+def scan_picture(image: Tensor, pyramid: Pyramid, scale: int) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+    """Levels (n,), int8, tops, lefts, int32, and residual energies of all tiles of one picture ``uint8`` (3, H, W); None if it
+    is smaller than a tile. ``scale``: that of super-resolution, which the energies are about."""
     rows = []
     for level in pyramid.levels_of(*image.shape[1:]):
         part = mod_crop(pyramid.shrunk(image, level), scale)
