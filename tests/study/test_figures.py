@@ -49,10 +49,11 @@ def printed(value: float = 33.3, rows: int = 2) -> pd.DataFrame:
 
 def zooms(height: int = 60, width: int = 90) -> list[Zoom]:
     generator = torch.Generator().manual_seed(0)
-    truth = torch.randint(0, 256, (3, height, width), generator=generator).to(torch.uint8)
-    other = truth.clone()
-    other[:, 5:20, 60:80] = 0
-    return [Zoom(truth, {f"the row of number {k}": other if k % 2 else truth for k in range(8)}, "EDSR, a picture")]
+    truth = torch.randint(100, 140, (3, height, width), generator=generator).to(torch.uint8)
+    first = truth + torch.randint(0, 20, (3, height, width), generator=generator).to(torch.uint8)
+    other = first.clone()
+    other[:, 5:20, 60:80] += 20
+    return [Zoom(truth, {f"the row of number {k}": other if k % 2 else first for k in range(8)}, "EDSR, a picture")]
 
 
 @pytest.fixture
@@ -179,6 +180,17 @@ def test_gain_has_its_lines_at_bicubic_and_full_data():
     for axis in figure.axes:
         assert [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == ":"] == [0.0, 100.0]
         assert axis.get_xlim()[0] < 0 and axis.get_xlim()[1] > 100
+
+
+def test_what_fails_does_not_decide_where_a_zoom_is():
+    zoom = zooms()[0]
+    noise = torch.randint(0, 256, zoom.truth.shape, generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+    truth = zoom.truth // 8 + 100
+    faint = truth.clone()
+    faint[:, 40:55, 5:20] += 3
+    found = Zoom(truth, {"a": truth + 1, "b": faint + 1, "failed": noise})
+    top, left, side = found.window
+    assert len(found.close) == 2 and top + side > 50 and top <= 40 and left <= 5
 
 
 def test_a_zoom_is_where_outputs_differ_most():

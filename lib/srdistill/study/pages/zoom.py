@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,8 @@ from srdistill.images.metrics import psnr
 from srdistill.study.pages.drawing import WIDEST, drawing, fitting, listed, show_image
 
 # Of the shorter side of a picture; outputs in a line; the share of all errors that the brightest is at least as large as.
-_SHARE, _MOST, _BRIGHTEST = 0.3, 6, 0.98
+_SHARE, _MOST, _BRIGHTEST = 0.3, 6, 0.99
+_FAILS = 4.0
 _LOCATOR = "#ffd400"
 
 
@@ -27,11 +29,18 @@ class Zoom:
     name: str = ""
 
     @property
+    def close(self) -> list[Tensor]:
+        """Outputs that do not fail: all with at most four times the squared error of the best, if there are two."""
+        errors = {name: float((image.float() - self.truth.float()).square().mean()) for name, image in self.outputs.items()}
+        found = [image for name, image in self.outputs.items() if errors[name] <= _FAILS * min(errors.values())]
+        return found if len(found) > 1 else list(self.outputs.values())
+
+    @cached_property
     def window(self) -> tuple[int, int, int]:
-        """Top, left and side of the square in which the outputs differ most from each other."""
+        """Top, left and side of the square in which the outputs that do not fail differ most from each other."""
         height, width = self.truth.shape[1:]
         side = max(8, int(_SHARE * min(height, width)))
-        images = torch.stack([image.float() for image in self.outputs.values()])
+        images = torch.stack([image.float() for image in self.close])
         apart = images.var(dim=0, unbiased=False).mean(0)
         means = F.avg_pool2d(apart[None, None], min(side, *apart.shape), stride=1)[0, 0]
         top, left = divmod(int(means.argmax()), means.shape[1])
@@ -51,14 +60,14 @@ def zoom_figure(zooms: Sequence[Zoom], shave: int) -> Figure:
     lines = [names[start : start + _MOST] for start in range(0, len(names), _MOST)]
     columns = 2 + len(lines[0])
     size = min(1.75, (WIDEST - 0.8) / columns)
-    caption = (f"Where the outputs differ most: the whole picture with a box, the box in the truth and in the outputs of "
-               f"{listed(names)}; below each the PSNR of the whole picture and the absolute errors.")  # fmt: skip
+    caption = (f"Where the outputs that do not fail differ most: the whole picture with a box, the box in the truth and in the "
+               f"outputs of {listed(names)}; below each the PSNR of the whole picture and the absolute errors.")  # fmt: skip
     figure = drawing(columns * size + 0.8, len(zooms) * len(lines) * (2 * size + 0.75), caption)
     axes = figure.subplots(2 * len(zooms) * len(lines), columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
-    # Errors of the worst would leave the others black.
-    found = [torch.stack([_error(zoom, image) for image in zoom.outputs.values()]) for zoom in zooms]
+    # Errors of what fails would leave the others black.
+    found = [torch.stack([_error(zoom, image) for image in zoom.close]) for zoom in zooms]
     most = max(float(errors.flatten().quantile(_BRIGHTEST)) for errors in found) or 1.0
     wrap, rows = fitting(size), iter(axes)
     for zoom in zooms:
@@ -72,7 +81,7 @@ def zoom_figure(zooms: Sequence[Zoom], shave: int) -> Figure:
                 below[column].set_title(f"{score:.2f} dB")
                 error = _error(zoom, zoom.outputs[name])
                 shown = below[column].imshow(error.numpy(), cmap="magma", vmin=0, vmax=most, interpolation="nearest")
-    bar = figure.colorbar(shown, ax=axes[:, -1], fraction=0.05, pad=0.03, aspect=30)
+    bar = figure.colorbar(shown, ax=axes[:, -1], fraction=0.05, pad=0.03, aspect=30, extend="max")
     bar.set_label("absolute error, 8-bit levels")
     bar.outline.set_visible(False)
     return figure
