@@ -1,5 +1,6 @@
 """A closer look at test pictures: where outputs differ most, in full, as a window, and as an error map."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +58,8 @@ def zoom_figure(zooms: Sequence[Zoom], shave: int) -> Figure:
     from the truth there, with one scale for all; many outputs take several lines. Above each error the PSNR of the whole
     picture."""
     names = list(zooms[0].outputs)
-    lines = [names[start : start + _MOST] for start in range(0, len(names), _MOST)]
+    each = math.ceil(len(names) / math.ceil(len(names) / _MOST))  # lines of about equal length
+    lines = [names[start : start + each] for start in range(0, len(names), each)]
     columns = 2 + len(lines[0])
     size = min(1.75, (WIDEST - 0.8) / columns)
     caption = (f"Where the outputs that do not fail differ most: the whole picture with a box, the box in the truth and in the "
