@@ -26,27 +26,13 @@
 # fine-tuned? The table has neither, nor bicubic.
 
 # %%
-from dataclasses import replace
-
 import pandas as pd
-import torch
-import torch.nn.functional as F
 
-from srdistill.diffusion.diffit import diffit_parameters
-from srdistill.diffusion.encoded_patches import encode_patches
-from srdistill.diffusion.schedule import NoiseSchedule
-from srdistill.images.pictures import to_float
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, UNTUNED
-from srdistill.papers.labelfree.layer_features import LayerFeatures
-from srdistill.papers.labelfree.minimax import ClassMemory, diversity, representativeness
-from srdistill.priors.inversion import invert
-from srdistill.seeds import generator_for
 from srdistill.study.pages.costs import cost_figure, costs
 from srdistill.study.pages.describe import readable
-from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.figures import distance_curves, image_rows
-from srdistill.study.pages.losses import loss_panels
 from srdistill.study.pages.measures import detail_table, histories
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.pages.published import printed_table
@@ -87,7 +73,8 @@ describe(study)
 # (notebook 08 looks at this step alone).
 #
 # **2. Fine-tuning.** A diffusion transformer learns the patches' codes; only biases, label embeddings and scale factors move
-# (DiffFit). Next to the usual noise loss there are three terms on the predicted clean code $\hat z_0$:
+# (DiffFit; `08_patch_selection` writes the terms below in plain torch, and draws them over the steps). Next to the usual noise
+# loss there are three terms on the predicted clean code $\hat z_0$:
 #
 # $$ L = \lVert \hat\varepsilon - \varepsilon \rVert^2
 #      + 0.002 \, \bigl[1 - \min \cos(\hat z_0, \text{recent real codes})\bigr]
@@ -105,14 +92,7 @@ describe(study)
 #
 # Where the weights of DiT-XL/2 are not at hand, a small transformer is trained first, on the patches or on other pictures, as
 # the table below says. What that one gives *without* step 2 is a row of its own.
-
-# %%
-saved(study, diagram([
-    ["detailed patches in\npseudo-classes", "their codes, and\nthese with noise", "recent codes and\nrecent predictions"],
-    ["biases, labels,\nscale factors", "in a transformer that\nstays as it is, on\ncodes with noise", "clean codes\npredicted"],
-], "four losses: noise,\nrepresentative,\ndiverse, detail", "gradient: a small share of the weights"), "diagram")  # fmt: skip
-
-# %% [markdown]
+#
 # Where the paper's text and the code differ, or the text is silent, and what is done here:
 
 # %%
@@ -124,72 +104,11 @@ print(f"{len(pool)} patches of {pool.size} px in {pool.classes} pseudo-classes; 
       f"{study.open(tuning).name}, on codes of {study.open(labelfree.prior(study)).name}")  # fmt: skip
 
 # %% [markdown]
-# ### From scratch
-#
-# The terms of Minimax, in plain torch, on a few patches of the two largest classes. Noise is mixed into their codes, the model
-# says what of it is noise, and $\hat z_0$ follows. *Representative* takes, of all pairs of a prediction and a recent real code
-# of its class, the two that are farthest apart; *diverse*, of all pairs with an earlier prediction, the two that are nearest.
-# So one pair of a class has all the gradient, and all classes count the same.
-
-# %%
-model, schedule = study.open(tuning), NoiseSchedule(study.device)
-both = pool.class_sizes.topk(2).indices.tolist()
-few = torch.cat([pool.members(k)[:4] for k in both])
-coded = encode_patches(study.open(labelfree.prior(study)), pool.images(few), pool.label[few], device=study.device)
-clean, classes = model.to_latents(coded.codes[:, 0]), coded.labels
-
-
-def predicted(time: int) -> torch.Tensor:
-    """What the model takes the clean codes for at this time, a row for each."""
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(time)).to(clean)
-    times = torch.full_like(classes, time)
-    left = schedule.abar(times)[0]
-    noisy = left.sqrt() * clean + (1 - left).sqrt() * noise
-    with torch.no_grad():
-        said = model(noisy, times, classes)[:, : model.channels]
-    return ((noisy - (1 - left).sqrt() * said) / left.sqrt()).flatten(1)
-
-
-recent, earlier, now = clean.flatten(1), predicted(400), predicted(200)
-worst = {"representative": [], "diverse": []}
-for mine in (classes == k for k in both):
-    worst["representative"].append(1 - F.cosine_similarity(now[mine][:, None], recent[mine], dim=2).min())
-    worst["diverse"].append(F.cosine_similarity(now[mine][:, None], earlier[mine], dim=2).max())
-for (name, of_class), term, known in zip(worst.items(), (representativeness, diversity), (recent, earlier), strict=True):
-    memory = ClassMemory(pool.classes, study.plan.fine_tuning.memory, known.shape[1], study.device)
-    memory.push(known, classes)
-    torch.testing.assert_close(term(now, classes, memory), torch.stack(of_class).mean(), rtol=1e-4, atol=1e-5)
-    print(f"{name}: {', '.join(f'{value:.3f}' for value in of_class)} in classes {both[0]} and {both[1]}")
-
-# %% [markdown]
-# What may move? DiffFit (Xie et al., 2023) leaves all matrices as they are: of a layer $y = \gamma \odot (W x + b)$ it trains
-# $b$, and factors $\gamma$ that it puts into the first half of the blocks. They are one at first, so the model begins as it
-# was. Beside them move the label embeddings, which have to learn what a pseudo-class is.
-
-# %%
-weights = dict(model.transformer.named_parameters())
-kinds = {"biases": ".bias", "label embeddings": ".class_embedder.", "scale factors": ".gamma"}
-moving = {kind: sum(weight.numel() for name, weight in weights.items() if sign in name) for kind, sign in kinds.items()}
-assert sum(moving.values()) == sum(weight.numel() for _, weight in diffit_parameters(model.transformer))
-moving |= {"all that moves": sum(moving.values()), "the whole model": sum(weight.numel() for weight in weights.values())}
-pd.DataFrame({"numbers": moving}).assign(share=lambda t: (100 * t.numbers / t.numbers.iloc[-1]).map("{:.2f} %".format)).T
-
-# %% [markdown]
 # Does fine-tuning lower what it is meant to lower? Its losses on draws that are the same for all models. The rate is the one of
 # six after which their total is lowest (`lib/srdistill/papers/labelfree/plan.py` has the figures); no student had a say.
 
 # %%
 pd.DataFrame(study.open(labelfree.fixed_losses(study))).T.round(4)
-
-# %% [markdown]
-# And on the way there, on the batches that it learns from? Means over 50 steps, seed 0. The memories of *representative* and
-# *diverse* are filling up at first, and the worst pair among more is worse. The detail of the authors' code is another measure,
-# next to nothing all the way.
-
-# %%
-tuned = {"fine-tuned": tuning, "loss as in the authors' code": labelfree.fine_tuned(study, seed=0, as_published=True)}
-recorded = {name: study.entry(task).value["history"] for name, task in tuned.items()}
-saved(study, loss_panels(recorded, steps=study.plan.fine_tuning.recipe.iterations), "losses")
 
 # %% [markdown]
 # ## The baseline: GSDD
@@ -206,54 +125,6 @@ rows_table(rows)
 # %%
 curves = histories(study, (rows[f"GSDD, {count}"] for count in study.plan.counts))
 saved(study, distance_curves(curves, ylabel="distance of features"), "gsdd")
-
-# %% [markdown]
-# ### From scratch: GSDD
-#
-# One step of it, for one image of each of two classes. Features are what the body of the student makes of a picture; of each
-# channel, mean and standard deviation over pictures and places are compared, in units of how much the channel varies at all.
-# $z$ are the codes, $z_0$ those that inversion found, $\lambda$ the regulariser:
-#
-# $$ \frac{1}{2C} \sum_c \Bigl(\frac{\mu_c(z) - \mu_c}{s_c}\Bigr)^2 + \Bigl(\frac{\sigma_c(z) - \sigma_c}{s_c}\Bigr)^2
-#    + \lambda \, \frac{\overline{(z - z_0)^2}}{\mathrm{Var}(z_0)} $$
-
-# %%
-given = rows[f"GSDD, {study.plan.counts[0]}"].settings
-decoder, network = study.open(given["prior"]), study.open(given["network"])
-matching = replace(study.plan.gsdd, iterations=2, inversion=replace(study.plan.gsdd.inversion, iterations=2))
-told = {name: getattr(pool, name)[few] for name in ("picture", "top", "left", "score", "distance")}
-small = replace(pool, **told, label=(pool.label[few] == both[1]).long(), classes=2)
-by_library = labelfree.gsdd(study.train, count=2, size=pool.size, generator=torch.Generator().manual_seed(0), pool=small,
-                            prior=decoder, network=network, matching=matching, device=study.device)  # fmt: skip
-
-features = LayerFeatures(network, matching.layer)  # of pictures: (pictures, channels, places)
-
-
-def mean_and_deviation(found: torch.Tensor) -> torch.Tensor:
-    """Of every channel over pictures and places, (2, channels)."""
-    return torch.stack([found.mean((0, 2)), found.std((0, 2), correction=0).clamp(min=1e-6)])
-
-
-members = [(small.label == k).nonzero().flatten() for k in range(2)]
-drawn = [mine[torch.randperm(len(mine), generator=generator_for(0, "gsdd start", k))[0]] for k, mine in enumerate(members)]
-start = invert(decoder, small.images(torch.stack(drawn)), recipe=matching.inversion, device=study.device).codes.to(study.device)
-with torch.no_grad():
-    real = features(to_float(small.images()).to(study.device)).double()
-targets = torch.stack([mean_and_deviation(real[mine]) for mine in members])
-varies = mean_and_deviation(real)[1]
-
-codes = start.clone().requires_grad_()
-adam = torch.optim.Adam([codes], lr=matching.lr, betas=(0.5, 0.999))
-for step in range(matching.iterations):
-    made = features(decoder.decode(codes).clamp(0, 1)).double()
-    distance = ((torch.stack([mean_and_deviation(one[None]) for one in made]) - targets) / varies).square().mean()
-    away = (codes - start).square().mean() / start.var()
-    (codes.grad,) = torch.autograd.grad(distance + matching.regulariser * away, codes)
-    adam.step()
-    for name, value in (("distance", distance), ("regulariser", away)):
-        expected = torch.tensor(by_library.history[name][step])
-        torch.testing.assert_close(value.detach().cpu().float(), expected, rtol=1e-2, atol=1e-6)
-    print(f"step {step}: distance of features {distance:.4f}, of codes from the inverted ones {away:.2g}")
 
 # %% [markdown]
 # ## What comes out (the paper's figure 3)
@@ -305,7 +176,7 @@ shown.sizes()
 # %% [markdown]
 # ## Plots
 #
-# A dot per seed, the mean with its 95 % interval over seeds, and the printed number; the dotted line is plain bicubic.
+# One dot per seed; the dotted line is plain bicubic.
 
 # %%
 shown.plot("ssim")
@@ -316,9 +187,11 @@ shown.plot(lpips, "lpips")
 
 # %%
 students = list(study.plan.networks)
-shown.zoom(students, [ORIGINAL, f"GSDD, {largest}", f"{DISTILLED}, {largest}", f"{RANDOM}, {last}"])
+shown.zoom(students, [ORIGINAL, f"GSDD, {largest}", f"{DISTILLED}, {largest}"], pictures=(0, -1))
 
 # %% [markdown]
+# Two pictures with Real-ESRGAN, then the same two with RealSR.
+#
 # ## What it costs
 #
 # The paper's headline: 4 hours of fine-tuning and 1 of training the student, against 11 hours with all pictures. How long a
@@ -405,10 +278,10 @@ shown.check(questions, students)
 # ## Exercises
 #
 # 1. Ask for ten times the diversity. *Hint:* after the cell that opens the study and before its rows,
-#    `study.plan = replace(study.plan, fine_tuning=replace(study.plan.fine_tuning, diverse=0.08))`; which of the losses on fixed
-#    draws pay for it, and do you see it in the samples?
-# 2. Set `regulariser=100.0` in `matching`, where GSDD is done from scratch. Why does the first step stay what it was? *Hint:*
-#    where do the codes begin, and what is the slope of a square there? Take `iterations=5` to see it pull.
+#    `study.plan = replace(study.plan, fine_tuning=replace(study.plan.fine_tuning, diverse=0.08))` (`replace` is of `dataclasses`);
+#    which of the losses on fixed draws pay for it, and do you see it in the samples?
+# 2. Hold GSDD's codes back. *Hint:* in the same place, `gsdd=replace(study.plan.gsdd, regulariser=100.0)`; what becomes of the
+#    curve of feature distances, and do the images still differ from the inverted ones?
 
 # %%
 shown.save()

@@ -30,13 +30,18 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
+from srdistill.diffusion.diffit import diffit_parameters
+from srdistill.diffusion.encoded_patches import encode_patches
+from srdistill.diffusion.schedule import NoiseSchedule
 from srdistill.images.patch_scores import score_windows
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, SELECTED, UNTUNED
 from srdistill.papers.labelfree.hand_made_features import hog_and_colour
+from srdistill.papers.labelfree.minimax import ClassMemory, diversity, representativeness
 from srdistill.papers.labelfree.pseudo_labels import cluster
 from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.figures import image_rows, selection_figure
+from srdistill.study.pages.losses import loss_panels
 from srdistill.study.pages.measures import detail_table
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.pages.published import printed_table
@@ -188,6 +193,61 @@ models = [study.open(one) for one in (labelfree.diffusion(study), labelfree.prio
 print(f"{len(pool)} patches of {pool.size} px; {models[0].name} on codes of {models[1].name}")
 rows_table(rows)
 
+# %% [markdown]
+# ### From scratch: the losses
+#
+# The terms of Minimax, in plain torch, on a few patches of the two largest classes. Noise is mixed into their codes, the model
+# says what of it is noise, and $\hat z_0$ follows. *Representative* takes, of all pairs of a prediction and a recent real code
+# of its class, the two that are farthest apart; *diverse*, of all pairs with an earlier prediction, the two that are nearest.
+# So one pair of a class has all the gradient, and all classes count the same.
+
+# %%
+tuning = labelfree.fine_tuned(study, seed=0)
+model, schedule = study.open(tuning), NoiseSchedule(study.device)
+both = pool.class_sizes.topk(2).indices.tolist()
+few = torch.cat([pool.members(k)[:4] for k in both])
+coded = encode_patches(study.open(labelfree.prior(study)), pool.images(few), pool.label[few], device=study.device)
+clean, classes = model.to_latents(coded.codes[:, 0]), coded.labels
+
+
+def predicted(time: int) -> torch.Tensor:
+    """What the model takes the clean codes for at this time, a row for each."""
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(time)).to(clean)
+    times = torch.full_like(classes, time)
+    left = schedule.abar(times)[0]
+    noisy = left.sqrt() * clean + (1 - left).sqrt() * noise
+    with torch.no_grad():
+        said = model(noisy, times, classes)[:, : model.channels]
+    return ((noisy - (1 - left).sqrt() * said) / left.sqrt()).flatten(1)
+
+
+recent, earlier, now = clean.flatten(1), predicted(400), predicted(200)
+worst = {"representative": [], "diverse": []}
+for mine in (classes == k for k in both):
+    worst["representative"].append(1 - F.cosine_similarity(now[mine][:, None], recent[mine], dim=2).min())
+    worst["diverse"].append(F.cosine_similarity(now[mine][:, None], earlier[mine], dim=2).max())
+for (name, of_class), term, known in zip(worst.items(), (representativeness, diversity), (recent, earlier), strict=True):
+    memory = ClassMemory(pool.classes, study.plan.fine_tuning.memory, known.shape[1], study.device)
+    memory.push(known, classes)
+    torch.testing.assert_close(term(now, classes, memory), torch.stack(of_class).mean(), rtol=1e-4, atol=1e-5)
+    print(f"{name}: {', '.join(f'{value:.3f}' for value in of_class)} in classes {both[0]} and {both[1]}")
+
+# %% [markdown]
+# What may move? DiffFit (Xie et al., 2023) leaves all matrices as they are: of a layer $y = \gamma \odot (W x + b)$ it trains
+# $b$, and factors $\gamma$ that it puts into the first half of the blocks. They are one at first, so the model begins as it
+# was. Beside them move the label embeddings, which have to learn what a pseudo-class is.
+
+# %%
+weights = dict(model.transformer.named_parameters())
+kinds = {"biases": ".bias", "label embeddings": ".class_embedder.", "scale factors": ".gamma"}
+moving = {kind: sum(weight.numel() for name, weight in weights.items() if sign in name) for kind, sign in kinds.items()}
+assert sum(moving.values()) == sum(weight.numel() for _, weight in diffit_parameters(model.transformer))
+moving |= {"all that moves": sum(moving.values()), "the whole model": sum(weight.numel() for weight in weights.values())}
+pd.DataFrame({"numbers": moving}).assign(share=lambda t: (100 * t.numbers / t.numbers.iloc[-1]).map("{:.2f} %".format)).T
+
+# %% [markdown]
+# ### What it samples
+
 # %%
 first = list(rows)[:5]  # of the smallest sets
 sets = {label: made.images for label, made in study.sets(rows[label] for label in first).items()}
@@ -202,6 +262,16 @@ detail_table(sets, scale=4)
 
 # %%
 pd.DataFrame(study.open(labelfree.fixed_losses(study))).T.round(4)
+
+# %% [markdown]
+# And on the way there, on the batches that it learns from? Means over 50 steps, seed 0. The memories of *representative* and
+# *diverse* are filling up at first, and the worst pair among more is worse. The detail of the authors' code is another measure,
+# next to nothing all the way.
+
+# %%
+tuned = {"fine-tuned": tuning, "loss as in the authors' code": labelfree.fine_tuned(study, seed=0, as_published=True)}
+recorded = {name: study.entry(task).value["history"] for name, task in tuned.items()}
+saved(study, loss_panels(recorded, steps=study.plan.fine_tuning.recipe.iterations), "losses")
 
 # %% [markdown]
 # ## The run
