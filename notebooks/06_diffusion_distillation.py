@@ -278,8 +278,8 @@ shown.check(questions, students)
 # ## Exercises
 #
 # 1. Ask for ten times the diversity. *Hint:* after the cell that opens the study and before its rows,
-#    `study.plan = replace(study.plan, fine_tuning=replace(study.plan.fine_tuning, diverse=0.08))` (`replace` is of `dataclasses`);
-#    which of the losses on fixed draws pay for it, and do you see it in the samples?
+#    `study.plan = replace(study.plan, fine_tuning=replace(study.plan.fine_tuning, diverse=0.08))`, with `replace` of
+#    `dataclasses`; which of the losses on fixed draws pay for it, and do you see it in the samples?
 # 2. Hold GSDD's codes back. *Hint:* in the same place, `gsdd=replace(study.plan.gsdd, regulariser=100.0)`; what becomes of the
 #    curve of feature distances, and do the images still differ from the inverted ones?
 
