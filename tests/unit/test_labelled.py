@@ -199,28 +199,6 @@ def test_part_of_the_pictures_is_drawn_by_a_seed(folders):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-@pytest.mark.parametrize("held", [4 << 30, 1000])
-def test_ones_own_class_folders_stand_upright_and_published_ones_stay_as_they_lie(folders, monkeypatch, tmp_path, held):
-    """A camera that was held upright stores the picture lying and says so; in memory and in files alike."""
-    monkeypatch.setattr(labelled_collections, "HELD", held)
-    monkeypatch.setattr(picture_files.pooch, "os_cache", lambda name: tmp_path / "cache")
-    own = tmp_path / "mine"
-    shutil.copytree(folders, own)
-    for path in (folders / "train" / "n02102040" / "0.png", own / "train" / "n02102040" / "0.png"):
-        with Image.open(path) as picture:
-            lying = picture.copy()
-        about = lying.getexif()
-        about[0x0112] = 6
-        lying.save(path, exif=about)
-    stored = square_picture(read_picture(own / "train" / "n02102040" / "0.png"), 16)
-    published, mine = load_labelled("imagenette", "train", size=16), load_labelled(str(own), "train", size=16)
-    assert torch.equal(published.of_class(1)[0], stored)
-    label = mine.classes.index("n02102040")
-    assert torch.equal(mine.of_class(label)[0], stored.rot90(-1, (1, 2)))
-    assert torch.equal(mine.of_class(label)[1], published.of_class(1)[1])
-    assert mine.digest != published.digest
-
-
 def test_large_folders_stay_in_their_files(folders, monkeypatch, tmp_path):
     """Beyond a size nothing is held: the same pictures, read when they are asked for, and known by their files."""
     held = load_labelled("imagenette", "train", size=16)

@@ -17,8 +17,8 @@ from srdistill.images.collections import CollectionError
 from srdistill.images.downloads import Archive, DownloadError, data_folders, download_folder, fetch
 from srdistill.images.labelled import LabelError, LabelledPictures, choose
 from srdistill.images.photo_classes import photo_classes
-from srdistill.images.picture_files import PictureFiles, read_square, square_picture
-from srdistill.images.pictures import SUFFIXES
+from srdistill.images.picture_files import PictureFiles, square_picture
+from srdistill.images.pictures import SUFFIXES, read_picture
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.needs import Need
 from srdistill.progress import bar
@@ -124,8 +124,7 @@ def load_labelled(
     known = {"imagenette": IMAGENETTE, "imagewoof": IMAGEWOOF}.get(name)
     if name == "imagenet":
         known = _imagenet_classes(part)
-    own = name not in FOLDERS
-    return read_class_folders(part, known, size=size, per_class=per_class, seed=seed, name=f"{name}/{split}", upright=own)
+    return read_class_folders(part, known, size=size, per_class=per_class, seed=seed, name=f"{name}/{split}")
 
 
 def read_class_folders(
@@ -136,12 +135,10 @@ def read_class_folders(
     per_class: int | None = None,
     seed: int | None = None,
     name: str = "",
-    upright: bool = True,
 ) -> LabelledPictures:
     """Read ``<folder>/<class>/*``; ``classes``: folder to class name, in the order of the labels; None: all, sorted by name.
 
-    ``upright``: turn pictures as their EXIF data ask; those of a published data set stay as everybody has them. Pictures may
-    also lie one folder deeper, in ``images``, as in Tiny-ImageNet. Raises as ``load_labelled``.
+    Pictures may also lie one folder deeper, in ``images``, as in Tiny-ImageNet. Raises as ``load_labelled``.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -152,12 +149,11 @@ def read_class_folders(
         classes = {entry: entry for entry in there}
     _check_folders(folder, list(classes), there)
     paths = {entry: _pictures_in(folder / entry) for entry in classes}
-    return _read(paths, classes, size, per_class, seed, name, upright)
+    return _read(paths, classes, size, per_class, seed, name)
 
 
 def _read(
-    paths: dict[str, list[Path]], classes: dict[str, str], size: int, per_class: int | None, seed: int | None, name: str,
-    upright: bool = False,
+    paths: dict[str, list[Path]], classes: dict[str, str], size: int, per_class: int | None, seed: int | None, name: str
 ) -> LabelledPictures:
     chosen, labels = [], []
     for label, (entry, files) in enumerate(paths.items()):
@@ -166,11 +162,11 @@ def _read(
         for place in _drawn(len(files), per_class, seed, label, f"{name}: class {entry} ({classes[entry]})"):
             chosen.append(files[place])
             labels.append(label)
-    files = PictureFiles(chosen, size, upright)
+    files = PictureFiles(chosen, size)
     if files.shape.numel() > HELD:
         return LabelledPictures(files, torch.tensor(labels), tuple(classes.values()), name)
     with ThreadPoolExecutor() as pool:
-        read = pool.map(lambda path: read_square(path, size, upright), chosen)
+        read = pool.map(lambda path: square_picture(read_picture(path), size), chosen)
         images = torch.stack(list(bar(read, f"reading {name}", total=len(chosen))))
     return LabelledPictures(images, torch.tensor(labels), tuple(classes.values()), name)
 
@@ -287,9 +283,7 @@ def _tiny(folder: Path, part: Path, split: str, size: int, per_class: int | None
     classes = {entry: f"{word} ({entry})" if counts[word] > 1 else word for entry, word in classes.items()}
     name, annotations = f"tiny-imagenet/{split}", part / "val_annotations.txt"
     if not annotations.is_file():
-        return read_class_folders(
-            part, classes, size=size, per_class=per_class, seed=seed, name=name, upright=False
-        )  # fmt: skip
+        return read_class_folders(part, classes, size=size, per_class=per_class, seed=seed, name=name)
     paths: dict[str, list[Path]] = {entry: [] for entry in classes}
     for line in annotations.read_text().splitlines():
         file, entry = line.split("\t")[:2]

@@ -13,20 +13,18 @@ from torch import Tensor
 
 from srdistill.images.pictures import PictureError, read_picture, to_float, to_uint8
 from srdistill.images.resize import resize
-from srdistill.images.upright import read_upright
 
 
 class PictureFiles:
     """Stands for a tensor ``uint8`` (N, 3, size, size) where ``LabelledPictures`` has one: every read decodes files.
 
     It can be indexed, split and walked through as a tensor of pictures; what comes out are tensors. Nothing is kept.
-    ``upright``: turned as their EXIF data ask, as people's own pictures are; those of a published data set stay as they lie.
     """
 
     dtype, ndim, device, nbytes = torch.uint8, 4, torch.device("cpu"), 0
 
-    def __init__(self, paths: Sequence[Path], size: int, upright: bool = False):
-        self.paths, self.size, self.upright = tuple(paths), size, upright
+    def __init__(self, paths: Sequence[Path], size: int):
+        self.paths, self.size = tuple(paths), size
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -38,8 +36,8 @@ class PictureFiles:
 
     def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Tensor:
         if isinstance(index, int):
-            return _squares([self.paths[index]], self.size, self.upright)[0]
-        return _squares(self.at(index).paths, self.size, self.upright)
+            return _squares([self.paths[index]], self.size)[0]
+        return _squares(self.at(index).paths, self.size)
 
     def __iter__(self) -> Iterator[Tensor]:
         return (image for part in self.split(256) for image in part)
@@ -47,10 +45,10 @@ class PictureFiles:
     def at(self, index: slice | Tensor | Sequence[int]) -> "PictureFiles":
         """Some of them, not read yet: by slice, positions, or a mask."""
         if isinstance(index, slice):
-            return PictureFiles(self.paths[index], self.size, self.upright)
+            return PictureFiles(self.paths[index], self.size)
         index = torch.as_tensor(index)
         places = index.nonzero().flatten() if index.dtype == torch.bool else index
-        return PictureFiles([self.paths[place] for place in places.tolist()], self.size, self.upright)
+        return PictureFiles([self.paths[place] for place in places.tolist()], self.size)
 
     def split(self, count: int) -> Iterator[Tensor]:
         """``count`` at a time."""
@@ -62,19 +60,18 @@ class PictureFiles:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over size, whether they are turned, names and contents of the files, which are read but not decoded.
+        """SHA-256 over size, names and contents of the files, which are read but not decoded.
 
         On each machine a file is hashed once: the result is kept under a hash of all paths, lengths and times of change.
         """
         states = [(path, path.stat()) for path in self.paths]
-        asked = f"{self.size} upright" if self.upright else str(self.size)
-        state = hashlib.sha256(asked.encode())
+        state = hashlib.sha256(str(self.size).encode())
         for path, stat in states:
             state.update(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
         known = Path(pooch.os_cache("srdistill")) / "digests" / state.hexdigest()
         if known.is_file() and len(text := known.read_text()) == 64:
             return text
-        found = hashlib.sha256(asked.encode())
+        found = hashlib.sha256(str(self.size).encode())
         with ThreadPoolExecutor() as pool:
             for path, content in zip(self.paths, pool.map(_content, self.paths), strict=True):
                 found.update(f"{path.name} {content}\n".encode())
@@ -101,17 +98,16 @@ def square_picture(image: Tensor, size: int) -> Tensor:
     return image[:, top : top + size, left : left + size].contiguous()
 
 
-def read_square(path: Path, size: int, upright: bool = False) -> Tensor:
-    """A picture as ``square_picture`` cuts it; ``upright``: turned first, as its EXIF data ask. Raises PictureError."""
-    return square_picture(read_upright(path) if upright else read_picture(path), size)
+def _read(path: Path, size: int) -> Tensor:
+    return square_picture(read_picture(path), size)
 
 
-def _squares(paths: Sequence[Path], size: int, upright: bool) -> Tensor:
+def _squares(paths: Sequence[Path], size: int) -> Tensor:
     if not paths:
         return torch.zeros(0, 3, size, size, dtype=torch.uint8)
     # Pillow decodes outside of Python's lock.
     with ThreadPoolExecutor() as pool:
-        return torch.stack(list(pool.map(partial(read_square, size=size, upright=upright), paths)))
+        return torch.stack(list(pool.map(partial(_read, size=size), paths)))
 
 
 def _content(path: Path) -> str:
