@@ -133,7 +133,8 @@ def test_it_is_shown_beside_its_printed_numbers(shown):
     assert list(shown.sizes().data.index) == ["training pictures", OURS, RANDOM]
     assert len(shown.plot("psnr").axes) == 1
     shown.plot(GAIN)
-    assert len(shown.zoom(["Tiny"]).axes) == 5
+    titles = [axis.get_title() for axis in shown.zoom(["Tiny"]).axes]
+    assert titles[:6] == ["Tiny, grace_hopper", "truth", BICUBIC, ORIGINAL, "Darkest, 2", "Random crops, 2"]
     claims = shown.check([Question("drop", "{network} loses", ORIGINAL, OURS)], ["Tiny"]).data
     assert claims["in the paper's own table"].tolist() == ["holds (+1.50 dB)"]
 

@@ -428,5 +428,5 @@ def test_a_whole_table_is_presented(finished):
     shown.plot(GAIN)
     shown.zoom(["EDSR"], list(rows)[:2], pictures=(0, 1))
     assert shown.save() == [f"dietz_t1{s}" for s in (".csv", ".sizes.csv", ".md", ".tex", ".claims.jsonl", ".provenance.json")]
-    names = sorted(path.stem for path in (study.output / "figures").iterdir())
-    assert names == ["dietz_t1_gain", "dietz_t1_outputs", "dietz_t1_psnr"]
+    names = sorted(path.name for path in (study.output / "figures").iterdir())
+    assert [name.removeprefix("dietz_t1_") for name in names] == ["gain.png", "gain.svg", "outputs.png", "psnr.png", "psnr.svg"]
