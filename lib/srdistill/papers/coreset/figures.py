@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
-from scipy import stats
 from torch import Tensor
 
 from srdistill.papers.coreset.coreset_rows import engine_bytes, soft_label_bytes
@@ -17,7 +15,7 @@ from srdistill.study.pages.describe import readable
 from srdistill.study.pages.drawing import LINES, drawing, listed
 from srdistill.study.pages.figures import image_rows
 from srdistill.study.rows import ClassRow
-from srdistill.study.verdicts.intervals import CONFIDENCE
+from srdistill.study.verdicts.intervals import interval_of_seeds
 
 
 def ranked(made: DistilledSet) -> Tensor:
@@ -63,9 +61,8 @@ def _with_interval(axis: Axes, place: float, values: Sequence[float], color: str
     """Seeds as dots, their mean as a stroke, its interval as a bar."""
     axis.scatter([place] * len(values), values, color=color, alpha=0.6, s=18, linewidths=0, label=name or None)
     if len(values) > 1:
-        mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / len(values) ** 0.5
-        reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * error
-        axis.plot([place, place], [mean - reach, mean + reach], color=color, linewidth=1.4)
+        mean = sum(values) / len(values)
+        axis.plot([place, place], interval_of_seeds(values), color=color, linewidth=1.4)
         axis.plot([place - 0.08, place + 0.08], [mean, mean], color=color, linewidth=2)
 
 

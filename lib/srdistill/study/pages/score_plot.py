@@ -1,6 +1,5 @@
 """Scores of all rows of a table: a dot per seed, the mean with its interval, and what is printed."""
 
-import math
 from collections.abc import Collection, Sequence
 
 import pandas as pd
@@ -8,13 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from scipy import stats
 
 from srdistill.study.metrics import GAIN, METRICS, number
 from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, PRINTED, drawing, panels
 from srdistill.study.pages.tables import testset_title
 from srdistill.study.rows import BICUBIC, ORIGINAL
-from srdistill.study.verdicts.intervals import CONFIDENCE
+from srdistill.study.verdicts.intervals import interval_of_seeds
 
 # Means that lie further outside the middle half of all than so many times its width stand at the edge, as numbers.
 _FAR = 3.0
@@ -129,8 +127,7 @@ def _draw_row(axis: Axes, place: int, values: list[float], color: str, limits: t
         _at_the_edge(axis, place, number(mean, metric), mean > high, color)
         return
     if len(values) > 1:
-        error = pd.Series(values).std() / math.sqrt(len(values))
-        reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * error
-        axis.plot([max(low, mean - reach), min(high, mean + reach)], [place, place], color=color, linewidth=1.6, zorder=2)
+        start, end = interval_of_seeds(values)
+        axis.plot([max(low, start), min(high, end)], [place, place], color=color, linewidth=1.6, zorder=2)
         axis.plot([mean, mean], [place - 0.24, place + 0.24], color=color, linewidth=1.8, zorder=3)
     axis.scatter(values, [place] * len(values), s=20, color=color, alpha=0.6, linewidths=0, zorder=3)

@@ -6,7 +6,7 @@ two are weighed as Smyth does (*Linear models and empirical Bayes methods*, 2004
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +80,13 @@ def crossed_interval(differences: np.ndarray, line: float = 0.0, usual: Spread |
     error = math.sqrt(variance)
     reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
     return Interval(mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean - line) / error, freedom)))
+
+
+def interval_of_seeds(values: Sequence[float]) -> tuple[float, float]:
+    """Ends of the 95 % interval of the mean of two or more seeds by Student's t, pictures taken as given: what plots draw."""
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * error
+    return mean - reach, mean + reach
 
 
 def _between_seeds(values: np.ndarray) -> float:
