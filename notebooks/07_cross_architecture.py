@@ -129,7 +129,7 @@ shown.sizes()
 # %% [markdown]
 # ## Plots
 #
-# One dot per seed; the dotted line is plain bicubic.
+# A dot per seed, the mean with its 95 % interval over seeds, and the printed number; the dotted line is plain bicubic.
 
 # %%
 shown.plot("psnr")
@@ -145,8 +145,6 @@ students, largest, last = list(study.plan.networks), study.plan.counts[-1], stud
 shown.zoom(students, [ORIGINAL, f"{DISTILLED}, {largest}", f"{RANDOM}, {last}"])
 
 # %% [markdown]
-# A row per student, in the order of the table.
-#
 # ## The claims, checked
 #
 # The headline as a line: with the largest set that this profile has, the loss against full data is 0.3 dB when rounded, so
