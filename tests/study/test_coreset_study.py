@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from srdistill.images.picture_files import square_picture
 from srdistill.images.pictures import PictureError
 from srdistill.papers import coreset
 from srdistill.papers.coreset import (
@@ -187,10 +188,15 @@ def test_own_pictures(tmp_path, train_photos, smoke):
             folder.mkdir(parents=True)
             for k in range(8):
                 part = picture[:, 20 * k : 20 * k + 48, 20 * k : 20 * k + 48]
-                Image.fromarray(part.permute(1, 2, 0).numpy()).save(folder / f"{k}.png")
+                exif = Image.Exif()
+                exif[0x0112] = 6  # lies on its side
+                lying = Image.fromarray(part.permute(1, 2, 0).numpy()).transpose(Image.Transpose.ROTATE_90)
+                lying.save(folder / f"{k}.png", exif=exif)
     study = smoke(data=str(tmp_path / "mine"))
     with_gate(study, 51.0)
     assert study.label == "own-mine" and study.dataset.train.classes == ("cats", "cups")
+    upright = square_picture(train_photos.images[0][:, :48, :48], study.dataset.train.size)
+    assert study.dataset.train.images[0].equal(upright)
     results = study.run([Row(ALL_PICTURES)])
     assert results.failures == [] and list(results.scores.testset) == ["own"]
 

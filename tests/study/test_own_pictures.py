@@ -13,6 +13,7 @@ from srdistill.images.pictures import PictureError
 from srdistill.sets.distilled_set import png_bytes
 from srdistill.sets.noise import noise
 from srdistill.study.own_label import REGISTRY, own_label
+from srdistill.study.own_pictures import own_classes
 from srdistill.study.paths import store_root
 from srdistill.study.pictures import cut_collection
 from srdistill.study.rows import ORIGINAL
@@ -197,3 +198,42 @@ def test_a_picture_that_no_memory_would_hold_is_refused_from_its_header(holidays
         (holidays / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
         with pytest.raises(PictureError, match=f"huge.png: {words}"):
             cut_collection(str(holidays), "train", 0, 0)
+
+
+def _class_folders(root, image):
+    """Two classes of three pictures each to train on; what is stored of ``cups`` lies on its side, and says so."""
+    picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+    for name, held in (("cats", 1), ("cups", 6)):
+        folder = root / "train" / name
+        folder.mkdir(parents=True)
+        for k in range(3):
+            upright = picture.crop((8 * k, 0, 8 * k + 40, 32))
+            lying = upright.transpose(Image.Transpose.ROTATE_90) if held == 6 else upright
+            exif = Image.Exif()
+            exif[0x0112] = held
+            lying.save(folder / f"{k}.png", exif=exif)
+    return root
+
+
+def test_class_folders_are_read_as_their_pictures_are_held(tmp_path, pictures):
+    folder = _class_folders(tmp_path / "mine", pictures.images[0])
+    found = own_classes(str(folder), "train", size=16)
+    assert found.classes == ("cats", "cups") and found.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.images[:3].equal(found.images[3:])
+    assert own_classes(str(folder), "train", size=16, per_class=2).images[2:].equal(found.images[:2])
+
+
+def test_class_folders_too_large_to_be_held_are_not_turned_in_silence(tmp_path, pictures, monkeypatch):
+    folder = _class_folders(tmp_path / "mine", pictures.images[0])
+    monkeypatch.setattr("srdistill.images.labelled_collections.HELD", 0)
+    with pytest.raises(PictureError, match=r"3 pictures, e\.g\. 0\.png, .*auto-orient"):
+        own_classes(str(folder), "train", size=16)
+    (folder / "train" / "cups").rename(tmp_path / "cups")
+    assert len(own_classes(str(folder), "train", size=16)) == 3
+
+
+def test_moving_pictures_in_class_folders_are_named(tmp_path, pictures):
+    folder = _class_folders(tmp_path / "mine", pictures.images[0])
+    Image.new("RGB", (40, 32)).save(folder / "train" / "cats" / "dance.gif")
+    with pytest.warns(UserWarning, match="cats: dance.gif not read"):
+        assert len(own_classes(str(folder), "train", size=16)) == 6

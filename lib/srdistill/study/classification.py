@@ -10,8 +10,8 @@ import pandas as pd
 from srdistill.images.labelled import LabelledPictures
 from srdistill.seeds import derive_seed
 from srdistill.sets.distilled_set import Sizes, sizes_of
+from srdistill.study.class_pictures import class_pictures
 from srdistill.study.engine.tasks import Resource, Task
-from srdistill.study.pictures import labelled
 from srdistill.study.rows import Cell, ClassRow, Results, Row
 from srdistill.study.settings import named_settings
 from srdistill.study.steps.classifiers import CLASSIFIER, STUDENT, TEACHER
@@ -69,7 +69,7 @@ class ClassificationStudy(Study):
     def datasets(self) -> dict[str, Dataset]:
         """The data sets of the table by name."""
         return {
-            name: Dataset(name, {part: labelled(plan.collection, part, plan.size, getattr(plan, part))
+            name: Dataset(name, {part: class_pictures(plan.collection, part, plan.size, getattr(plan, part))
                                  for part in ("train", "test")})
             for name, plan in self.planned.items()
         }  # fmt: skip
@@ -97,7 +97,7 @@ class ClassificationStudy(Study):
     def larger(self, dataset: str, size: int) -> Resource:
         """The training pictures of a data set at another ``size``."""
         found = self.datasets[dataset].parts["train"]
-        return found if found.settings["size"] == size else labelled(**(dict(found.settings) | {"size": size}))
+        return found if found.settings["size"] == size else class_pictures(**(dict(found.settings) | {"size": size}))
 
     def real(self, dataset: str = "") -> Resource:
         """The training pictures of a data set, the first by default."""
