@@ -129,7 +129,8 @@ shown.sizes()
 # %% [markdown]
 # ## Plots
 #
-# A dot per seed, the mean with its 95 % interval over seeds, and the printed number; the dotted line is plain bicubic.
+# A dot per seed, the mean with its 95 % interval over seeds; the dotted line is plain bicubic. (What is printed was measured on
+# other test pictures.)
 
 # %%
 shown.plot("psnr")
