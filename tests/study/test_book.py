@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from srdistill.book import build
 from srdistill.book.api_pages import packages
 from srdistill.book.captions import described, figure, last_sentence
+from srdistill.book.docstrings import columns_as_list
 from srdistill.book.notebook_pages import notebook_page
 from srdistill.book.source import PAGES, write_source
 from srdistill.book.table_pages import frame_page, frames, table_page
@@ -202,6 +203,20 @@ def test_a_notebook_without_words_has_alternative_texts_too(tmp_path):
     assert notebook_page(tmp_path / "02_two.ipynb").cells[0].metadata.mystnb.image.alt == "Figure of 02_two"
 
 
+@pytest.mark.parametrize(
+    "written, shown",
+    [
+        (["The method:", "``one``   first", "``two``, ``three``   then", "and last"],
+         ["The method:", "", "* ``one``: first", "* ``two``, ``three``: then", "  and last"]),
+        (["", "``one``  first", "", "Beside ``one``."], ["", "* ``one``: first", "", "Beside ``one``."]),
+        (["``one`` stands in a sentence.", "So does this."], ["``one`` stands in a sentence.", "So does this."]),
+    ],
+)  # fmt: skip
+def test_columns_of_a_docstring_become_a_list(written, shown):
+    columns_as_list(None, "module", "srdistill", None, None, written)
+    assert written == shown
+
+
 @pytest.fixture
 def tables_of_one(tmp_path) -> Path:
     """The committed table 1 with two figures, of which one says what it shows, and a plain table of facts."""
@@ -223,6 +238,12 @@ def test_a_figure_beside_a_table_says_what_its_file_says(tables_of_one):
     assert ':alt: "PSNR of every row in dB"\n\nPSNR of every row in dB\n' in text
     assert ':alt: "learning, dietz_t1"\n\nlearning\n' in text
     assert described(tables_of_one / "figures" / "dietz_t1_learning.png") == ""
+
+
+def test_sizes_are_written_with_their_thousands(tables_of_one):
+    (tables_of_one / "dietz_t1.sizes.csv").write_text("training set,images,bytes as PNG\nall,291,61525995\n")
+    text = table_page(tables_of_one.parent, tables_of_one.name, tables()["dietz_t1"][1])
+    assert "61,525,995" in text and "61525995" not in text
 
 
 def test_plain_tables_of_facts_keep_every_digit(tables_of_one):
@@ -253,6 +274,7 @@ def test_a_browser_without_a_network_shows_formulas_and_tables_that_sort(site):
     table = next(iter(sorted((site / "tables" / profiles_with_tables()[0]).glob("*_t1.html"))))
     text = shown(table)
     assert "dt-column-order" in text and "Loading ITables" not in text
+    assert re.search(r'<a href="[^"]*_images/[^"]*\.png" title="at full size"><img', text)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")

@@ -1,5 +1,6 @@
 """``python -m srdistill.book``, and ``make report``: build the site."""
 
+import argparse
 import sys
 
 from srdistill.book.build import build
@@ -8,6 +9,8 @@ from srdistill.study.paths import BUILD
 
 def main() -> int:
     """The exit status: 0, or 2 where there is nothing to show."""
+    about = "Build the site of notebooks, tables, figures and the library's pages from what is committed; nothing is computed."
+    argparse.ArgumentParser(prog="python -m srdistill.book", description=about).parse_args()
     try:
         print(f"open {build(BUILD)}")
     except (FileNotFoundError, RuntimeError) as error:

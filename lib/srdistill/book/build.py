@@ -4,18 +4,22 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from srdistill.book.source import write_source
+from srdistill.book.docstrings import columns_as_list
+from srdistill.book.source import CLICKS, STYLE, write_source
 
 SETTINGS = {
     "project": "Dataset distillation for super-resolution",
     "author": "the authors of srdistill",
     "copyright": "the authors of srdistill",
     "extensions": [
-        "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinxcontrib.bibtex", "sphinx-mathjax-offline",
+        "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinxcontrib.bibtex",
+        "sphinx-mathjax-offline",
     ],
     "html_theme": "sphinx_book_theme",
     "html_title": "Dataset distillation for super-resolution",
     "html_static_path": ["_static"],
+    "html_css_files": [STYLE],
+    "html_js_files": [CLICKS],
     "html_theme_options": {"use_download_button": True, "show_toc_level": 2, "show_navbar_depth": 1},
     "html_show_sourcelink": False,
     "nb_execution_mode": "off",
@@ -44,6 +48,7 @@ def build(folder: Path, quiet: bool = False) -> Path:
         srcdir=source, confdir=None, outdir=site, doctreedir=folder / "doctrees", buildername="html", freshenv=True,
         confoverrides=settings, **({"status": None} if quiet else {}),
     )  # fmt: skip
+    app.connect("autodoc-process-docstring", columns_as_list)
     app.build()
     if app.statuscode:
         raise RuntimeError("Sphinx could not build the site; see what it said above")

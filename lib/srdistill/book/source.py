@@ -15,6 +15,8 @@ from srdistill.study.paths import NOTEBOOKS, ROOT, TABLES
 from srdistill.study.verdicts.board import AGAINST_PRINT, OVERVIEWS, profiles_with_tables
 
 PAGES = Path(__file__).with_name("pages")
+# How pages look, and what a click on a figure does; among the site's own files, not among its pages.
+STYLE, CLICKS = "site.css", "site.js"
 # Figures of the front page. Pages of the board, as they are called among the tables, and as they are called here.
 _FRONT = OVERVIEWS | {AGAINST_PRINT: "Every row against the printed one"}
 _BOARD = {"CLAIMS.md": "claims", "UNDECIDED.md": "undecided", "ORDERS.md": "orders"}
@@ -29,9 +31,10 @@ def write_source(folder: Path) -> list[str]:
     if not profiles:
         raise FileNotFoundError(f"no tables in {TABLES}; run make tables first")
     shutil.rmtree(folder, ignore_errors=True)
-    for path in sorted(PAGES.iterdir()):
-        write_text(folder / path.name, path.read_text(encoding="utf-8"))
     (folder / "_static").mkdir(parents=True)
+    for path in sorted(PAGES.iterdir()):
+        place = folder / "_static" if path.name in (STYLE, CLICKS) else folder
+        write_text(place / path.name, path.read_text(encoding="utf-8"))
     write_text(folder / "_static" / SCRIPT, script())
     for profile in profiles:
         _profile(folder, profile)

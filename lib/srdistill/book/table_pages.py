@@ -27,7 +27,7 @@ def table_page(root: Path, profile: str, table: Table) -> str:
     parts += ["## Ours beside the printed numbers", _sortable(wide)]
     sizes = folder / f"{table.name}.sizes.csv"
     if sizes.exists():
-        parts += ["## What a set takes", _sortable(pd.read_csv(sizes))]
+        parts += ["## What a set takes", _sortable(_with_thousands(pd.read_csv(sizes)))]
     claims = folder / f"{table.name}.claims.jsonl"
     if claims.exists():
         parts += ["## Claims", _sortable(_claims(claims))]
@@ -70,6 +70,11 @@ def _claims(path: Path) -> pd.DataFrame:
     found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     columns = {"statement": "claim", "measured": "here", "in_print": "in print", "verdict": "verdict", "reason": "why"}
     return pd.DataFrame([{shown: claim[name] for name, shown in columns.items()} for claim in found])
+
+
+def _with_thousands(frame: pd.DataFrame) -> pd.DataFrame:
+    """Whole numbers as people read them; DataTables sorts them all the same."""
+    return frame.assign(**{name: frame[name].map("{:,}".format) for name in frame.select_dtypes("integer")})
 
 
 def _sortable(frame: pd.DataFrame) -> str:
