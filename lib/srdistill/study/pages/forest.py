@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from srdistill.study.pages.drawing import WORDS, drawing
+from srdistill.study.pages.drawing import WIDEST, WORDS, drawing
 from srdistill.study.pages.figure_files import write_figure
 from srdistill.study.verdicts.board import FOREST, once, read_claims, table_title
 
@@ -22,24 +23,20 @@ _REACH = 8.0
 _ROW, _TOP = 0.24, 1.1  # inches
 
 
-def forest_figure(claims: Sequence[dict], columns: int = 1) -> Figure:
-    """A line for each claim, table by table, ``columns`` beside each other: the difference less its line, divided by what would
-    matter (the claim's margin: 0.1 dB, 0.002 SSIM, 0.004 LPIPS, 2 points), with its 95 % interval; right of zero the sentence
-    or question holds.
+def forest_figure(claims: Sequence[dict]) -> Figure:
+    """A line for each claim, table by table: the difference less its line, divided by what would matter (the claim's margin:
+    0.1 dB, 0.002 SSIM, 0.004 LPIPS, 2 points), with its 95 % interval; right of zero the sentence or question holds.
 
     Raises ValueError without any measured claim.
     """
     drawn = [claim for claim in claims if not math.isnan(_scaled(claim)[0])]
     if not drawn:
         raise ValueError("no claim with a measured difference to draw")
-    groups = _columns(drawn, columns)
-    deepest = max(map(len, groups))
+    lines = _under_titles(drawn)
     caption = (f"{len(drawn)} claims and questions, table by table: the difference less its line in multiples of what would "
                "matter, with its 95 % interval; right of zero it holds, arrows lie beyond the edge.")  # fmt: skip
-    figure = drawing(8.4 * len(groups), _TOP + _ROW * deepest, caption)
-    axes = figure.subplots(1, len(groups), squeeze=False)
-    for axis, lines in zip(axes.flat, groups, strict=True):
-        _draw(axis, lines, deepest)
+    figure = drawing(WIDEST, _TOP + _ROW * len(lines), caption)
+    _draw(figure.subplots(), lines)
     marks = [Line2D([], [], color=color, marker="o", label=words) for color, words in _WORDS.items()]
     figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), frameon=False)
     return figure
@@ -61,21 +58,15 @@ def _scaled(claim: dict) -> tuple[float, float, float]:
     return tuple((value - claim["line"]) / claim["margin"] for value in (mean, *claim["interval"]))
 
 
-def _columns(claims: Sequence[dict], count: int) -> list[list[dict | str]]:
-    """Claims under the titles of their tables, whole tables in columns of about equal length."""
+def _under_titles(claims: Sequence[dict]) -> list[dict | str]:
+    """Claims under the titles of their tables."""
     of: dict[str, list] = {}
     for claim in claims:
         of.setdefault(claim["table"], [table_title(claim["table"])]).append(claim)
-    room = math.ceil(sum(map(len, of.values())) / count)
-    found: list[list] = [[]]
-    for lines in of.values():
-        if found[-1] and len(found) < count and len(found[-1]) + len(lines) / 2 > room:
-            found.append([])
-        found[-1] += lines
-    return found
+    return [line for lines in of.values() for line in lines]
 
 
-def _draw(axis, lines: Sequence[dict | str], deepest: int) -> None:
+def _draw(axis: Axes, lines: Sequence[dict | str]) -> None:
     axis.axvspan(-1, 1, color="0.95", zorder=0)
     axis.axvline(0, color="0.5", linewidth=0.8, zorder=1)
     names = []
@@ -95,6 +86,6 @@ def _draw(axis, lines: Sequence[dict | str], deepest: int) -> None:
         if isinstance(line, str):
             label.set_weight("bold")
     axis.tick_params(axis="y", length=0)
-    axis.set(xlim=(-_REACH - 0.4, _REACH + 0.4), ylim=(deepest - 0.4, -0.6))
+    axis.set(xlim=(-_REACH - 0.4, _REACH + 0.4), ylim=(len(lines) - 0.4, -0.6))
     axis.set_xlabel("difference, in multiples of what would matter\n(0.1 dB, 0.002 SSIM, 0.004 LPIPS, 2 points)")
     axis.spines[["top", "right", "left"]].set_visible(False)
