@@ -12,13 +12,12 @@ from srdistill.files import write_text
 from srdistill.study.pairs import write_notebook
 from srdistill.study.paper import tables
 from srdistill.study.paths import NOTEBOOKS, ROOT, TABLES
-from srdistill.study.verdicts.board import AGAINST_PRINT, OVERVIEWS, profiles_with_tables
+from srdistill.study.verdicts.board import OVERVIEWS, profiles_with_tables
 
 PAGES = Path(__file__).with_name("pages")
 # How pages look, and what a click on a figure does; among the site's own files, not among its pages.
 STYLE, CLICKS = "site.css", "site.js"
-# Figures of the front page. Pages of the board, as they are called among the tables, and as they are called here.
-_FRONT = OVERVIEWS | {AGAINST_PRINT: "Every row against the printed one"}
+# Pages of the board, as they are called among the tables, and as they are called here.
 _BOARD = {"CLAIMS.md": "claims", "UNDECIDED.md": "undecided", "ORDERS.md": "orders"}
 
 
@@ -86,7 +85,7 @@ def _front(path: Path, profile: str) -> str:
     # Pictures and further pages have places of their own here.
     board = "\n".join(line for line in board.splitlines() if not line.startswith(("![", "[Which", "Under Holm")))
     figures = "\n\n".join(
-        _front_figure(path, profile, words) for name, words in _FRONT.items() if (path := here / name).exists()
+        _front_figure(path, profile, words) for name, words in OVERVIEWS.items() if (path := here / name).exists()
     )
     places = {"ANSWER": answer[1] if answer else "", "BOARD": board, "FIGURES": figures, "PROFILE": profile}
     for name, words in places.items():

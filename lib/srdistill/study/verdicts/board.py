@@ -29,6 +29,7 @@ SET_SIZE = "set_size.png"
 OVERVIEWS = {
     PARETO: "What every set costs and brings",
     SET_SIZE: "Quality over the size of the set",
+    AGAINST_PRINT: "Every row against the printed one",
     FOREST: "Every claim with its interval",
 }
 # The page of the printed rows' order.
@@ -156,10 +157,7 @@ def write_board(root: Path = TABLES) -> Path:
         for name, words in OVERVIEWS.items():
             if (root / profile / "figures" / name).exists():
                 text += [f"![{words}]({profile}/figures/{name})", ""]
-        picture = root / profile / "figures" / AGAINST_PRINT
-        if picture.exists():
-            text += [f"![Every row against the printed one]({profile}/figures/{AGAINST_PRINT})", ""]
-            text += [f"[Which rows come in the printed order]({profile}/{ORDERS})", ""]
+                text += [f"[Which rows come in the printed order]({profile}/{ORDERS})", ""] if name == AGAINST_PRINT else []
         page = [f"# Undecided claims, `{profile}` profile", "", "[Front page](../README.md)", "", *undecided_lines(claims), ""]
         write_text(root / profile / "UNDECIDED.md", "\n".join(page))
         page = [f"# Claims, `{profile}` profile", "", "[Front page](../README.md)", "", *claim_lines(everything), ""]
