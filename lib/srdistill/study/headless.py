@@ -62,7 +62,9 @@ def execute(source: str, running: str, log: str, folder: str, parameters: dict) 
 
 
 def _end_with_the_runner() -> None:
-    sys.stdin.buffer.read()
+    # Not through ``sys.stdin``: its lock would be held while the interpreter ends, which then aborts.
+    while os.read(0, 4096):
+        pass
     end_tree(os.getpid())
 
 
