@@ -30,7 +30,7 @@ def table_page(root: Path, profile: str, table: Table) -> str:
         parts += ["## What a set takes", _sortable(_with_thousands(pd.read_csv(sizes)))]
     claims = folder / f"{table.name}.claims.jsonl"
     if claims.exists():
-        parts += ["## Claims", _sortable(_claims(claims))]
+        parts += ["## Claims", _sortable(_claims(claims), wrap=True)]
     figures = [_figure(path, profile) for path in sorted((folder / "figures").glob(f"{table.name}_*.png"))]
     parts += ["## Figures", *figures] if figures else []
     return "\n\n".join([*parts, "## Notes", *notes]) + "\n"
@@ -77,11 +77,12 @@ def _with_thousands(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].map("{:,}".format) for name in frame.select_dtypes("integer")})
 
 
-def _sortable(frame: pd.DataFrame) -> str:
-    """Every cell as text: a mean and its spread are one cell."""
+def _sortable(frame: pd.DataFrame, wrap: bool = False) -> str:
+    """Every cell as text: a mean and its spread are one cell. ``wrap``: cells of words take several lines, and the table the
+    width of the page; without it a cell is one line, and a wide table is moved sideways."""
     html = itables.to_html_datatable(
         frame.fillna("").astype(str), connected=False, showIndex=False, paging=False,
-        classes="display nowrap compact", scrollX=True, display_logo_when_loading=False,
+        classes="display compact" if wrap else "display nowrap compact", scrollX=not wrap, display_logo_when_loading=False,
     )  # fmt: skip
     return _RAW.format(html)
 
