@@ -296,8 +296,9 @@ finer_shown.check(finer_questions, sizes.networks[:1])
 #   (`09_coreset_expansion`). Against the best form of RDED there is no clear lead.
 #
 # * **Of the parts one counts**: new pictures in every epoch. Little noise and one picture per patch is no better than the patch
-#   enlarged; mixup adds nothing that could be seen. Pictures from the class alone, without any patch, are not clearly behind;
-#   in print all parts together are far ahead of them.
+#   enlarged; mixup adds nothing that could be seen in the table. In the pictures above a mix of codes looks much like a mix of
+#   pictures, paler and with both subjects in it, and at equal shares the teacher names the class less often. Pictures from the
+#   class alone, without any patch, are not clearly behind; in print all parts together are far ahead of them.
 #
 # * **How far the engine can be trusted**: up to a rho of 0.4 pictures keep their subject, as a reader and the teacher see them;
 #   at 0.8, where the paper works, the teacher gives more than half of them to another class. That students learn from such

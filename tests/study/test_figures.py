@@ -159,6 +159,14 @@ def test_panels_of_a_score_plot_share_their_axis_and_kinds_of_rows_have_colours(
     assert {PAPER, CONTROL} <= used
 
 
+def test_printed_numbers_of_students_that_are_not_drawn_neither_stand_in_the_legend_nor_widen_the_axis():
+    others = printed(90.0).assign(network="ResNet-18")
+    figure = score_plot(scores(), "psnr", "set5", ROWS, "PSNR, dB", others)
+    assert "printed" not in [text.get_text() for text in figure.legends[0].get_texts()]
+    plain = score_plot(scores(), "psnr", "set5", ROWS, "PSNR, dB", printed(90.0, rows=0))
+    assert figure.axes[0].get_xlim() == plain.axes[0].get_xlim() and "diamond" not in figure.caption
+
+
 def test_the_interval_of_a_row_is_students(drawn):
     axis = drawn["scores"].axes[0]
     (bar,) = [line for line in axis.lines if line.get_color() == PAPER and len(set(line.get_ydata())) == 1]

@@ -37,7 +37,7 @@ def score_plot(
     networks = list(dict.fromkeys(data.network))
     if not networks:
         return _nothing(metric)
-    marks = _printed(printed, metric, testset, rows)
+    marks = _printed(printed, metric, testset, rows, networks)
     of_paper = set() if printed is None else set(printed[printed.published.notna()].row)
     shown = f"{METRICS[metric].axis.partition(' (')[0]} on {testset_title(testset)}"
     figure = drawing(2.4 + _PANEL * len(networks), _REST + _ROW * len(rows), f"{shown}: {_key(marks, bicubic, metric)}.")
@@ -87,12 +87,15 @@ def _key(marks: dict, bicubic: pd.Series, metric: str) -> str:
     return f"{words}; the dotted line is bicubic" if len(bicubic) else words
 
 
-def _printed(printed: pd.DataFrame | None, metric: str, testset: str, rows: Sequence[str]) -> dict[tuple[str, str], float]:
-    """Printed numbers by row and network, of the same test set and metric; doubtful ones are left out."""
+def _printed(
+    printed: pd.DataFrame | None, metric: str, testset: str, rows: Sequence[str], networks: Sequence[str]
+) -> dict[tuple[str, str], float]:
+    """Printed numbers by row and network, of the same test set and metric; doubtful ones are left out, and those of networks
+    that have no panel."""
     if printed is None:
         return {}
     known = printed[(printed.metric == metric) & (printed.testset == testset) & printed.published.notna()]
-    known = known[known.row.isin(rows) & (known.status != "doubtful")]
+    known = known[known.row.isin(rows) & known.network.isin(networks) & (known.status != "doubtful")]
     return {(line.row, line.network): line.published for line in known.itertuples()}
 
 
