@@ -69,8 +69,9 @@ def set_size_figure(groups: list[pd.DataFrame]) -> Figure:
     caption = ("Quality over the size of the set, a line for each method: means over test sets and seeds, bars are standard "
                "deviations over seeds. The dotted line is all pictures. How long students train may differ between the sizes "
                "of classification sets.")  # fmt: skip
-    figure = drawing(5.2 * len(groups), 5.2, caption)
-    for axis, lines in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
+    # One below the other: beside each other their words would be too small to read on a page.
+    figure = drawing(8.4, 3.4 * len(groups), caption)
+    for axis, lines in zip(figure.subplots(len(groups), 1, squeeze=False)[:, 0], groups, strict=True):
         _panel(axis, lines)
     return figure
 
@@ -95,7 +96,7 @@ def _panel(axis: Axes, lines: pd.DataFrame) -> None:
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_title(f"{lines.attrs['table']}: {lines.attrs['network']}")
-    axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
 def write_set_size(root: Path, profile: str) -> Path | None:
