@@ -9,9 +9,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from srdistill.images.collections import CollectionError
+from srdistill.images.labelled_collections import IMAGENETTE
 from srdistill.images.pictures import PictureError
 from srdistill.sets.distilled_set import png_bytes
 from srdistill.sets.noise import noise
+from srdistill.study.class_pictures import class_pictures
 from srdistill.study.own_label import REGISTRY, own_label
 from srdistill.study.own_pictures import own_classes
 from srdistill.study.paths import store_root
@@ -221,6 +223,21 @@ def test_class_folders_are_read_as_their_pictures_are_held(tmp_path, pictures):
     assert found.classes == ("cats", "cups") and found.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert found.images[:3].equal(found.images[3:])
     assert own_classes(str(folder), "train", size=16, per_class=2).images[2:].equal(found.images[:2])
+
+
+def test_a_published_collection_stays_as_it_lies_and_the_same_files_of_ones_own_are_turned(tmp_path, pictures, monkeypatch):
+    monkeypatch.setenv("SRDISTILL_DATA", str(tmp_path))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for entry in IMAGENETTE:
+        folder = tmp_path / "imagenette" / "train" / entry
+        folder.mkdir(parents=True)
+        lying = pictures.images[0][:, :32, :32].permute(1, 2, 0).numpy()
+        Image.fromarray(lying).save(folder / "0.png", exif=exif)
+    published, own = (class_pictures(name, "train", 32, None) for name in ("imagenette", str(tmp_path / "imagenette")))
+    stored, turned = (found.loader(**found.settings).images[0] for found in (published, own))
+    assert stored.equal(pictures.images[0][:, :32, :32]) and turned.equal(stored.rot90(-1, (1, 2)))
+    assert published.digest != own.digest
 
 
 def test_class_folders_too_large_to_be_held_are_not_turned_in_silence(tmp_path, pictures, monkeypatch):
