@@ -264,7 +264,7 @@ shown.sizes()
 # %% [markdown]
 # ## Plots
 #
-# One dot per seed.
+# A dot per seed, and the mean with its 95 % interval over seeds.
 
 # %%
 shown.plot("accuracy")
