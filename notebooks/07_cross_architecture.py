@@ -186,8 +186,9 @@ shown.check(questions, students)
 #   convolutional students, and less for both transformers, by all of which random patches of the same number beat it.
 #
 # * **Fine-tuning does harm here.** Samples of the model before it, trained on other pictures altogether, train EDSR, RCAN and
-#   SRFormer better than samples after it; for HiT-SR the interval holds zero. It lowers what it is meant to lower (`06_diffusion_distillation`), and that may be why: asked
-#   for detail, the model makes more of it than the patches have (`08_patch_selection`).
+#   SRFormer better than samples after it; for HiT-SR the interval holds zero. It lowers what it is meant to lower
+#   (`06_diffusion_distillation`), and that may be why: asked for detail, the model makes more of it than the patches have
+#   (`08_patch_selection`).
 #
 # * More images are better, as in print: from 7 to 140 every student gains. With seven images all end below plain bicubic, the
 #   convolutional ones by less than a decibel, the transformers by more than three: so many steps on so little they learn by
