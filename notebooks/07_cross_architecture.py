@@ -182,8 +182,8 @@ shown.check(questions, students)
 #
 # * **140 random patches are as good as all pictures.** EDSR, RCAN, SRFormer and HiT-SR, trained on 140 random patches of 64 px,
 #   come within a tenth of a decibel of the same network trained on all 291 pictures, or beat it. The printed table has no such
-#   row. A drop of 0.3 dB is a weak claim where chance drops nothing. Our generated set drops more than that for both
-#   convolutional students, and less for both transformers, by all of which random patches of the same number beat it.
+#   row. A drop of 0.3 dB is a weak claim where chance drops nothing. Our generated set costs both convolutional students more
+#   than that and both transformers less; as many random patches are better for all four.
 #
 # * **Fine-tuning does harm here.** Samples of the model before it, trained on other pictures altogether, train EDSR, RCAN and
 #   SRFormer better than samples after it; for HiT-SR the interval holds zero. It lowers what it is meant to lower
