@@ -338,9 +338,9 @@ shown.check(questions, students)
 # * **The authors' high-frequency term changes nothing**: with it the missing detail stays what it was. The set made so is the
 #   better one of the two.
 #
-# * Students trained against a discriminator lie near bicubic in SSIM or below it, whatever they are trained on, and far ahead
-#   of it in LPIPS. On all pictures both end above it in SSIM, RealSR by less than three deviations of its seeds; so its claims
-#   in SSIM are closed by a gate.
+# * Students trained against a discriminator lie near bicubic in SSIM or below it, whatever they are trained on, and ahead of it
+#   in LPIPS. On all pictures both end above it in SSIM, RealSR by less than three deviations of its seeds; so its claims in
+#   SSIM are closed by a gate.
 #
 # * **Cost**: fine-tuning and sampling take several times what the student takes; GSDD takes longer still. A student takes as
 #   many steps whatever it is trained on; whole pictures take longer to prepare than patches. The paper's saving of training
