@@ -31,11 +31,11 @@ from dataclasses import replace
 
 import pandas as pd
 
-from srdistill.images.collections import CollectionError, load_collection
+from srdistill.catalogue.collections import CollectionError, load_collection
 from srdistill.images.convention import bicubic, low_resolution, mod_crop
-from srdistill.images.metrics import psnr, ssim
 from srdistill.images.pictures import to_float, to_uint8
 from srdistill.images.resize import upscale
+from srdistill.measures.metrics import psnr, ssim
 from srdistill.networks import EDSR, SRCNN, VDSR, count_parameters
 from srdistill.papers import dietz
 from srdistill.study.pages.figures import pair_figure, weights_figure

@@ -38,7 +38,6 @@ from srdistill.images.resize import downscale
 from srdistill.images.subimages import extract_sub_images
 from srdistill.networks import build_network
 from srdistill.papers import dietz
-from srdistill.papers.dietz.distances import row_distance
 from srdistill.papers.dietz.epsilon import epsilon_at_work
 from srdistill.papers.dietz.steps import distance_table
 from srdistill.seeds import derive_seed
@@ -48,6 +47,7 @@ from srdistill.study.pages.figures import distance_curves, evolution, image_rows
 from srdistill.study.pages.measures import detail_table, histories
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.pages.published import printed_table, published
+from srdistill.training.gradient_distances import row_distance
 
 printed_table("dietz_t2")
 

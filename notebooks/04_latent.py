@@ -37,7 +37,6 @@ from srdistill.images.pictures import to_float
 from srdistill.images.resize import downscale
 from srdistill.images.subimages import extract_sub_images
 from srdistill.papers import dietz
-from srdistill.papers.dietz.distances import row_distance
 from srdistill.papers.dietz.steps import distance_table
 from srdistill.sets.random_crops import random_crops
 from srdistill.study.metrics import GAIN
@@ -46,6 +45,7 @@ from srdistill.study.pages.figures import distance_curves, evolution, image_rows
 from srdistill.study.pages.measures import histories, levels_moved, octave_table
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
 from srdistill.study.pages.published import printed_table, published
+from srdistill.training.gradient_distances import row_distance
 
 printed_table("dietz_t4")
 

@@ -33,7 +33,7 @@ import torch.nn.functional as F
 from srdistill.diffusion.diffit import diffit_parameters
 from srdistill.diffusion.encoded_patches import encode_patches
 from srdistill.diffusion.schedule import NoiseSchedule
-from srdistill.images.patch_scores import score_windows
+from srdistill.measures.patch_scores import score_windows
 from srdistill.papers import labelfree
 from srdistill.papers.labelfree import DISTILLED, RANDOM, SELECTED, UNTUNED
 from srdistill.papers.labelfree.hand_made_features import hog_and_colour

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from srdistill.images.photos import photos
+from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import Pictures
 
 # (photograph, top, left, height, width): textured places, all of different sizes.

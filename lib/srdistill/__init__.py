@@ -10,7 +10,8 @@ The packages, from the top down; each imports only what stands below it:
 ``training``   fit and evaluate super-resolution networks
 ``sets``       what a small training set is, and the plainest ways to make one
 ``networks``   the networks that learn: one architecture, one file
-``images``     what a picture is here: reading, resizing, sub-images, named collections, metrics
+``catalogue``  which pictures there are and where they come from; ``measures`` what is measured of pictures
+``images``     what a picture is here: reading, resizing, sub-images
 ``seeds``, ``files``, ``progress``, ``weights``: one random generator per purpose, whole files or none, bars, weight files
 """
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from srdistill.images.photo_classes import photo_classes
+from srdistill.catalogue.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.training.augmentation import random_boxes, resized_crops

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from workers import one_and_two
 
-from srdistill.images.labelled_collections import load_labelled
+from srdistill.catalogue.labelled_collections import load_labelled
 from srdistill.images.pictures import to_float
 from srdistill.papers import coreset
 from srdistill.papers.coreset.baselines import matched

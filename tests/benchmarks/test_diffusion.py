@@ -8,12 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from srdistill.catalogue.photos import photos
 from srdistill.diffusion.dit import new_dit
 from srdistill.diffusion.encoded_patches import encode_patches
 from srdistill.diffusion.recipe import DiffusionRecipe
 from srdistill.diffusion.sampling import Sampling, sample_pictures
 from srdistill.diffusion.training import train_dit
-from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.subimages import extract_sub_images
 from srdistill.papers.labelfree.minimax import ClassMemory, diversity, representativeness

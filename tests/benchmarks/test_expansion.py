@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from srdistill.catalogue.photos import photos
 from srdistill.diffusion.dit import new_dit
 from srdistill.diffusion.engine import expand
 from srdistill.diffusion.latent_engine import LatentDiffusionEngine
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resized_crops import draw_boxes, resized_crops
 from srdistill.networks.classifiers import build_classifier

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 
+from srdistill.catalogue.photos import photos
 from srdistill.images.crops import CropBank
-from srdistill.images.metrics import ssim
-from srdistill.images.photos import photos
+from srdistill.measures.metrics import ssim
 from srdistill.sets.distilled_set import png_bytes
 
 

@@ -14,17 +14,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.images.photos import photos
+from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resize import downscale
 from srdistill.networks import build_network
 from srdistill.papers.dietz.class_gradients import matched_weights, real_gradients
-from srdistill.papers.dietz.distances import DISTANCES
 from srdistill.papers.dietz.latent_matching import CodeMatcher
 from srdistill.priors.autoencoder import AutoencoderRecipe, train_autoencoder
 from srdistill.priors.code_gradients import code_gradients
 from srdistill.priors.inversion import InversionRecipe, invert
 from srdistill.seeds import generator_for
+from srdistill.training.gradient_distances import DISTANCES
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 SIZE = 64

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.images.photos import photos
+from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resize import downscale
 from srdistill.images.subimages import extract_sub_images

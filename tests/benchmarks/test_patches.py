@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from srdistill.images.detail import restored
-from srdistill.images.metrics import psnr
-from srdistill.images.patch_scores import window_scores
-from srdistill.images.photos import photos
+from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.subimages import window_starts
+from srdistill.measures.detail import restored
+from srdistill.measures.metrics import psnr
+from srdistill.measures.patch_scores import window_scores
 
 SIZE, STRIDE = 128, 8
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from srdistill.images.collections import CollectionError, load_collection
-from srdistill.images.photos import photos
+from srdistill.catalogue.collections import CollectionError, load_collection
+from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import Pictures
 from srdistill.papers.beyond import facility_location as greedy
 from srdistill.papers.beyond import pyramid_coverage as method

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from srdistill.images.photos import photos
+from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import to_float, to_uint8
 from srdistill.images.sharpen import sharpen
 from srdistill.networks.transformer import relative_bias

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from srdistill.catalogue.upright import read_upright
 from srdistill.distill import make
 from srdistill.distill.__main__ import main
 from srdistill.distill.methods import METHODS
 from srdistill.distill.sources import Source
 from srdistill.files import DiskError
-from srdistill.images.coding import Coding, encode
-from srdistill.images.upright import read_upright
+from srdistill.sets.coding import Coding, encode
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_an_optional_test_set_that_nobody_has_is_left_out(data, monkeypatch):
 
 
 def test_only_what_nobody_offers_is_optional():
-    from srdistill.images.collections import CATALOGUE
+    from srdistill.catalogue.collections import CATALOGUE
     from srdistill.study.paper import papers
 
     for paper in papers():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from srdistill.images.collections import CollectionError
-from srdistill.images.labelled_collections import IMAGENETTE
+from srdistill.catalogue.collections import CollectionError
+from srdistill.catalogue.labelled_collections import IMAGENETTE
 from srdistill.images.pictures import PictureError
 from srdistill.sets.distilled_set import png_bytes
 from srdistill.sets.noise import noise
@@ -187,7 +187,7 @@ def test_what_looks_like_a_picture_and_is_not_read_is_named(holidays):
 
 def test_a_picture_that_no_memory_would_hold_is_refused_from_its_header(holidays, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("srdistill.images.upright.MOST_PIXELS", 96 * 100)
+        patch.setattr("srdistill.catalogue.upright.MOST_PIXELS", 96 * 100)
         with pytest.raises(PictureError, match="astronaut.png: 120 x 96 px are more than the .* shrink it or cut it up"):
             cut_collection(str(holidays), "train", 0, 0)
     # Headers alone, of pictures that would take half a gigabyte, and two.
@@ -242,7 +242,7 @@ def test_a_published_collection_stays_as_it_lies_and_the_same_files_of_ones_own_
 
 def test_class_folders_too_large_to_be_held_are_not_turned_in_silence(tmp_path, pictures, monkeypatch):
     folder = _class_folders(tmp_path / "mine", pictures.images[0])
-    monkeypatch.setattr("srdistill.images.labelled_collections.HELD", 0)
+    monkeypatch.setattr("srdistill.catalogue.labelled_collections.HELD", 0)
     with pytest.raises(PictureError, match=r"3 pictures, e\.g\. 0\.png, .*auto-orient"):
         own_classes(str(folder), "train", size=16)
     (folder / "train" / "cups").rename(tmp_path / "cups")

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
+from srdistill.catalogue.collections import CATALOGUE, UNIONS
+from srdistill.catalogue.labelled_collections import NAMES
 from srdistill.diffusion.schedule import denoising_steps
-from srdistill.images.collections import CATALOGUE, UNIONS
-from srdistill.images.labelled_collections import NAMES
-from srdistill.images.perceptual import BACKBONES
+from srdistill.measures.perceptual import BACKBONES
 from srdistill.networks import build_network
 from srdistill.networks.classifiers import build_classifier
 from srdistill.papers import coreset, dietz, labelfree

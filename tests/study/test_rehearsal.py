@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 import pytest
 import torch
 
-from srdistill.images.labelled_collections import CLASS_COUNTS
+from srdistill.catalogue.labelled_collections import CLASS_COUNTS
 from srdistill.papers import coreset, dietz, labelfree
 from srdistill.rehearsing import rehearsing
 from srdistill.study.engine.tasks import Resource, Task, graph

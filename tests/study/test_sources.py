@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from srdistill.images.photos import photos
+from srdistill.catalogue.photos import photos
 from srdistill.papers import dietz
 from srdistill.papers.dietz.steps import distance_task
 from srdistill.papers.dietz.tables import MULTI_SCALE, SCALES

@@ -95,7 +95,7 @@ def test_torch_and_the_number_of_threads_count(monkeypatch):
     ("module", "makes"),
     [
         ("srdistill.papers.dietz.gradient_matching", lambda: a_set(gradient_matching)),
-        ("srdistill.papers.dietz.distances", lambda: a_set(gradient_matching)),
+        ("srdistill.training.gradient_distances", lambda: a_set(gradient_matching)),
         ("srdistill.study.steps.sets", a_set),
         ("srdistill.study.steps.networks", a_network),
         ("srdistill.networks", a_network),

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from srdistill.images.labelled_collections import load_labelled
+from srdistill.catalogue.labelled_collections import load_labelled
 from srdistill.images.pictures import to_uint8
 from srdistill.papers import coreset
 from srdistill.papers.coreset import DC, DM, HARD, MTT, OURS, SOFT, UNTRAINED, WHOLE

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.images.photo_classes import photo_classes
+from srdistill.catalogue.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.training.augmentation import augment, cut_box, random_boxes, resized_crops, shuffle_cells

@@ -6,8 +6,6 @@ from torch import nn
 
 from srdistill.images.convention import low_resolution
 from srdistill.images.pictures import Pictures, to_float
-from srdistill.images.pyramid import Pyramid
-from srdistill.images.pyramid_tiles import scored_tiles, tile_pixels
 from srdistill.networks import build_network
 from srdistill.papers.beyond.dcsr import dcsr, even_choice
 from srdistill.papers.beyond.hardest_tiles import hardest_tiles
@@ -16,6 +14,8 @@ from srdistill.papers.beyond.pyramid_coverage import Coverage, pyramid_coverage
 from srdistill.papers.beyond.random_tiles import apportioned, random_tiles
 from srdistill.papers.beyond.sobel import sobel_complexity
 from srdistill.sets.distilled_set import SelectionError
+from srdistill.sets.pyramid import Pyramid
+from srdistill.sets.pyramid_tiles import scored_tiles, tile_pixels
 
 
 def generator(seed=0):

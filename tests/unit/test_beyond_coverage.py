@@ -5,11 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from srdistill.images.photos import photos
+from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import PictureError, Pictures
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.images.pyramid import Pyramid
-from srdistill.images.pyramid_tiles import Tiles, scored_tiles, tile_pixels
 from srdistill.networks import build_network
 from srdistill.papers.beyond.facility_location import facility_location
 from srdistill.papers.beyond.pyramid_coverage import Coverage, pyramid_coverage
@@ -18,6 +16,8 @@ from srdistill.papers.beyond.tile_budget import first_capped, tile_cap, tile_cou
 from srdistill.papers.beyond.tile_embedding import embedded
 from srdistill.papers.beyond.trimming import thinned, trimmed
 from srdistill.sets.distilled_set import SelectionError, png_bytes
+from srdistill.sets.pyramid import Pyramid
+from srdistill.sets.pyramid_tiles import Tiles, scored_tiles, tile_pixels
 
 SMALL = Coverage(stride=12)
 

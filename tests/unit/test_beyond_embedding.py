@@ -7,15 +7,15 @@ import torch
 import torch.nn.functional as F
 
 from srdistill.images.convention import low_resolution
-from srdistill.images.detail import lost_detail
 from srdistill.images.pictures import to_float
-from srdistill.images.pyramid import Pyramid
-from srdistill.images.pyramid_tiles import scored_tiles, tile_pixels
+from srdistill.measures.detail import lost_detail
 from srdistill.networks import build_network
 from srdistill.papers.beyond.gradient_embedding import _weight_gradients, gradient_embedding, last_layer, last_layer_gradients
 from srdistill.papers.beyond.spectrum_embedding import band_energies, luma, spectrum_embedding
 from srdistill.papers.beyond.tile_embedding import Embedding, embedded, unit_rows
 from srdistill.sets.distilled_set import SelectionError
+from srdistill.sets.pyramid import Pyramid
+from srdistill.sets.pyramid_tiles import scored_tiles, tile_pixels
 
 SRCNN = {"kernels": (5, 1, 5), "widths": (8, 6)}
 EDSR = {"width": 6, "depth": 1}

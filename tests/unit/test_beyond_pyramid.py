@@ -4,15 +4,15 @@ import pytest
 import torch
 
 from srdistill.images.convention import mod_crop
-from srdistill.images.detail import restored
 from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.images.pyramid import WHOLE, Pyramid
-from srdistill.images.pyramid_tiles import each_picture, for_each_tile, scored_tiles, tile_pixels
-from srdistill.images.residual_energy import residual_energy
 from srdistill.images.resize import ScaleError, bicubic_matrix, resize
 from srdistill.images.resize_memory import forget_matrices
+from srdistill.measures.detail import restored
+from srdistill.measures.residual_energy import residual_energy
 from srdistill.sets.distilled_set import png_bytes
+from srdistill.sets.pyramid import WHOLE, Pyramid
+from srdistill.sets.pyramid_tiles import each_picture, for_each_tile, scored_tiles, tile_pixels
 
 SMALL = Pyramid(tile=24, stride=12)
 
@@ -120,7 +120,7 @@ def test_unreadable_pictures_are_named_or_left_out(pictures, tmp_path):
 
 
 def test_matrices_are_forgotten_after_so_many_pixels(pictures, monkeypatch):
-    monkeypatch.setattr("srdistill.images.pyramid_tiles._FORGET", 1)
+    monkeypatch.setattr("srdistill.sets.pyramid_tiles._FORGET", 1)
     scored_tiles(pictures.images, SMALL, 2)
     assert bicubic_matrix.cache_info().currsize == 0
     before = resize(to_float(pictures.images[0]), (40, 50))

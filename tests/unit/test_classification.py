@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
+from srdistill.catalogue.photo_classes import photo_classes
 from srdistill.images.labelled import LabelError, LabelledPictures
-from srdistill.images.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import build_classifier
 from srdistill.training import classification, resumable

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from srdistill.images.photo_classes import photo_classes
+from srdistill.catalogue.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.networks import count_parameters
 from srdistill.networks.classifiers import CLASSIFIERS, IMAGENET_MEAN, IMAGENET_STD, build_classifier, embed

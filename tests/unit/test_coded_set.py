@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import features
 
-from srdistill.images.coding import CodingError, cheapest, decode, error_share
 from srdistill.sets.coded_set import coded, encoded_bytes, within_bytes
+from srdistill.sets.coding import CodingError, cheapest, decode, error_share
 from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.sets.random_crops import random_crops
 

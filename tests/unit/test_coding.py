@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from srdistill.images.coding import Coding, CodingError, cheapest, decode, encode, error_share, residual_energy
-from srdistill.images.detail import restored
+from srdistill.measures.detail import restored
+from srdistill.sets.coding import Coding, CodingError, cheapest, decode, encode, error_share, residual_energy
 
 LOSSLESS = (Coding("png"), Coding("webp"))
 

@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from srdistill.images import collections, downloads, labelled_collections
-from srdistill.images.collections import CATALOGUE, CollectionError, collection_needs, load_collection
-from srdistill.images.downloads import Archive, FileList
-from srdistill.images.labelled_collections import labelled_needs, load_labelled
+from srdistill.catalogue import collections, downloads, labelled_collections
+from srdistill.catalogue.collections import CATALOGUE, CollectionError, collection_needs, load_collection
+from srdistill.catalogue.downloads import Archive, FileList
+from srdistill.catalogue.labelled_collections import labelled_needs, load_labelled
 from srdistill.images.pictures import PictureError
 from srdistill.sets.distilled_set import png_bytes
 

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from srdistill.images.convention import bicubic, low_resolution, mod_crop
-from srdistill.images.metrics import psnr, ssim
 from srdistill.images.pictures import read_folder, to_float, to_uint8
 from srdistill.images.resize import ScaleError, downscale, upscale
+from srdistill.measures.metrics import psnr, ssim
 from srdistill.training.evaluate import evaluate
 
 

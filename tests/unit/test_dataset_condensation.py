@@ -13,12 +13,12 @@ from srdistill.papers.coreset.matching.gradient_distance import MatchedWeights, 
 from srdistill.papers.coreset.matching.learned import begin
 from srdistill.papers.coreset.matching.real_batches import RealBatches
 from srdistill.papers.coreset.matching.units import channel_units, unit_network
-from srdistill.papers.dietz.distances import DISTANCES
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.training import loop, resumable
 from srdistill.training.checkpoint import Checkpoint
 from srdistill.training.dsa import draw_dsa
+from srdistill.training.gradient_distances import DISTANCES
 from srdistill.training.loop import Diverged
 
 CPU = torch.device("cpu")

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from srdistill.images.detail import lost_detail, recovered_psnr, restored
-from srdistill.images.metrics import psnr
 from srdistill.images.pictures import to_float
 from srdistill.images.resize import ScaleError, bicubic_matrix
+from srdistill.measures.detail import lost_detail, recovered_psnr, restored
+from srdistill.measures.metrics import psnr
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from srdistill.papers.dietz.distances import DISTANCES, cosine_distance, literal_row_distance, mse_distance, row_distance
+from srdistill.training.gradient_distances import DISTANCES, cosine_distance, literal_row_distance, mse_distance, row_distance
 
 
 def gradients(seed, classes=4):

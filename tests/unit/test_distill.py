@@ -11,8 +11,8 @@ from PIL import Image
 from srdistill.distill import Request, card, distill, work
 from srdistill.distill.methods import METHODS
 from srdistill.distill.problem import DistillError
-from srdistill.images.coding import Coding, encode, error_share
 from srdistill.images.pictures import read_folder, to_uint8
+from srdistill.sets.coding import Coding, encode, error_share
 from srdistill.sets.mosaics import read_mosaics
 
 METHOD_NAMES = sorted(METHODS)

@@ -10,13 +10,13 @@ from srdistill.distill import Request, coverage, distill, work
 from srdistill.distill.methods import METHODS
 from srdistill.distill.sources import Turned, find
 from srdistill.distill.work import Work
-from srdistill.images.coding import Coding, encode
-from srdistill.images.pyramid import Pyramid
-from srdistill.images.pyramid_tiles import for_each_tile, scored_tiles
 from srdistill.papers.beyond.pyramid_coverage import Coverage, pyramid_coverage
 from srdistill.papers.beyond.tile_budget import tile_count
 from srdistill.papers.beyond.trimming import trimmed
+from srdistill.sets.coding import Coding, encode
 from srdistill.sets.mosaics import read_mosaics
+from srdistill.sets.pyramid import Pyramid
+from srdistill.sets.pyramid_tiles import for_each_tile, scored_tiles
 
 PICTURES = 7
 

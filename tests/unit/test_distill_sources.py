@@ -8,8 +8,8 @@ from PIL import Image, ImageOps
 
 from srdistill.distill.problem import DistillError
 from srdistill.distill.sources import Turned, find
-from srdistill.images.coding import Coding, decode, encode
 from srdistill.images.pictures import PictureError
+from srdistill.sets.coding import Coding, decode, encode
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.images.photo_classes import photo_classes
+from srdistill.catalogue.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.training.dsa import OPERATIONS, draw_dsa
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from srdistill.images.convention import bicubic, low_resolution, mod_crop
-from srdistill.images.metrics import psnr, ssim
 from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
+from srdistill.measures.metrics import psnr, ssim
 from srdistill.networks import build_network
 from srdistill.training.evaluate import Firing, evaluate, super_resolve
 from srdistill.training.recipe import Recipe

@@ -7,7 +7,7 @@ import pytest
 import torch
 from grouped import grouped
 
-from srdistill.images.photos import photos
+from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.networks import build_network
 from srdistill.papers.labelfree.gsdd import FeatureMatching, gsdd

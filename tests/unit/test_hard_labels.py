@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from srdistill.images.photo_classes import photo_classes
+from srdistill.catalogue.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import Classifier, build_classifier
 from srdistill.seeds import generator_for

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from srdistill.images.detail import restored
 from srdistill.images.pictures import PictureError
+from srdistill.measures.detail import restored
 from srdistill.networks import build_network
 from srdistill.papers.beyond.hard_windows import hard_collection, hard_data, hard_windows
 from srdistill.sets.distilled_set import SelectionError

@@ -8,7 +8,6 @@ from srdistill.images.pictures import Pictures, to_float
 from srdistill.images.resize import downscale
 from srdistill.networks import build_network
 from srdistill.papers.dietz import held_out
-from srdistill.papers.dietz.distances import row_distance
 from srdistill.papers.dietz.epsilon import epsilon_at_work
 from srdistill.papers.dietz.gradient_matching import gradient_matching
 from srdistill.papers.dietz.held_out import held_out_networks, set_distances
@@ -17,6 +16,7 @@ from srdistill.seeds import derive_seed
 from srdistill.sets.downscaled import downscaled
 from srdistill.sets.noise import noise
 from srdistill.sets.random_crops import random_crops
+from srdistill.training.gradient_distances import row_distance
 
 TINY = {"architecture": "SRCNN", "kernels": (5, 1, 3), "widths": (6, 4)}
 MATCHING = Matching(crop=32, step=32, iterations=60, optimizer="adam", lr=0.01)

@@ -9,9 +9,9 @@ from tiny_prior import Smooth
 
 from srdistill.diffusion.recipe import DiffusionRecipe
 from srdistill.diffusion.step_losses import StepLosses
-from srdistill.images.detail import recovered_psnr
 from srdistill.images.pictures import to_float
 from srdistill.images.resize import bicubic_matrix, downscale, upscale
+from srdistill.measures.detail import recovered_psnr
 from srdistill.papers.labelfree.fine_tuning import FineTuning, fine_tune, loss_terms
 from srdistill.papers.labelfree.high_frequency import HighFrequencyAsPublished, high_frequency_loss
 

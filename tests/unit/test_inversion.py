@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from grouped import grouped
 from tiny_prior import Shuffle, TinyPrior
 
-from srdistill.images.metrics import psnr
-from srdistill.images.perceptual import Lpips
 from srdistill.images.pictures import PictureError, to_uint8
-from srdistill.images.spectrum import upper_octave
+from srdistill.measures.metrics import psnr
+from srdistill.measures.perceptual import Lpips
+from srdistill.measures.spectrum import upper_octave
 from srdistill.priors import inversion_phases
 from srdistill.priors.inversion import InversionRecipe, codes_of, gan_inversion
 from srdistill.priors.inversion import invert as invert_with

@@ -8,12 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from srdistill.images import labelled_collections, picture_files
-from srdistill.images.collections import CollectionError
-from srdistill.images.downloads import DownloadError
+from srdistill.catalogue import labelled_collections
+from srdistill.catalogue.collections import CollectionError
+from srdistill.catalogue.downloads import DownloadError
+from srdistill.catalogue.labelled_collections import IMAGENETTE, IMAGEWOOF, load_labelled, read_class_folders
+from srdistill.catalogue.photo_classes import GRID, cells, photo_classes, picture_classes
+from srdistill.images import picture_files
 from srdistill.images.labelled import LabelError, LabelledPictures
-from srdistill.images.labelled_collections import IMAGENETTE, IMAGEWOOF, load_labelled, read_class_folders
-from srdistill.images.photo_classes import GRID, cells, photo_classes, picture_classes
 from srdistill.images.picture_files import PictureFiles, square_picture
 from srdistill.images.pictures import PictureError, Pictures, read_picture
 from srdistill.images.torchvision_import import import_torchvision

@@ -15,7 +15,6 @@ from srdistill.images.pictures import PictureError, to_uint8
 from srdistill.images.resize import downscale
 from srdistill.networks import build_network
 from srdistill.papers.dietz.class_gradients import matched_weights, real_gradients
-from srdistill.papers.dietz.distances import DISTANCES
 from srdistill.papers.dietz.latent_matching import latent_matching
 from srdistill.papers.dietz.settings import LatentMatching
 from srdistill.priors.code_gradients import code_gradients
@@ -24,6 +23,7 @@ from srdistill.priors.prior import PriorError
 from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.training import resumable as resumable_module
 from srdistill.training.checkpoint import Checkpoint
+from srdistill.training.gradient_distances import DISTANCES
 from srdistill.training.loop import Diverged
 
 # The wing's face has the function under this name.

@@ -8,8 +8,8 @@ import torch
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from srdistill.images.metrics import psnr, ssim
 from srdistill.images.pictures import to_float
+from srdistill.measures.metrics import psnr, ssim
 
 
 @pytest.fixture(scope="module")

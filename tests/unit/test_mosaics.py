@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from srdistill.images.coding import Coding, decode, encode
+from srdistill.sets.coding import Coding, decode, encode
 from srdistill.sets.distilled_set import SetError
 from srdistill.sets.mosaics import INDEX, columns_of, mosaics, read_mosaics, write_mosaics
 

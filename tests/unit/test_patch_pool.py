@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from srdistill.files import write_tensors
-from srdistill.images.patch_scores import score_windows
 from srdistill.images.pictures import PictureError
+from srdistill.measures.patch_scores import score_windows
 from srdistill.papers.labelfree.candidates import candidates
 from srdistill.papers.labelfree.patch_pool import PatchPool, candidate_patches
 from srdistill.papers.labelfree.selection import Selection

@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 
 from srdistill.images.convention import mod_crop
-from srdistill.images.detail import restored
-from srdistill.images.metrics import psnr
-from srdistill.images.patch_scores import score_windows, window_scores
 from srdistill.images.pictures import PictureError, Pictures, read_folder
 from srdistill.images.resize import ScaleError
 from srdistill.images.subimages import extract_sub_images
+from srdistill.measures.detail import restored
+from srdistill.measures.metrics import psnr
+from srdistill.measures.patch_scores import score_windows, window_scores
 
 
 def plain_scores(pictures, size, stride):

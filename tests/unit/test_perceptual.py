@@ -6,9 +6,9 @@ import sys
 import pytest
 import torch
 
-from srdistill.images import perceptual
-from srdistill.images.perceptual import Lpips, WeightsMissing, find_backbone
 from srdistill.images.pictures import read_folder
+from srdistill.measures import perceptual
+from srdistill.measures.perceptual import Lpips, WeightsMissing, find_backbone
 from srdistill.training.evaluate import evaluate
 
 
@@ -105,7 +105,7 @@ def test_unknown_backbone_lists_the_known_ones():
 
 
 def test_importing_the_library_does_not_import_torchvision():
-    modules = "images.perceptual, srdistill.training.adversarial, srdistill.papers.dietz.gradient_matching"
+    modules = "measures.perceptual, srdistill.training.adversarial, srdistill.papers.dietz.gradient_matching"
     code = f"import srdistill.{modules}, sys; print(sorted({{'torchvision', 'lpips', 'spandrel'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from srdistill.catalogue.photos import photos
 from srdistill.images import labelled
 from srdistill.images import pictures as module
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.photos import photos
 from srdistill.images.pictures import (
     PictureError,
     Pictures,

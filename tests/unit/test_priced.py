@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from srdistill.images.coding import Coding, encode
 from srdistill.papers.beyond.priced import lossless_bytes, priced
 from srdistill.papers.beyond.shaped import shaped
 from srdistill.seeds import generator_for
 from srdistill.sets.coded_set import encoded_bytes
+from srdistill.sets.coding import Coding, encode
 from srdistill.sets.distilled_set import SelectionError, SetError
 
 

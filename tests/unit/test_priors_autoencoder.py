@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
-from srdistill.images.metrics import psnr
 from srdistill.images.pictures import PictureError, Pictures, to_float
+from srdistill.measures.metrics import psnr
 from srdistill.priors.autoencoder import AutoencoderRecipe, load_autoencoder, train_autoencoder
 from srdistill.priors.prior import Prior, PriorError
 from srdistill.seeds import generator_for

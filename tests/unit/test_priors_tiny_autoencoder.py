@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from srdistill.images.convention import mod_crop
-from srdistill.images.metrics import psnr
 from srdistill.images.pictures import read_folder, to_float
+from srdistill.measures.metrics import psnr
 from srdistill.priors import tiny_autoencoder
 from srdistill.priors.prior import Prior, PriorError
 from srdistill.priors.tiny_autoencoder import load_taef2, taef2_networks

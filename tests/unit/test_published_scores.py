@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from srdistill.images.patch_scores import score_windows, window_scores
 from srdistill.images.pictures import read_folder
+from srdistill.measures.patch_scores import score_windows, window_scores
 from srdistill.papers.labelfree.patch_pool import candidate_patches
 from srdistill.papers.labelfree.published_scores import grey, published_scores
 from srdistill.papers.labelfree.selection import Selection

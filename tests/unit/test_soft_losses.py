@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srdistill.images.photo_classes import photo_classes
+from srdistill.catalogue.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
 from srdistill.networks.classifiers import build_classifier
 from srdistill.seeds import generator_for

@@ -7,7 +7,7 @@ import torch
 
 from srdistill.images.pictures import PictureError
 from srdistill.images.resize import ScaleError, downscale, upscale
-from srdistill.images.spectrum import high_pass, power_spectrum, upper_octave
+from srdistill.measures.spectrum import high_pass, power_spectrum, upper_octave
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import torch
 
 from srdistill.diffusion.dit import new_dit, pretrained_dit
 from srdistill.diffusion.sdxl_turbo import SDXLTurboEngine
-from srdistill.images.perceptual import Lpips
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.images.torchvision_weights import FILES, find_torchvision_weights, torchvision_need
+from srdistill.measures.perceptual import Lpips
 from srdistill.papers.labelfree.learned_features import load_clip, load_mobilenet, load_torchvision_mobilenet
 from srdistill.priors.prior import Prior
 from srdistill.priors.stable_diffusion import load_sd_vae

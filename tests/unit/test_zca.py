@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from srdistill.catalogue.photo_classes import photo_classes
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.photo_classes import photo_classes
 from srdistill.images.pictures import PictureError, to_float
 from srdistill.images.zca import fit_zca
 from srdistill.networks.classifiers import build_classifier

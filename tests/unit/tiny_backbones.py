@@ -2,8 +2,8 @@
 
 import torch
 
+from srdistill.catalogue.labelled_collections import load_labelled
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.labelled_collections import load_labelled
 from srdistill.networks.classifiers import Classifier, build_classifier
 from srdistill.training.classification import train_classifier
 from srdistill.training.classification_recipe import ClassificationRecipe

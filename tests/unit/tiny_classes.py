@@ -2,8 +2,8 @@
 
 import torch
 
+from srdistill.catalogue.labelled_collections import load_labelled
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.labelled_collections import load_labelled
 
 NETWORK = {"architecture": "ConvNet", "depth": 2, "width": 8, "norm": "instance"}
 

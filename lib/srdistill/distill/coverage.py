@@ -14,16 +14,16 @@ from srdistill.distill.problem import DistillError
 from srdistill.distill.sources import Source, Turned
 from srdistill.distill.work import Work
 from srdistill.images.pictures import PictureError
-from srdistill.images.pyramid import Pyramid
-
-# By picture and without a bar of its own: that of the work says how far it is.
-from srdistill.images.pyramid_tiles import Tiles, each_picture, scan_picture, tile_pixels
 from srdistill.papers.beyond.facility_location import facility_location
 from srdistill.papers.beyond.pyramid_coverage import Coverage
 from srdistill.papers.beyond.spectrum_embedding import spectrum_embedding
 from srdistill.papers.beyond.tile_budget import first_capped, tile_cap, tile_count
 from srdistill.papers.beyond.tile_embedding import unit_rows
 from srdistill.papers.beyond.trimming import thinned, trimmed
+from srdistill.sets.pyramid import Pyramid
+
+# By picture and without a bar of its own: that of the work says how far it is.
+from srdistill.sets.pyramid_tiles import Tiles, each_picture, scan_picture, tile_pixels
 
 # As many as ``embedded`` takes: the last bits of a matrix product may depend on how many rows it has.
 _BATCH = 64

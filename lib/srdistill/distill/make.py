@@ -20,7 +20,7 @@ from srdistill.distill.request import PARTIAL, Request, check_room, check_target
 from srdistill.distill.sources import Found, find
 from srdistill.distill.work import Work
 from srdistill.files import write_text
-from srdistill.images.coding import Coding, cheapest
+from srdistill.sets.coding import Coding, cheapest
 from srdistill.sets.mosaics import Written, mosaics, write_mosaics
 
 # Photographs take so many bytes a pixel, for the first guess at how many tiles a budget of bytes holds.

@@ -9,7 +9,7 @@ from pathlib import Path
 from srdistill.distill.budget import parse_bytes, parse_share
 from srdistill.distill.methods import METHODS
 from srdistill.distill.problem import DistillError
-from srdistill.images.coding import Coding
+from srdistill.sets.coding import Coding
 
 SCALES = (2, 3, 4)
 # What the files are: the coding of tiles (none: the cheapest of each), and whether tiles share files.

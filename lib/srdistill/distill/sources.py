@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from srdistill.catalogue.upright import read_upright, size_of
 from srdistill.distill.problem import DistillError
 from srdistill.files import brief
 from srdistill.images.pictures import SUFFIXES, PictureError
-from srdistill.images.upright import read_upright, size_of
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from srdistill.images.metrics import psnr
 from srdistill.images.pictures import PictureError, Pictures, to_uint8
+from srdistill.measures.metrics import psnr
 from srdistill.priors.inversion_loss import Perceptual, inversion_loss
 from srdistill.priors.inversion_phases import FittedCodes, Tuning
 from srdistill.priors.inversion_recipe import InversionRecipe

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from srdistill.images.spectrum import high_pass
+from srdistill.measures.spectrum import high_pass
 
 # The public codes show their losses pictures of this side.
 _SEEN = 256

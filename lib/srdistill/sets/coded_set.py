@@ -1,7 +1,7 @@
 """A set at its price in bytes: as it comes back from its cheapest coding, and as many tiles as a number of bytes holds.
 
 Bytes are what storing and sending costs; sets of equal pixels differ in them, as textures cost more than shrunken skies. Each
-tile has the cheapest coding whose error stays under a share of what super-resolution is to learn (``images.coding``), and tiles
+tile has the cheapest coding whose error stays under a share of what super-resolution is to learn (``sets.coding``), and tiles
 that are coded alike share mosaics (``sets.mosaics``), whose bytes are counted.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from srdistill.images.coding import FORMATS, QUALITIES, Coding, CodingError, cheapest, error_share
+from srdistill.sets.coding import FORMATS, QUALITIES, Coding, CodingError, cheapest, error_share
 from srdistill.sets.distilled_set import DistilledSet, SetError
 from srdistill.sets.mosaics import SIDE, cells, mosaic_bytes, mosaics
 

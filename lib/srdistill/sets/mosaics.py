@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from srdistill.files import atomic_path, write_text
-from srdistill.images.coding import Coding, CodingError, decode, encode
+from srdistill.sets.coding import Coding, CodingError, decode, encode
 from srdistill.sets.distilled_set import SetError
 
 INDEX = "index.csv"

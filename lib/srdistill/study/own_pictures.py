@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from srdistill.catalogue.labelled_collections import labelled_needs, load_labelled
+from srdistill.catalogue.upright import orientation, read_upright
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.labelled_collections import labelled_needs, load_labelled
 from srdistill.images.picture_files import PictureFiles, square_picture
 from srdistill.images.pictures import SUFFIXES, PictureError, Pictures
-from srdistill.images.upright import orientation, read_upright
 from srdistill.needs import needing
 
 # Pictures, too, but of kinds that are not read: moving, raw, or without a decoder here.

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from srdistill.images.collections import collection_needs, load_collection
+from srdistill.catalogue.collections import collection_needs, load_collection
+from srdistill.catalogue.labelled_collections import CLASS_COUNTS, labelled_needs, load_labelled
+from srdistill.catalogue.photo_classes import picture_classes
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.labelled_collections import CLASS_COUNTS, labelled_needs, load_labelled
-from srdistill.images.perceptual import Lpips, backbone_need
-from srdistill.images.photo_classes import picture_classes
 from srdistill.images.pictures import Pictures
 from srdistill.images.shrunk_copies import shrunk_copies
+from srdistill.measures.perceptual import Lpips, backbone_need
 from srdistill.needs import Need, needing
 from srdistill.rehearsing import rehearsing
 from srdistill.study.engine.tasks import Resource

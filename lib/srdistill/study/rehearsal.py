@@ -14,10 +14,10 @@ from dataclasses import fields, is_dataclass, replace
 
 import torch
 
-from srdistill.images.collections import CollectionError, load_collection
+from srdistill.catalogue.collections import CollectionError, load_collection
+from srdistill.catalogue.labelled_collections import CLASS_COUNTS, IMAGENETTE, IMAGEWOOF, load_labelled
+from srdistill.catalogue.photos import photos
 from srdistill.images.labelled import LabelledPictures
-from srdistill.images.labelled_collections import CLASS_COUNTS, IMAGENETTE, IMAGEWOOF, load_labelled
-from srdistill.images.photos import photos
 from srdistill.images.picture_files import square_picture
 from srdistill.images.pictures import PictureError, Pictures
 from srdistill.rehearsing import rehearsing

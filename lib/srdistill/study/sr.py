@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
-from srdistill.images.collections import collection_needs
+from srdistill.catalogue.collections import collection_needs
 from srdistill.images.convention import low_resolution
-from srdistill.images.perceptual import WeightsMissing
 from srdistill.images.pictures import Pictures
+from srdistill.measures.perceptual import WeightsMissing
 from srdistill.rehearsing import rehearsing
 from srdistill.sets.distilled_set import Sizes, sizes_of
 from srdistill.study.engine.tasks import Resource, Task

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from srdistill.images.convention import MULTIPLE, bicubic, low_resolution, mod_crop
-from srdistill.images.metrics import SSIM_WINDOW, psnr, ssim
-from srdistill.images.perceptual import Lpips
 from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
+from srdistill.measures.metrics import SSIM_WINDOW, psnr, ssim
+from srdistill.measures.perceptual import Lpips
 
 # A trained network this close to bicubic, in dB and on every test set, has learned nothing.
 COLLAPSE_TOLERANCE = 0.01

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from srdistill.images.pictures import Pictures
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.images.pyramid import Pyramid
-from srdistill.images.pyramid_tiles import for_each_tile, scored_tiles
 from srdistill.papers.beyond.sobel import sobel_complexity
 from srdistill.papers.beyond.spectrum_embedding import spectrum_embedding
 from srdistill.papers.beyond.tile_budget import tile_count, tile_set
 from srdistill.papers.beyond.tile_embedding import embedded
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
+from srdistill.sets.pyramid import Pyramid
+from srdistill.sets.pyramid_tiles import for_each_tile, scored_tiles
 
 
 def dcsr(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from srdistill.images.pictures import PictureError
-from srdistill.images.spectrum import power_spectrum
+from srdistill.measures.spectrum import power_spectrum
 from srdistill.study.pages.drawing import drawing, listed
 
 # Windows of one picture are spread over it; more of a large one would only cost time.

@@ -8,9 +8,9 @@ same: crops fall anywhere in them.
 
 from collections.abc import Sequence
 
-from srdistill.images.collections import collection_needs
-from srdistill.images.patch_scores import score_windows
+from srdistill.catalogue.collections import collection_needs
 from srdistill.images.pictures import Pictures
+from srdistill.measures.patch_scores import score_windows
 from srdistill.needs import needing
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.study.engine.tasks import Resource

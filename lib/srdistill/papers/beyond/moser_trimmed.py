@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from srdistill.images.convention import low_resolution
 from srdistill.images.pictures import Pictures, to_float
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.images.pyramid import Pyramid
-from srdistill.images.pyramid_tiles import for_each_tile, scored_tiles
 from srdistill.papers.beyond.tile_budget import first_capped, tile_count, tile_set
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
+from srdistill.sets.pyramid import Pyramid
+from srdistill.sets.pyramid_tiles import for_each_tile, scored_tiles
 
 
 def tile_losses(tiles: Tensor, network: nn.Module, scale: int) -> Tensor:

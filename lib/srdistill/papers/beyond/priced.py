@@ -9,9 +9,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from srdistill.images.coding import Coding, encode
 from srdistill.images.pictures import Pictures
 from srdistill.sets.coded_set import coded, encoded_bytes, within_bytes
+from srdistill.sets.coding import Coding, encode
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 
 

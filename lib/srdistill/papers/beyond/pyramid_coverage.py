@@ -1,6 +1,6 @@
 """Pyramid coverage: tiles of all scales that stand for the others, a bicubic residual away from the flat and the odd.
 
-1. Candidates: tiles of a pyramid over each picture, from full size to the whole picture in one tile (``images.pyramid``).
+1. Candidates: tiles of a pyramid over each picture, from full size to the whole picture in one tile (``sets.pyramid``).
 2. Score: the energy of what bicubic does not bring back; the flat and the outlying go, level by level (``trimming``).
 3. Embedding: the spectrum of a tile, or the gradients that it gives (``spectrum_embedding``, ``gradient_embedding``).
 4. Choice: greedy facility location with a cap per picture (``facility_location``).
@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from srdistill.images.pictures import PictureError, Pictures
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.images.pyramid import WHOLE, Pyramid
-from srdistill.images.pyramid_tiles import Tiles, for_each_tile, scored_tiles
 from srdistill.papers.beyond.facility_location import covered_share, facility_location
 from srdistill.papers.beyond.gradient_embedding import gradient_embedding
 from srdistill.papers.beyond.spectrum_embedding import spectrum_embedding
@@ -24,6 +22,8 @@ from srdistill.papers.beyond.tile_embedding import embedded
 from srdistill.papers.beyond.trimming import thinned, trimmed
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
+from srdistill.sets.pyramid import WHOLE, Pyramid
+from srdistill.sets.pyramid_tiles import Tiles, for_each_tile, scored_tiles
 
 CHOICES = ("coverage", "highest", "random")
 

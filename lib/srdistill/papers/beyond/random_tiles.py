@@ -7,11 +7,11 @@ from torch import Tensor
 
 from srdistill.images.pictures import Pictures
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.images.pyramid import WHOLE, Pyramid
-from srdistill.images.pyramid_tiles import Tiles, scored_tiles
 from srdistill.papers.beyond.tile_budget import tile_count, tile_set
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
+from srdistill.sets.pyramid import WHOLE, Pyramid
+from srdistill.sets.pyramid_tiles import Tiles, scored_tiles
 
 
 def random_tiles(

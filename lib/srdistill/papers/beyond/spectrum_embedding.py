@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
-from srdistill.images.detail import lost_detail
+from srdistill.measures.detail import lost_detail
 from srdistill.papers.beyond.tile_embedding import Embedding
 from srdistill.sets.distilled_set import SelectionError
 

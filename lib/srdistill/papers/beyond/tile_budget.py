@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from srdistill.images.pyramid_tiles import Tiles, tile_pixels
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
+from srdistill.sets.pyramid_tiles import Tiles, tile_pixels
 
 
 def tile_count(budget: float, pixels: int, tile: int) -> int:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from srdistill.images.pyramid_tiles import Tiles, for_each_tile
 from srdistill.sets.distilled_set import SelectionError
+from srdistill.sets.pyramid_tiles import Tiles, for_each_tile
 
 # Rows that are held in double precision at a time: millions of them would need gigabytes.
 _PART = 65_536

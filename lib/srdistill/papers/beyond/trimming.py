@@ -8,8 +8,8 @@ ICLR 2023). Levels are cut by themselves, because a picture has the more energy 
 import torch
 from torch import Tensor
 
-from srdistill.images.pyramid_tiles import Tiles
 from srdistill.seeds import generator_for
+from srdistill.sets.pyramid_tiles import Tiles
 
 
 def trimmed(tiles: Tiles, low: float, high: float) -> Tensor:

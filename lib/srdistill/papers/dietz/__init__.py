@@ -2,14 +2,14 @@
 
 The method, in reading order:
 
-``distances``           how far two gradients of a network are apart
 ``class_gradients``     gradients of a network, class by class: on real images, on synthetic ones, and the step between
 ``real_gradients``      the networks that are drawn, and their gradients on sub-images of real pictures
 ``gradient_matching``   images moved until their gradients match (tables 1 to 3)
 ``latent_matching``     codes of a generator moved instead of pixels (table 4)
 ``settings``, ``plan``, ``tables``   how the methods are set, how large a run is, and what is run for each table
 
-What they start from lies on the shelves below: noise, downscaled pictures and crops in ``sets``, inversion in ``priors``.
+How far two gradients are apart stands in ``training.gradient_distances``; what images start from on the shelves below, too:
+noise, downscaled pictures and crops in ``sets``, inversion in ``priors``.
 """
 
 from srdistill.papers.dietz.gradient_matching import gradient_matching

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from srdistill.images.resize import downscale
-from srdistill.papers.dietz.distances import DISTANCES, WITHOUT_BIASES, check_distance
+from srdistill.training.gradient_distances import DISTANCES, WITHOUT_BIASES, check_distance
 
 Weights = dict[str, Tensor]
 

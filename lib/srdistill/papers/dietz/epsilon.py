@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from srdistill.images.pictures import Pictures, to_float
 from srdistill.papers.dietz.class_gradients import match, matched_weights, real_gradients
-from srdistill.papers.dietz.distances import DISTANCES
 from srdistill.papers.dietz.held_out import sub_images
 from srdistill.papers.dietz.settings import Matching
 from srdistill.sets.distilled_set import DistilledSet
+from srdistill.training.gradient_distances import DISTANCES
 
 
 @dataclass(frozen=True)

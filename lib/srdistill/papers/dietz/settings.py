@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from srdistill.papers.dietz.distances import check_distance
+from srdistill.training.gradient_distances import check_distance
 
 OPTIMIZERS = ("adam", "sgd")
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from srdistill.diffusion.dit import LatentDiT
 from srdistill.diffusion.encoded_patches import EncodedPatches
 from srdistill.diffusion.terms import StepView, Term
-from srdistill.images.detail import recovered_psnr
 from srdistill.images.pictures import to_float
+from srdistill.measures.detail import recovered_psnr
 from srdistill.priors.prior import Prior
 
 SCALE = 4

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from srdistill.files import UNREADABLE, read_tensors, write_tensors
-from srdistill.images.patch_scores import score_windows, window_scores
 from srdistill.images.pictures import Pictures
+from srdistill.measures.patch_scores import score_windows, window_scores
 from srdistill.papers.labelfree.candidates import candidates
 from srdistill.papers.labelfree.published_scores import published_scores
 from srdistill.papers.labelfree.selection import Selection

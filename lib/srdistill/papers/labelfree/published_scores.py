@@ -1,11 +1,11 @@
 """How the authors' code scores a patch (sunwoocho/SRDD, src/1_select_patches.py), which the paper's text leaves open.
 
 The patch alone, in grey of 8 bits, shrunk by four and enlarged again with OpenCV's bicubic, which has a = -0.75 and does not
-antialias; nothing is rounded in between. ``images.patch_scores`` has the field's own downscaling instead: antialiased, in
+antialias; nothing is rounded in between. ``measures.patch_scores`` has the field's own downscaling instead: antialiased, in
 colour, stored as 8 bits.
 
 The difference is not small. Of the windows of 256 px, every 128 px, in the 200 training pictures of BSDS, these scores have the
-median 23.1 dB and 48 % lie below 23 dB; those of ``images.patch_scores`` have the median 24.6 dB, and 32 % lie below. "23
+median 23.1 dB and 48 % lie below 23 dB; those of ``measures.patch_scores`` have the median 24.6 dB, and 32 % lie below. "23
 dB, the median of the patch distribution" (section III-A) fits the code.
 """
 

@@ -22,7 +22,7 @@ class Selection:
     then. 0.5 is the paper's choice in terms of any other pictures.
     ``stride``: a window every so many px. ``border``: one more flush with the far border, where the stride leaves a rest; the
     authors' code has none.
-    ``measure``: ``antialiased`` scores by ``images.patch_scores``, in colour; ``published`` by ``published_scores``, in grey
+    ``measure``: ``antialiased`` scores by ``measures.patch_scores``, in colour; ``published`` by ``published_scores``, in grey
     and without antialiasing.
     ``overlap``: at most this share of a window's area may be shared by two chosen windows of one picture. From the lowest score
     up, windows that overlap a chosen one by more are dropped (greedy non-maximum suppression, as SamplingAug has it). 1 is off:

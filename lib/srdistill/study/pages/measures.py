@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from srdistill.images.detail import recovered_psnr
 from srdistill.images.pictures import to_float
-from srdistill.images.spectrum import upper_octave
+from srdistill.measures.detail import recovered_psnr
+from srdistill.measures.spectrum import upper_octave
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.rows import Row
 from srdistill.study.sr import SRStudy

@@ -8,10 +8,10 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from srdistill.images.convention import bicubic, low_resolution, mod_crop
-from srdistill.images.metrics import psnr
 from srdistill.images.pictures import to_float, to_uint8
 from srdistill.images.resize import bicubic_matrix
 from srdistill.images.subimages import SubImages
+from srdistill.measures.metrics import psnr
 from srdistill.study.pages.drawing import DASHES, LINES, fitting, one_axis, panels, show_image
 
 

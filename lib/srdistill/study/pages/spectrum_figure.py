@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from srdistill.images.spectrum import power_spectrum, upper_octave
+from srdistill.measures.spectrum import power_spectrum, upper_octave
 from srdistill.study.pages.drawing import DASHES, LINES, drawing, listed
 
 # Of the panel of what is explained: a picture that is almost flat has nothing to explain, and would hide the others.

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from srdistill.images.metrics import psnr
+from srdistill.measures.metrics import psnr
 from srdistill.study.pages.drawing import WIDEST, drawing, fitting, listed, show_image
 
 # Of the shorter side of a picture; outputs in a line; the share of all errors that the brightest is at least as large as.

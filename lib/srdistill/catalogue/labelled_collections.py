@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
-from srdistill.images.collections import CollectionError
-from srdistill.images.downloads import Archive, DownloadError, data_folders, download_folder, fetch
+from srdistill.catalogue.collections import CollectionError
+from srdistill.catalogue.downloads import Archive, DownloadError, data_folders, download_folder, fetch
+from srdistill.catalogue.photo_classes import photo_classes
 from srdistill.images.labelled import LabelError, LabelledPictures, choose
-from srdistill.images.photo_classes import photo_classes
 from srdistill.images.picture_files import PictureFiles, square_picture
 from srdistill.images.pictures import SUFFIXES, read_picture
 from srdistill.images.torchvision_import import import_torchvision

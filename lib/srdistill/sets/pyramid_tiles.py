@@ -12,11 +12,11 @@ from torch import Tensor
 
 from srdistill.images.convention import mod_crop
 from srdistill.images.pictures import PictureError
-from srdistill.images.pyramid import Pyramid
-from srdistill.images.residual_energy import residual_energy
 from srdistill.images.resize import ScaleError
 from srdistill.images.resize_memory import forget_matrices
+from srdistill.measures.residual_energy import residual_energy
 from srdistill.progress import bar
+from srdistill.sets.pyramid import Pyramid
 
 # Resizing matrices are kept for so many pixels of pictures: hundreds of small pictures, or two large ones.
 _FORGET = 4_000_000

@@ -2,7 +2,7 @@
 
 A pixel of a tile costs 1.0 to 1.7 bytes as lossless WebP, and less than half of it as JPEG of quality 95. What that takes away
 matters only beside what a student is to restore, so the error's energy is given as a share of the energy of the residual of
-bicubic enlargement (``images.detail``). The same picture gives the same bytes with the same Pillow.
+bicubic enlargement (``measures.detail``). The same picture gives the same bytes with the same Pillow.
 """
 
 import io
@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from srdistill.images.convention import mod_crop
-from srdistill.images.detail import restored
+from srdistill.measures.detail import restored
 
 LOSSLESS = 0
 # What ``cheapest`` tries.

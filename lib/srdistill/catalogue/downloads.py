@@ -58,7 +58,7 @@ class Archive:
 class FileList:
     """Files of a public repository at a commit. ``url``: what their paths follow; ``size``: of all in bytes, about.
 
-    ``registry``: names the list of SHA-256 and paths in ``images/registries``. ``dropped``: a part of the
+    ``registry``: names the list of SHA-256 and paths in ``catalogue/registries``. ``dropped``: a part of the
     files' names that says nothing and is left out.
     """
 
@@ -70,7 +70,7 @@ class FileList:
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 by path."""
-        text = files("srdistill.images").joinpath("registries", f"{self.registry}.txt").read_text()
+        text = files("srdistill.catalogue").joinpath("registries", f"{self.registry}.txt").read_text()
         return {path: digest for digest, path in (line.split() for line in text.splitlines())}
 
     def fill(self, name: str, part: Path) -> Path:

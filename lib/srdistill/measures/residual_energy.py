@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from srdistill.images.patch_scores import window_scores
+from srdistill.measures.patch_scores import window_scores
 
 
 def residual_energy(image: Tensor, size: int, tops: Sequence[int], lefts: Sequence[int], scale: int) -> Tensor:

@@ -8,8 +8,8 @@ antialiasing does not carry pixels over its border either.
 import torch
 from torch import Tensor
 
+from srdistill.catalogue.photos import photos
 from srdistill.images.labelled import LabelError, LabelledPictures
-from srdistill.images.photos import photos
 from srdistill.images.pictures import Pictures, to_float, to_uint8
 from srdistill.images.resize import resize
 from srdistill.seeds import generator_for

@@ -7,8 +7,8 @@ earlier downloads, and in the catalogue of downloads.
 from collections.abc import Sequence
 from pathlib import Path
 
-from srdistill.images.downloads import Archive, DownloadError, FileList, data_folders, download_folder, fetch
-from srdistill.images.photos import photos
+from srdistill.catalogue.downloads import Archive, DownloadError, FileList, data_folders, download_folder, fetch
+from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import Pictures, read_folder
 from srdistill.needs import Need
 from srdistill.rehearsing import may_fetch

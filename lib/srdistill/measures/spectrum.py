@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from srdistill.images.detail import lost_detail, recovered_psnr
 from srdistill.images.pictures import PictureError, to_float
+from srdistill.measures.detail import lost_detail, recovered_psnr
 
 
 def high_pass(images: Tensor) -> Tensor:

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from srdistill.images.convention import mod_crop
-from srdistill.images.detail import restored
 from srdistill.images.pictures import Pictures
 from srdistill.images.resize import ScaleError
 from srdistill.images.subimages import SubImages, extract_sub_images, window_starts
+from srdistill.measures.detail import restored
 from srdistill.progress import bar
 
 
