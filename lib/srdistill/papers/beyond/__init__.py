@@ -5,6 +5,8 @@ In reading order:
 ``shaped``, ``radial_filter``, ``filtered``   whole pictures, shrunk; the spectrum as a setting
 ``pyramid_coverage``     tiles of a pyramid: ``trimming``, ``tile_embedding`` with two embeddings, ``facility_location``
 ``herded``               shrunken pictures with the mean gradient of many: ``herding``
+``refined``              a part of such a set moved: ``cosine_transform``, ``set_gradients``
+``taught``               labels of a larger student
 ``priced``               sets of equal bytes
 ``hard_windows``         full data as strong as it can be
 ``random_tiles``, ``random_like``, ``hardest_tiles``, ``moser_trimmed``, ``dcsr``   what all this has to beat
@@ -19,16 +21,20 @@ from srdistill.papers.beyond.labels import (
     COVERAGE,
     CROPS,
     DCSR,
+    FULL_HARD,
     FULL_SCALES,
     HARDEST,
     HERDED,
     LARGER,
     LIKE,
+    MORE,
     MOSER,
+    REFINED,
     SHAPED,
     SHRUNK,
     SMALLER,
     SQUARES,
+    TAUGHT,
     WITHOUT,
 )
 from srdistill.papers.beyond.plan import PLANS
@@ -37,8 +43,8 @@ from srdistill.papers.beyond.tables import TABLES
 from srdistill.study.paper import Paper
 
 __all__ = [
-    "BY_BYTES", "COVERAGE", "CROPS", "DCSR", "FULL_SCALES", "HARDEST", "HERDED", "LARGER", "LIKE", "MOSER", "PAPER", "SHAPED",
-    "SHRUNK", "SMALLER", "SQUARES", "WITHOUT", "coverage", "spectra",
+    "BY_BYTES", "COVERAGE", "CROPS", "DCSR", "FULL_HARD", "FULL_SCALES", "HARDEST", "HERDED", "LARGER", "LIKE",
+    "MORE", "MOSER", "PAPER", "REFINED", "SHAPED", "SHRUNK", "SMALLER", "SQUARES", "TAUGHT", "WITHOUT", "coverage", "spectra",
 ]  # fmt: skip
 
 

@@ -6,6 +6,9 @@ FULL_HARD, FULL_SCALES, FULL_BOTH = "Full data, hard windows", "Full data, sever
 CROPS, HARDEST, MOSER, DCSR = "Random crops", "Hardest tiles", "Trimmed by loss (Moser)", "DCSR"
 LARGER, SMALLER, SHAPED = "Downscaled, larger", "Downscaled, smaller", "Shaped, smaller"
 SQUARES, HERDED = "Shrunk squares, smaller", "Herded, smaller"
+REFINED, MORE = "Herded, refined", f"{SMALLER}, more of them"
+# What a larger student makes of shrunken pictures, in their place.
+TAUGHT = f"{SMALLER}, taught"
 COVERAGE, LIKE = "Pyramid coverage", "Random tiles, its scales"
 # What is taken away from coverage, and the row that is left.
 WITHOUT = {"scale": {"levels": (1.0,)}, "trim": {"low": 0.0, "high": 0.0}, "choice": {"choose": "random"}}
@@ -21,6 +24,7 @@ SHRUNK = {
 FACTORS = (0.2, 0.4)
 # What is compared at other budgets, scales, and with other students.
 STRONGEST = (LARGER, SMALLER, SQUARES, HERDED)
-# Students that settings were chosen with, and others.
+# Students that settings were chosen with, and others; the one that teaches.
 PROXIES = ("SRCNN", "EDSR 4 x 16")
+TEACHER = "EDSR 8 x 32"
 UNSEEN = ("FSRCNN", "EDSR 8 x 32", "RCAN", "SRFormer")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from srdistill.papers.beyond.labels import COVERAGE, SMALLER, STRONGEST
 from srdistill.papers.beyond.pyramid_coverage import Coverage
+from srdistill.papers.beyond.refined import Refining
 from srdistill.study.settings import TestSet, departures, recipe_for
 from srdistill.training.recipe import Recipe
 
@@ -15,7 +16,7 @@ class BeyondPlan:
 
     ``budget``: the share of all pixels that the tables' sets have; ``budgets``: those that table 2 compares. ``tile``: side of
     tiles; ``small``: of the smaller ones, px. ``share``: how much of an image's detail its coding may cost where bytes are
-    compared.
+    compared. ``most``: the largest share of the pixels, which one row has. ``longer`` is for both notebooks.
     """
 
     train: str = field(metadata={"about": "training pictures"})
@@ -24,9 +25,11 @@ class BeyondPlan:
     tests: tuple[TestSet, ...] = field(metadata={"about": "test sets"})
     networks: Mapping[str, dict] = field(metadata={"about": "students"})
     recipes: Mapping[str, Recipe] = field(metadata={"about": "training recipes"})
-    recipes_x4: Mapping[str, Recipe] = field(metadata={"about": "training recipes at x4", "tables": ("beyond_t3",)})
+    recipes_x4: Mapping[str, Recipe] = field(metadata={"about": "training recipes at x4", "tables": ("beyond_t3", "beyond_t9")})
     budget: float = field(metadata={"about": "share of all pixels"})
-    budgets: tuple[float, ...] = field(metadata={"about": "shares of all pixels", "tables": ("beyond_t2",)})
+    budgets: tuple[float, ...] = field(
+        metadata={"about": "shares of all pixels", "tables": ("beyond_t2", "beyond_t8", "beyond_t10")}
+    )
     tile: int = field(metadata={"about": "side of tiles, px"})
     small: int = field(metadata={"about": "side of smaller tiles, px"})
     share: float = field(metadata={"about": "share of detail that coding may cost", "tables": ("beyond_t5",)})
@@ -36,6 +39,8 @@ class BeyondPlan:
     )
     coverage: Coverage = field(metadata={"about": "pyramid coverage"})
     longer: int = field(metadata={"about": "times the steps that full data has once more"})
+    most: float = field(metadata={"about": "share of all pixels where it is largest", "tables": ("beyond_t7",)})
+    refining: Refining = field(metadata={"about": "refinement", "tables": ("beyond_t7",)})
 
     def __post_init__(self):
         largest = max(recipe.patch for recipe in (*self.recipes.values(), *self.recipes_x4.values()))
@@ -92,6 +97,8 @@ def _recipes(iterations: int, patch: int, rates: Mapping[str, float] = _RATES) -
     }
 
 
+# Small, and of an architecture that refining does not match gradients of.
+_JUDGE = {"architecture": "RCAN", "width": 16, "groups": 1, "depth": 2, "reduction": 4, "over_bicubic": True}
 _SR291 = {
     "train": "sr291", "train_side": 0, "train_min_side": 96,
     "tests": (
@@ -102,6 +109,7 @@ _SR291 = {
 _DESKTOP = BeyondPlan(
     **_SR291, networks=_NETWORKS, recipes=_recipes(2500, 32), recipes_x4=_recipes(2500, 32), budget=0.01,
     budgets=(0.003, 0.03), tile=96, small=40, share=0.05, ways=True, compared=STRONGEST, coverage=Coverage(), longer=4,
+    most=0.09, refining=Refining(_JUDGE, Recipe(300, 8, 32, lr=2e-3, schedule="cosine", channels_last=True)),
 )  # fmt: skip
 _GPU = replace(_DESKTOP, recipes=_recipes(20_000, 48), recipes_x4=_recipes(20_000, 48), small=64)
 _PAPER = replace(
@@ -112,11 +120,12 @@ _LAPTOP = replace(
     _DESKTOP, train="photos", train_side=512, train_min_side=0, tests=(TestSet("photos", "photos", side=168),),
     recipes=_recipes(40, 32), recipes_x4=_recipes(40, 32), budget=0.05, budgets=(0.1,), tile=64, small=40,
     ways=False, compared=(SMALLER, COVERAGE), coverage=Coverage(stride=32), longer=2,
+    most=0.3, refining=Refining(_JUDGE, Recipe(20, 8, 32, lr=2e-3, schedule="cosine"), rounds=2, steps=4),
 )  # fmt: skip
 _SMOKE = replace(
     _LAPTOP, train_side=96, tests=(TestSet("photos", "photos", side=60),), recipes=_recipes(4, 24),
     recipes_x4=_recipes(4, 24), budget=0.15, budgets=(0.25,), tile=32, small=24, ways=True, compared=STRONGEST,
-    coverage=Coverage(stride=16),
+    coverage=Coverage(stride=16), most=0.4, refining=Refining(_JUDGE, Recipe(2, 4, 24), rounds=1, steps=2),
     networks={
         "SRCNN": {"widths": (8, 4), "identity": True},
         "EDSR 4 x 16": {"architecture": "EDSR", "width": 4, "depth": 1} | _OVER,

@@ -23,13 +23,17 @@ from srdistill.papers.beyond.labels import (
     HERDED,
     LARGER,
     LIKE,
+    MORE,
     MOSER,
     OTHERWISE,
     PROXIES,
+    REFINED,
     SHAPED,
     SHRUNK,
     SMALLER,
     SQUARES,
+    TAUGHT,
+    TEACHER,
     UNSEEN,
     WITHOUT,
 )
@@ -38,8 +42,10 @@ from srdistill.papers.beyond.priced import lossless_bytes, priced
 from srdistill.papers.beyond.pyramid_coverage import pyramid_coverage
 from srdistill.papers.beyond.random_like import random_like
 from srdistill.papers.beyond.random_tiles import random_tiles
+from srdistill.papers.beyond.refined import refined
 from srdistill.papers.beyond.shaped import shaped
 from srdistill.papers.beyond.study import BeyondStudy
+from srdistill.papers.beyond.taught import taught
 from srdistill.study.engine.tasks import Task
 from srdistill.study.paper import Table
 from srdistill.study.rows import ORIGINAL, Row
@@ -175,7 +181,54 @@ def table_6(study: BeyondStudy) -> list[Row]:
     return _strongest_full(study) + ours + (_other_ways(study) if study.plan.ways else [])
 
 
-_NOTEBOOK = "12_beyond"
+def table_7(study: BeyondStudy) -> list[Row]:
+    """What more can be done with as many pixels than to choose them; and more pixels."""
+    plan, scale, (full,) = study.plan, study.table.scale, _strongest_full(study)
+    rows = _in_budget(study, plan.budget)
+    teacher = study.student(full, TEACHER, seed=0)
+
+    def changed(label: str, like: str, method: Callable, **settings) -> Row:
+        made = study.row(label, method, source=rows[like], scale=scale, **settings)
+        return replace(made, budget=rows[like].budget)
+
+    return [
+        full, rows[SMALLER], rows[HERDED],
+        changed(REFINED, HERDED, refined, networks=_judges(study), refining=plan.refining),
+        changed(TAUGHT, SMALLER, taught, teacher=teacher),
+        replace(_in_budget(study, plan.most)[SMALLER], label=MORE),
+    ]  # fmt: skip
+
+
+def table_8(study: BeyondStudy) -> list[Row]:
+    """All that full data can be, and two sizes of sets, for more steps."""
+    rows, least = _in_budget(study, study.plan.budget), min(study.plan.budgets)
+    few = _in_budget(study, least, f", {100 * least:g} %")[SMALLER]
+    full = [row for row in _full(study) if row.label != FULL_BOTH]
+    return [*_strongest_full(study), rows[SMALLER], few, *_longer(study, *full, rows[SMALLER], few)]
+
+
+def table_9(study: BeyondStudy) -> list[Row]:
+    """Shrunken pictures at twice the scale, for other students; larger ones, which table 3 has ahead there."""
+    return [*_strongest_full(study), _in_budget(study, study.plan.budget)[LARGER]]
+
+
+def table_10(study: BeyondStudy) -> list[Row]:
+    """The smallest budget, for other students."""
+    least = min(study.plan.budgets)
+    return [*_strongest_full(study), _in_budget(study, least, f", {100 * least:g} %")[SMALLER]]
+
+
+def table_11(study: BeyondStudy) -> list[Row]:
+    """Every draw of two sets with every training: rows of one draw each."""
+    rows = _in_budget(study, study.plan.budget)
+    return [
+        replace(study.row(f"{name}, draw {draw}", None, pictures=study.set_task(rows[name], draw)), budget=rows[name].budget)
+        for name in (SMALLER, HERDED)
+        for draw in study.seeds
+    ]
+
+
+_NOTEBOOK, _FURTHER = "12_beyond", "13_further"
 TABLES = (
     Table("beyond_t1", "Beyond, table 1: the best set of a budget of pixels, ×2", _NOTEBOOK, table_1, PROXIES),
     Table("beyond_t2", "Beyond, table 2: other budgets, ×2", _NOTEBOOK, table_2, PROXIES),
@@ -183,4 +236,9 @@ TABLES = (
     Table("beyond_t4", "Beyond, table 4: students that nothing was chosen with, ×2", _NOTEBOOK, table_3_and_4, UNSEEN),
     Table("beyond_t5", "Beyond, table 5: equal bytes, ×2", _NOTEBOOK, table_5, PROXIES[1:]),
     Table("beyond_t6", "Beyond, table 6: what each part does, ×2", _NOTEBOOK, table_6, PROXIES[1:]),
+    Table("beyond_t7", "Beyond, table 7: refined, taught, more of them, ×2", _FURTHER, table_7, (PROXIES[1], UNSEEN[0])),
+    Table("beyond_t8", "Beyond, table 8: more steps, ×2", _FURTHER, table_8, PROXIES[1:]),
+    Table("beyond_t9", "Beyond, table 9: new students at ×4", _FURTHER, table_9, UNSEEN, scale=4),
+    Table("beyond_t10", "Beyond, table 10: new students, the smallest budget, ×2", _FURTHER, table_10, UNSEEN),
+    Table("beyond_t11", "Beyond, table 11: every draw with every training, ×2", _FURTHER, table_11, PROXIES[1:]),
 )
