@@ -59,3 +59,14 @@ def test_stylegan_xl_says_all_that_it_needs(data, monkeypatch):
     timm = next(need for name, need in needs.items() if name.startswith("timm"))
     assert "timm==0.4.12" in timm.remedy and "CUDA toolkit" in timm.remedy
     assert sum(need.found == () for need in needs.values()) >= 3
+
+
+def test_a_table_about_pictures_that_nobody_offers_has_no_rows_without_them(data):
+    from srdistill.papers import beyond
+
+    study = beyond.PAPER.open("beyond_t12", profile="desktop")
+    assert study.rows() == {} and study.plan.train == "div2k_train16"
+    assert beyond.PAPER.open("beyond_t1", profile="desktop").plan.train == "sr291"
+    (data / "div2k_crops512" / "train16").mkdir(parents=True)
+    rows = beyond.PAPER.open("beyond_t12", profile="desktop").rows()
+    assert list(rows)[0] == "Baseline (original)" and len(rows) == 5

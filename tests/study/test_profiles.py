@@ -93,6 +93,10 @@ def test_the_paper_names_what_nobody_printed_and_all_others_depart_in_something(
                 assert found and not set(found) & set(own)
 
 
+# One compares no sets; two ask one question of many students; one has no rows where its pictures, which nobody offers, are not.
+_LEAST_ROWS = {"protocol": 0, "beyond_t9": 2, "beyond_t10": 2, "beyond_t12": 0}
+
+
 @every_paper
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_table_can_be_declared(paper, name, monkeypatch):
@@ -100,7 +104,7 @@ def test_every_table_can_be_declared(paper, name, monkeypatch):
     monkeypatch.setattr("srdistill.study.engine.tasks._loaded", lambda *_: pytest.fail("loaded pictures"))
     for table in paper.tables:
         study = paper.open(table.name, profile=name)
-        assert len(study.rows()) >= (0 if table.name == "protocol" else 3), table.name
+        assert len(study.rows()) >= _LEAST_ROWS.get(table.name, 3), table.name
 
 
 @dataclasses.dataclass(frozen=True)

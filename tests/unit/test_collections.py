@@ -199,7 +199,7 @@ def test_without_a_network_the_message_says_where_to_put_the_files(name, data, c
     assert f"put its HR pictures into the folder {data / name} and set SRDISTILL_DATA={data}" in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["ost", "ost300", "div2k_test16"])
+@pytest.mark.parametrize("name", ["ost", "ost300", "div2k_test16", "div2k_train16"])
 def test_what_nobody_offers_says_where_to_put_it(name, data):
     with pytest.raises(CollectionError, match=f"{name}: no download with a published checksum exists; put .*{data / name}"):
         load_collection(name)

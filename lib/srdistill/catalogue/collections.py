@@ -44,11 +44,12 @@ CATALOGUE: dict[str, Archive | FileList | None] = {
         "tensorflow/datasets, div2k/checksums.tsv", 448_993_893, "DIV2K_valid_HR",
     ),
     "div2k_test16": None,
+    "div2k_train16": None,
     "ost": None,
     "ost300": None,
 }  # fmt: skip
-# Where else under SRDISTILL_DATA a collection may lie: 16 crops of 512 px from DIV2K, no public collection.
-_FOLDERS = {"div2k_test16": ("div2k_crops512/test16",)}
+# Where else under SRDISTILL_DATA a collection may lie: 16 and 16 crops of 512 px from DIV2K, no public collections.
+_FOLDERS = {name: (f"div2k_crops512/{name.removeprefix('div2k_')}",) for name in ("div2k_test16", "div2k_train16")}
 UNIONS = {"sr291": ("t91", "bsds200")}
 
 

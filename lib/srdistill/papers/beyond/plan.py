@@ -16,7 +16,7 @@ class BeyondPlan:
 
     ``budget``: the share of all pixels that the tables' sets have; ``budgets``: those that table 2 compares. ``tile``: side of
     tiles; ``small``: of the smaller ones, px. ``share``: how much of an image's detail its coding may cost where bytes are
-    compared. ``most``: the largest share of the pixels, which one row has. ``longer`` is for both notebooks.
+    compared. ``most``: the largest share of the pixels, which one row has; ``clean``: training pictures of one table.
     """
 
     train: str = field(metadata={"about": "training pictures"})
@@ -39,7 +39,8 @@ class BeyondPlan:
     )
     coverage: Coverage = field(metadata={"about": "pyramid coverage"})
     longer: int = field(metadata={"about": "times the steps that full data has once more"})
-    most: float = field(metadata={"about": "share of all pixels where it is largest", "tables": ("beyond_t7",)})
+    most: float = field(metadata={"about": "share of all pixels where it is largest", "tables": ("beyond_t7", "beyond_t12")})
+    clean: str = field(metadata={"about": "training pictures that were never JPEG files", "tables": ("beyond_t12",)})
     refining: Refining = field(metadata={"about": "refinement", "tables": ("beyond_t7",)})
 
     def __post_init__(self):
@@ -58,8 +59,8 @@ class BeyondPlan:
         return self.tile
 
     def of_table(self, table: str) -> "BeyondPlan":
-        """The plan is the same for all tables."""
-        return self
+        """The plan is the same for all tables but one, whose training pictures are others."""
+        return replace(self, train=self.clean) if table == CLEAN_TABLE else self
 
     def recipe(self, network: str, scale: int) -> Recipe:
         """How a student is trained; raises ValueError for a network or scale without a recipe."""
@@ -67,9 +68,11 @@ class BeyondPlan:
 
     def deviations(self, table: str = "") -> list[str]:
         """How this plan departs from the largest one in what ``table`` depends on (empty: any), one sentence per field."""
-        return departures(self, PLANS["paper"], table)
+        return departures(self, PLANS["paper"].of_table(table), table)
 
 
+# The table that is about pictures without traces of compression.
+CLEAN_TABLE = "beyond_t12"
 _OVER = {"over_bicubic": True}
 _NETWORKS = {
     "SRCNN": {"kernels": (9, 1, 5), "identity": True},
@@ -109,18 +112,20 @@ _SR291 = {
 _DESKTOP = BeyondPlan(
     **_SR291, networks=_NETWORKS, recipes=_recipes(2500, 32), recipes_x4=_recipes(2500, 32), budget=0.01,
     budgets=(0.003, 0.03), tile=96, small=40, share=0.05, ways=True, compared=STRONGEST, coverage=Coverage(), longer=4,
-    most=0.09, refining=Refining(_JUDGE, Recipe(300, 8, 32, lr=2e-3, schedule="cosine", channels_last=True)),
+    most=0.09, clean="div2k_train16",
+    refining=Refining(_JUDGE, Recipe(300, 8, 32, lr=2e-3, schedule="cosine", channels_last=True)),
 )  # fmt: skip
 _GPU = replace(_DESKTOP, recipes=_recipes(20_000, 48), recipes_x4=_recipes(20_000, 48), small=64)
 _PAPER = replace(
     _GPU, train="div2k", train_min_side=480, tests=(TestSet("set5", "set5"), TestSet("set14", "set14"),
     TestSet("div2k", "div2k_valid")), recipes=_recipes(300_000, 96), recipes_x4=_recipes(300_000, 96), tile=256, small=128,
+    clean="div2k",
 )  # fmt: skip
 _LAPTOP = replace(
     _DESKTOP, train="photos", train_side=512, train_min_side=0, tests=(TestSet("photos", "photos", side=168),),
     recipes=_recipes(40, 32), recipes_x4=_recipes(40, 32), budget=0.05, budgets=(0.1,), tile=64, small=40,
     ways=False, compared=(SMALLER, COVERAGE), coverage=Coverage(stride=32), longer=2,
-    most=0.3, refining=Refining(_JUDGE, Recipe(20, 8, 32, lr=2e-3, schedule="cosine"), rounds=2, steps=4),
+    most=0.3, clean="photos", refining=Refining(_JUDGE, Recipe(20, 8, 32, lr=2e-3, schedule="cosine"), rounds=2, steps=4),
 )  # fmt: skip
 _SMOKE = replace(
     _LAPTOP, train_side=96, tests=(TestSet("photos", "photos", side=60),), recipes=_recipes(4, 24),

@@ -122,9 +122,7 @@ def _held_out(real: Pictures) -> tuple[Pictures, Pictures]:
 class _Moved:
     """The set on its way: coefficients of the images that move, and the gradients that the whole set's are moved towards."""
 
-    def __init__(
-        self, source: DistilledSet, networks: Sequence[nn.Module], scale: int, refining: Refining, windows: Tensor
-    ):
+    def __init__(self, source: DistilledSet, networks: Sequence[nn.Module], scale: int, refining: Refining, windows: Tensor):
         lost = to_float(source.images) - to_float(restored(source.images, scale))
         count = max(1, round(refining.moving * len(source)))
         # The easy ones, as in SelMatch, which keeps the hard ones as they are.

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from srdistill.catalogue.collections import collection_needs
 from srdistill.papers.beyond.dcsr import dcsr
 from srdistill.papers.beyond.filtered import filtered
 from srdistill.papers.beyond.hard_windows import hard_data
@@ -46,6 +47,7 @@ from srdistill.papers.beyond.refined import refined
 from srdistill.papers.beyond.shaped import shaped
 from srdistill.papers.beyond.study import BeyondStudy
 from srdistill.papers.beyond.taught import taught
+from srdistill.rehearsing import rehearsing
 from srdistill.study.engine.tasks import Task
 from srdistill.study.paper import Table
 from srdistill.study.rows import ORIGINAL, Row
@@ -228,6 +230,15 @@ def table_11(study: BeyondStudy) -> list[Row]:
     ]
 
 
+def table_12(study: BeyondStudy) -> list[Row]:
+    """Clean pictures: the training pictures of all other tables were JPEG files once. No rows where they are not at hand, and
+    nobody offers them."""
+    if not rehearsing() and not all(need.found or need.fetched for need in collection_needs(study.plan.clean)):
+        return []
+    rows = _in_budget(study, study.plan.most)
+    return [study.row(ORIGINAL), *_strongest_full(study), rows[CROPS], rows[LARGER], rows[SMALLER]]
+
+
 _NOTEBOOK, _FURTHER = "12_beyond", "13_further"
 TABLES = (
     Table("beyond_t1", "Beyond, table 1: the best set of a budget of pixels, ×2", _NOTEBOOK, table_1, PROXIES),
@@ -241,4 +252,5 @@ TABLES = (
     Table("beyond_t9", "Beyond, table 9: new students at ×4", _FURTHER, table_9, UNSEEN, scale=4),
     Table("beyond_t10", "Beyond, table 10: new students, the smallest budget, ×2", _FURTHER, table_10, UNSEEN),
     Table("beyond_t11", "Beyond, table 11: every draw with every training, ×2", _FURTHER, table_11, PROXIES[1:]),
+    Table("beyond_t12", "Beyond, table 12: clean pictures, ×2", _FURTHER, table_12, PROXIES[1:]),
 )
