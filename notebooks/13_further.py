@@ -19,7 +19,6 @@
 # was chosen with, at ×4 and at the smallest budget, and on pictures that were never compressed.
 
 # %%
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -110,7 +109,7 @@ print(f"{len(apart)} filters; shrunken pictures and windows of full size: {by_ha
 # ### Is it lowered?
 #
 # The gap of the herded set, and after each round; what the judge says of the set, on held-out pictures; whether the round was
-# kept. One line for each seed.
+# kept (a dot) or undone (a cross).
 
 # %%
 refinings = [study.make_set(rows[REFINED], seed).history for seed in study.seeds]
@@ -119,15 +118,8 @@ for seed, history in zip(study.seeds, refinings, strict=True):
         print(f"seed {seed}, {name:7}", *(form.format(value) for value in history[name]))
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-for seed, history in zip(study.seeds, refinings, strict=True):
-    for axis, name in zip(axes, ("gap", "judged"), strict=True):
-        axis.plot(history[name], marker="o", label=f"seed {seed}")
-        axis.set(xlabel="round", xticks=range(len(history[name])))
-axes[0].set_ylabel("gap of gradients")
-axes[1].set_ylabel("judge, PSNR of luma, dB")
-axes[0].legend()
-saved(study, figure, "refining")
+curves = {f"seed {seed}": history for seed, history in zip(study.seeds, refinings, strict=True)}
+saved(study, beyond.refining_figure(curves), "refining")
 
 # %% [markdown]
 # ## The run

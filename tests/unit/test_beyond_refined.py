@@ -13,6 +13,7 @@ from srdistill.networks import build_network
 from srdistill.papers.beyond import refined as module
 from srdistill.papers.beyond.cosine_transform import cosine_matrix
 from srdistill.papers.beyond.refined import Refining, refined
+from srdistill.papers.beyond.refining_figure import refining_figure
 from srdistill.papers.beyond.set_gradients import gap, set_gradients
 from srdistill.papers.beyond.shaped import full_size_windows, shaped
 from srdistill.seeds import generator_for
@@ -152,3 +153,14 @@ def test_all_images_may_move(real, source, networks, monkeypatch):
     judged(monkeypatch, [0.0, 1.0])
     made = make(real, source, networks, replace(REFINING, moving=1.0, rounds=1))
     assert (made.images != source.images).flatten(1).any(1).all()
+
+
+def test_the_figure_marks_rounds_that_were_undone():
+    histories = {"seed 0": {"gap": [0.6, 0.5, 0.4], "judged": [30.0, 30.1, 30.05], "kept": [1.0, 1.0, 0.0]}}
+    figure = refining_figure(histories)
+    markers = [line.get_marker() for line in figure.axes[1].lines if line.get_marker() != "None"]
+    assert markers == ["o", "o", "x"]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["gap of gradients", "judge, PSNR of luma, dB"]
+    assert "seed 0" in figure.caption
+    with pytest.raises(ValueError, match="no histories"):
+        refining_figure({})

@@ -10,7 +10,8 @@ In reading order:
 ``priced``               sets of equal bytes
 ``hard_windows``         full data as strong as it can be
 ``random_tiles``, ``random_like``, ``hardest_tiles``, ``moser_trimmed``, ``dcsr``   what all this has to beat
-``labels``, ``plan``, ``tables``, ``figures``   what rows are called, how large a run is, what is run, what is shown
+``labels``, ``plan``, ``tables``   what rows are called, how large a run is, what is run
+``figures``, ``refining_figure``   what is shown
 """
 
 import pandas as pd
@@ -38,13 +39,15 @@ from srdistill.papers.beyond.labels import (
     WITHOUT,
 )
 from srdistill.papers.beyond.plan import PLANS
+from srdistill.papers.beyond.refining_figure import refining_figure
 from srdistill.papers.beyond.study import BeyondStudy, coverage
 from srdistill.papers.beyond.tables import TABLES
 from srdistill.study.paper import Paper
 
 __all__ = [
-    "BY_BYTES", "COVERAGE", "CROPS", "DCSR", "FULL_HARD", "FULL_SCALES", "HARDEST", "HERDED", "LARGER", "LIKE",
-    "MORE", "MOSER", "PAPER", "REFINED", "SHAPED", "SHRUNK", "SMALLER", "SQUARES", "TAUGHT", "WITHOUT", "coverage", "spectra",
+    "BY_BYTES", "COVERAGE", "CROPS", "DCSR", "FULL_HARD", "FULL_SCALES", "HARDEST", "HERDED", "LARGER", "LIKE", "MORE",
+    "MOSER", "PAPER", "REFINED", "SHAPED", "SHRUNK", "SMALLER", "SQUARES", "TAUGHT", "WITHOUT", "coverage", "refining_figure",
+    "spectra",
 ]  # fmt: skip
 
 
