@@ -15,6 +15,7 @@ TILE ?=
 METHOD ?=
 FORMAT ?=
 OUT ?=
+REPOSITORY ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
@@ -43,6 +44,7 @@ export ASKED_SCALE = $(value SCALE)
 export ASKED_TILE = $(value TILE)
 export ASKED_METHOD = $(value METHOD)
 export ASKED_FORMAT = $(value FORMAT)
+export ASKED_REPOSITORY = $(value REPOSITORY)
 OWN := --profile="$$ASKED_PROFILE" $${ASKED_DATA:+--data="$$ASKED_DATA"}
 OPTIONS := $(OWN) $${ASKED_SEEDS:+--seeds="$$ASKED_SEEDS"} $${ASKED_WORKERS:+--workers="$$ASKED_WORKERS"}
 # Files of tests and notebooks go to two processes, in the order of their names; each works by itself, on one thread.
@@ -58,7 +60,8 @@ help:
 	@echo "make test               unit, notebook and failure tests"
 	@echo "make lab                open JupyterLab on the paired notebooks; WORKERS= gives every notebook its own"
 	@echo "make bench              benchmarks: ratios against the plain way of doing the same work"
-	@echo "make report             the site, a book that needs no network, in build/site"
+	@echo "make report             the site, a book that needs no network, in build/site; REPOSITORY=https://github.com/owner/name"
+	@echo "                        adds a way into Colab to two notebooks"
 	@echo "make export TABLE=dietz_t4  the distilled sets of a finished table, in build/export; ROW= for one row,"
 	@echo "                        FORMAT=pictures|basicsr|mosaics|dd-ranking"
 	@echo "make distill DATA=folder BUDGET=1%  a small training set for super-resolution from a folder of pictures; also SCALE=2|3|4,"
@@ -115,7 +118,7 @@ bench: $(READY)
 	@$(RUN) pytest tests/benchmarks --benchmark-columns=median,min,max,rounds --override-ini norecursedirs=build
 
 report: $(READY)
-	@$(RUN) srdistill.book
+	@$(RUN) srdistill.book $${ASKED_REPOSITORY:+--repository="$$ASKED_REPOSITORY"}
 
 # Spelled out, export would be a directive of make.
 $(EXPORT): $(READY)

@@ -36,13 +36,14 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def build(folder: Path, quiet: bool = False) -> Path:
-    """Build the site into ``folder/site`` from pages in ``folder/book``; its front page.
+def build(folder: Path, quiet: bool = False, repository: str = "") -> Path:
+    """Build the site into ``folder/site`` from pages in ``folder/book``; its front page. ``repository``: see ``write_source``.
 
-    Raises FileNotFoundError where there are no tables; RuntimeError if Sphinx reports an error.
+    Raises FileNotFoundError where there are no tables; RuntimeError if Sphinx reports an error; ValueError as
+    ``write_source`` does.
     """
     source, site = folder / "book", folder / "site"
-    write_source(source)
+    write_source(source, repository)
     settings = {name: ",".join(value) if name == "extensions" else value for name, value in SETTINGS.items()}
     app = Sphinx(
         srcdir=source, confdir=None, outdir=site, doctreedir=folder / "doctrees", buildername="html", freshenv=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from srdistill.book.api_pages import api_pages
 from srdistill.book.captions import described, figure
+from srdistill.book.colab import with_badge
 from srdistill.book.notebook_pages import notebook_page
 from srdistill.book.table_pages import SCRIPT, frame_page, frames, script, table_page
 from srdistill.files import write_text
@@ -21,10 +22,10 @@ STYLE, CLICKS = "site.css", "site.js"
 _BOARD = {"CLAIMS.md": "claims", "UNDECIDED.md": "undecided", "ORDERS.md": "orders"}
 
 
-def write_source(folder: Path) -> list[str]:
-    """Write all pages into ``folder``; the profiles whose tables are there.
+def write_source(folder: Path, repository: str = "") -> list[str]:
+    """Write all pages into ``folder``; the profiles whose tables are there. ``repository``: its address on GitHub, where known.
 
-    Raises FileNotFoundError where no table has been made.
+    Raises FileNotFoundError where no table has been made; ValueError for an address of another kind.
     """
     profiles = profiles_with_tables()
     if not profiles:
@@ -39,7 +40,8 @@ def write_source(folder: Path) -> list[str]:
         _profile(folder, profile)
     notebooks = sorted(path for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
     for path in notebooks:
-        write_notebook(notebook_page(path), folder / "notebooks" / path.name)
+        page = with_badge(notebook_page(path), path.stem, repository)
+        write_notebook(page, folder / "notebooks" / path.name)
     api = api_pages()
     for name, text in api.items():
         write_text(folder / "api" / f"{name}.md", text)
