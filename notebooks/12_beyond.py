@@ -378,7 +378,7 @@ priced.check([
 # * **Bytes.** A little loss leaves room for more tiles, and changes nothing that can be told; shrunken pictures stay ahead of
 #   coverage, and pricing tiles by their bytes makes it worse, as flat tiles are cheap.
 #
-# What was not tried: labels made by a teacher, a refinement of the chosen pixels, nine percent of them.
+# `13_further` goes on: chosen pixels that are moved, labels of a teacher, nine percent, more steps, clean pictures.
 
 # %% [markdown]
 # ## Exercises

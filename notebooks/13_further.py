@@ -56,7 +56,8 @@ describe(study)
 #   before, the round is undone and the next one takes half the rate.
 # * **Taught.** In place of each shrunken picture stands what a larger student, trained on full data, makes of its LR version.
 #   Such a set carries more than its own pixels, so it is no rival to the others; it says how much *labels* could bring.
-# * **Distilled in codes**, by the method and the rates of `04_latent`, from one inverted picture each.
+# * **Distilled in codes**, by the method and the rates of `04_latent`, from one inverted picture each (with the high-pass loss:
+#   images this small are below what a perceptual distance can look at).
 # * **More of them**: the same shrunken pictures with many times the pixels.
 
 # %%
@@ -68,7 +69,7 @@ saved(study, diagram([
 # %%
 theirs = dietz.PAPER.open("dietz_t4", profile=profile, data=data)
 side = int((study.plan.budget * study.train.pixels / len(study.train)) ** 0.5) // 8 * 8
-inverted = study.row("Inverted", dietz.gan_inversion, **(dietz.inverting(theirs, "published") | {"size": side}))
+inverted = study.row("Inverted", dietz.gan_inversion, **(dietz.inverting(theirs, "highpass") | {"size": side}))
 in_codes = dietz.latent(theirs, inverted, dietz.pretrained(theirs)) | {"size": side}
 distilled = study.row("Distilled in codes", dietz.latent_matching, **in_codes)
 rows |= {row.label: row for row in (inverted, distilled)}
@@ -175,14 +176,14 @@ longer = Presentation(steps, others[steps.name], more[steps.name])
 gains(longer).round(2)
 
 # %% [markdown]
-# ## Students that nothing was chosen with, ×4
+# ## Architectures that nothing was chosen with, ×4
 
 # %%
 at_x4 = Presentation(x4, others[x4.name], more[x4.name])
 gains(at_x4).round(2)
 
 # %% [markdown]
-# ## The same students at the smallest budget, ×2
+# ## The same at the smallest budget, ×2
 
 # %%
 smallest = Presentation(few, others[few.name], more[few.name])

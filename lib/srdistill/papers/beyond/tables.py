@@ -26,6 +26,7 @@ from srdistill.papers.beyond.labels import (
     LIKE,
     MORE,
     MOSER,
+    OTHERS,
     OTHERWISE,
     PROXIES,
     REFINED,
@@ -210,12 +211,12 @@ def table_8(study: BeyondStudy) -> list[Row]:
 
 
 def table_9(study: BeyondStudy) -> list[Row]:
-    """Shrunken pictures at twice the scale, for other students; larger ones, which table 3 has ahead there."""
+    """Shrunken pictures at twice the scale, for other architectures; larger ones, which table 3 has ahead there."""
     return [*_strongest_full(study), _in_budget(study, study.plan.budget)[LARGER]]
 
 
 def table_10(study: BeyondStudy) -> list[Row]:
-    """The smallest budget, for other students."""
+    """The smallest budget, for other architectures."""
     least = min(study.plan.budgets)
     return [*_strongest_full(study), _in_budget(study, least, f", {100 * least:g} %")[SMALLER]]
 
@@ -249,8 +250,8 @@ TABLES = (
     Table("beyond_t6", "Beyond, table 6: what each part does, ×2", _NOTEBOOK, table_6, PROXIES[1:]),
     Table("beyond_t7", "Beyond, table 7: refined, taught, more of them, ×2", _FURTHER, table_7, (PROXIES[1], UNSEEN[0])),
     Table("beyond_t8", "Beyond, table 8: more steps, ×2", _FURTHER, table_8, PROXIES[1:]),
-    Table("beyond_t9", "Beyond, table 9: new students at ×4", _FURTHER, table_9, UNSEEN, scale=4),
-    Table("beyond_t10", "Beyond, table 10: new students, the smallest budget, ×2", _FURTHER, table_10, UNSEEN),
+    Table("beyond_t9", "Beyond, table 9: other architectures at ×4", _FURTHER, table_9, OTHERS, scale=4),
+    Table("beyond_t10", "Beyond, table 10: other architectures, the smallest budget, ×2", _FURTHER, table_10, OTHERS),
     Table("beyond_t11", "Beyond, table 11: every draw with every training, ×2", _FURTHER, table_11, PROXIES[1:]),
     Table("beyond_t12", "Beyond, table 12: clean pictures, ×2", _FURTHER, table_12, PROXIES[1:]),
 )
