@@ -32,7 +32,7 @@ from srdistill.papers.beyond.set_gradients import gap, set_gradients
 from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.figures import image_rows
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved
-from srdistill.study.rows import BICUBIC, ORIGINAL
+from srdistill.study.rows import ORIGINAL
 
 # %% tags=["parameters"]
 profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
@@ -139,26 +139,11 @@ print(results, *more.values(), sep="\n")
 shown = Presentation(study, rows, results)
 shown.table()
 
-
 # %% [markdown]
 # Gain over bicubic, PSNR of the luma, dB; means over seeds and over the test sets, each of which counts the same:
 
 # %%
-def by_seed(presented: Presentation) -> pd.DataFrame:
-    """Rows and students by seeds."""
-    scores = presented.scores.query("metric == 'psnr_y'")
-    plain = scores[scores.row == BICUBIC].set_index("testset")["value"]
-    ours = scores[scores.row != BICUBIC].assign(value=lambda found: found.value - found.testset.map(plain))
-    return ours.groupby(["row", "network", "seed"], sort=False)["value"].mean().unstack("seed")
-
-
-def gains(presented: Presentation) -> pd.DataFrame:
-    """Rows by students."""
-    found = by_seed(presented).mean(axis=1).unstack("network", sort=False)
-    return found.reindex(list(presented.rows))
-
-
-gains(shown).round(2)
+beyond.gains(shown).round(2)
 
 # %%
 shown.plot("psnr_y")
@@ -173,21 +158,21 @@ shown.sizes()
 
 # %%
 longer = Presentation(steps, others[steps.name], more[steps.name])
-gains(longer).round(2)
+beyond.gains(longer).round(2)
 
 # %% [markdown]
 # ## Architectures that nothing was chosen with, ×4
 
 # %%
 at_x4 = Presentation(x4, others[x4.name], more[x4.name])
-gains(at_x4).round(2)
+beyond.gains(at_x4).round(2)
 
 # %% [markdown]
 # ## The same at the smallest budget, ×2
 
 # %%
 smallest = Presentation(few, others[few.name], more[few.name])
-gains(smallest).round(2)
+beyond.gains(smallest).round(2)
 
 # %% [markdown]
 # ## Draws and trainings
@@ -197,7 +182,7 @@ gains(smallest).round(2)
 
 # %%
 crossed = Presentation(draws, others[draws.name], more[draws.name])
-table = by_seed(crossed).droplevel("network").rename_axis(columns="training")
+table = beyond.gains_by_seed(crossed).droplevel("network").rename_axis(columns="training")
 table.round(3)
 
 # %%
@@ -215,7 +200,7 @@ pd.DataFrame(parts).T.rename_axis("standard deviation of means over").round(3)
 
 # %%
 on_clean = Presentation(clean, others[clean.name], more[clean.name]) if others[clean.name] else None
-gains(on_clean).round(2) if on_clean else print(f"{clean.plan.clean}: not at hand, and nobody offers it; left out here")
+beyond.gains(on_clean).round(2) if on_clean else print(f"{clean.plan.clean}: not at hand, and nobody offers it; left out here")
 
 # %% [markdown]
 # ## The claims, checked

@@ -11,12 +11,13 @@ In reading order:
 ``hard_windows``         full data as strong as it can be
 ``random_tiles``, ``random_like``, ``hardest_tiles``, ``moser_trimmed``, ``dcsr``   what all this has to beat
 ``labels``, ``plan``, ``tables``   what rows are called, how large a run is, what is run
-``figures``, ``refining_figure``   what is shown
+``gains``, ``figures``, ``refining_figure``   what is shown
 """
 
 import pandas as pd
 
 from srdistill.papers.beyond.figures import spectra
+from srdistill.papers.beyond.gains import gains, gains_by_seed
 from srdistill.papers.beyond.labels import (
     BY_BYTES,
     COVERAGE,
@@ -46,8 +47,8 @@ from srdistill.study.paper import Paper
 
 __all__ = [
     "BY_BYTES", "COVERAGE", "CROPS", "DCSR", "FULL_HARD", "FULL_SCALES", "HARDEST", "HERDED", "LARGER", "LIKE", "MORE",
-    "MOSER", "PAPER", "REFINED", "SHAPED", "SHRUNK", "SMALLER", "SQUARES", "TAUGHT", "WITHOUT", "coverage", "refining_figure",
-    "spectra",
+    "MOSER", "PAPER", "REFINED", "SHAPED", "SHRUNK", "SMALLER", "SQUARES", "TAUGHT", "WITHOUT", "coverage", "gains",
+    "gains_by_seed", "refining_figure", "spectra",
 ]  # fmt: skip
 
 
