@@ -234,8 +234,6 @@ longer.check([
              f"{FULL_SCALES}{times}", f"{SMALLER}{times}", **luma),
     Question("longer-near-{network}", f"{{network}}{times}: {near}",
              f"{SMALLER}{times}", f"{FULL_SCALES}{times}", line=-0.1, **luma),
-    Question("longer-few-{network}", f"{{network}}{times}, {least}: {near}", f"{SMALLER}, {least}{times}",
-             f"{FULL_SCALES}{times}", line=-0.1, **luma),
 ], more[steps.name].networks)  # fmt: skip
 
 # %%

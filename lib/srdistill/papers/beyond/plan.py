@@ -27,9 +27,7 @@ class BeyondPlan:
     recipes: Mapping[str, Recipe] = field(metadata={"about": "training recipes"})
     recipes_x4: Mapping[str, Recipe] = field(metadata={"about": "training recipes at x4", "tables": ("beyond_t3", "beyond_t9")})
     budget: float = field(metadata={"about": "share of all pixels"})
-    budgets: tuple[float, ...] = field(
-        metadata={"about": "shares of all pixels", "tables": ("beyond_t2", "beyond_t8", "beyond_t10")}
-    )
+    budgets: tuple[float, ...] = field(metadata={"about": "shares of all pixels", "tables": ("beyond_t2", "beyond_t10")})
     tile: int = field(metadata={"about": "side of tiles, px"})
     small: int = field(metadata={"about": "side of smaller tiles, px"})
     share: float = field(metadata={"about": "share of detail that coding may cost", "tables": ("beyond_t5",)})

@@ -203,11 +203,10 @@ def table_7(study: BeyondStudy) -> list[Row]:
 
 
 def table_8(study: BeyondStudy) -> list[Row]:
-    """All that full data can be, and two sizes of sets, for more steps."""
-    rows, least = _in_budget(study, study.plan.budget), min(study.plan.budgets)
-    few = _in_budget(study, least, f", {100 * least:g} %")[SMALLER]
+    """All that full data can be, and shrunken pictures, for more steps."""
+    shrunken = _in_budget(study, study.plan.budget)[SMALLER]
     full = [row for row in _full(study) if row.label != FULL_BOTH]
-    return [*_strongest_full(study), rows[SMALLER], few, *_longer(study, *full, rows[SMALLER], few)]
+    return [*_strongest_full(study), shrunken, *_longer(study, *full, shrunken)]
 
 
 def table_9(study: BeyondStudy) -> list[Row]:
