@@ -139,7 +139,8 @@ def _expected(made: "Made", tables: Path = TABLES) -> str:
     return (
         title + "Of students trained on sets that this method made of the study's 291 pictures (notebooks 12 and 13), in tiles "
         f"of {plan.tile} px (larger) or {plan.small} px (smaller); gain is the share of the way from bicubic to full data. "
-        "Other pictures give other numbers; those that were never compressed gain less by being shrunk (notebook 13).\n\n| training set | of the pixels | student | test set | measure | mean | seeds |\n"
+        "Other pictures give other numbers; those that were never compressed gain less by being shrunk (notebook 13).\n\n"
+        "| training set | of the pixels | student | test set | measure | mean | seeds |\n"
         "|---|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
     )
 
