@@ -26,11 +26,13 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
+from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import to_float
 from srdistill.images.resize import downscale
 from srdistill.networks import build_network
 from srdistill.papers import beyond, dietz
 from srdistill.papers.beyond import CROPS, FULL_HARD, FULL_SCALES, HERDED, LARGER, MORE, REFINED, SMALLER, TAUGHT
+from srdistill.papers.beyond.cosine_transform import cosine_matrix
 from srdistill.papers.beyond.set_gradients import gap, set_gradients
 from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.figures import image_rows
@@ -108,6 +110,18 @@ by_hand = sum(apart) / len(apart)
 library = gap(set_gradients(network, ours, 2), set_gradients(network, real, 2))
 assert abs(by_hand - float(library)) < 1e-4, (by_hand, float(library))
 print(f"{len(apart)} filters; shrunken pictures and windows of full size: {by_hand:.4f} apart")
+
+# %% [markdown]
+# What is moved are coefficients of a cosine transform. It is orthonormal, so a step is as long in pixels as in coefficients, and
+# nearly all of a photograph lies in few of them:
+
+# %% tags=["nbval-check-output"]
+picture = to_float(photos("test").images[0][:, 100:140, 100:140])
+matrix = cosine_matrix(40)
+energy = (matrix @ picture @ matrix.T).square().sum(0)
+print(f"energy of pixels and of coefficients: {picture.square().sum():.1f}, {energy.sum():.1f}")
+for side in (1, 5, 20):
+    print(f"in the lowest {side} x {side} of 40 x 40 coefficients: {100 * energy[:side, :side].sum() / energy.sum():.2f} %")
 
 # %% [markdown]
 # ### Is it lowered?
