@@ -112,8 +112,8 @@ assert abs(by_hand - float(library)) < 1e-4, (by_hand, float(library))
 print(f"{len(apart)} filters; shrunken pictures and windows of full size: {by_hand:.4f} apart")
 
 # %% [markdown]
-# What is moved are coefficients of a cosine transform. It is orthonormal, so a step is as long in pixels as in coefficients, and
-# nearly all of a photograph lies in few of them:
+# What is moved are coefficients of a cosine transform. It is orthonormal, so a step is as long in pixels as in coefficients,
+# and nearly all of a photograph lies in few of them:
 
 # %% tags=["nbval-check-output"]
 picture = to_float(photos("test").images[0][:, 100:140, 100:140])
