@@ -212,8 +212,8 @@ pd.DataFrame(parts).T.rename_axis("standard deviation of means over").round(3)
 # %% [markdown]
 # ## Clean pictures
 #
-# T91 and BSDS200 were JPEG files, and part of what shrinking does is to clean. So the same with crops of DIV2K, which never
-# were; sets of them have the larger budget, for there are few.
+# BSDS200, most of the training pictures, are JPEG files, and part of what shrinking does may be to clean. So the same with
+# crops of DIV2K, which never were; sets of them have the larger budget, for there are few.
 
 # %%
 on_clean = Presentation(clean, others[clean.name], more[clean.name]) if others[clean.name] else None
@@ -294,9 +294,10 @@ on_clean.check(asked, more[clean.name].networks) if on_clean else None
 #   well as the best full data, or better. The transformer gains most from them.
 #
 # * **On clean pictures shrinking loses its lead.** Of crops of DIV2K, which never were JPEG files, shrunken squares train
-#   EDSR worse than full data does, at one scale or several, and about as well as crops of full size. So a part of what
-#   shrinking does in all other tables would be that it averages the traces of compression away. (There are 16 of these crops,
-#   and the sets hold nine percent of them; how it goes with hundreds of clean pictures is not known here.)
+#   EDSR worse than full data does, at one scale or several, and about as well as crops of full size. So what shrinking does
+#   in all other tables may be, in part, to average the traces of compression away; or these pictures are sharp enough at full
+#   size. The two were not told apart. (There are 16 of these crops, and the sets hold nine percent of them; how it goes with
+#   hundreds of clean pictures is not known here.)
 
 # %% [markdown]
 # ## Exercises

@@ -27,6 +27,7 @@ def presented():
 def test_every_test_set_counts_the_same(presented):
     found = gains_by_seed(presented)
     assert found.loc[("Shrunk", "EDSR")].tolist() == [1.5, 2.0] and found.loc[("Full", "EDSR"), 0] == 0.5
+    assert str(list(found.columns)) == "[0, 1]"
 
 
 def test_rows_stand_in_the_order_of_the_table(presented):

@@ -16,7 +16,8 @@ def gains_by_seed(presented: "Presentation", metric: str = "psnr_y") -> pd.DataF
     scores = presented.scores[presented.scores.metric == metric]
     plain = scores[scores.row == BICUBIC].set_index("testset")["value"]
     ours = scores[scores.row != BICUBIC].assign(value=lambda found: found.value - found.testset.map(plain))
-    return ours.groupby(["row", "network", "seed"], sort=False)["value"].mean().unstack("seed")
+    # Bicubic has no seed, so the column holds floats.
+    return ours.astype({"seed": int}).groupby(["row", "network", "seed"], sort=False)["value"].mean().unstack("seed")
 
 
 def gains(presented: "Presentation", metric: str = "psnr_y") -> pd.DataFrame:
