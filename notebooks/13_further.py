@@ -293,8 +293,8 @@ on_clean.check(asked, more[clean.name].networks) if on_clean else None
 # * **Other architectures** agree with `12_beyond`: at ×4, and at the smallest budget at ×2, shrunken pictures train them as
 #   well as the best full data, or better. The transformer gains most from them.
 #
-# * **Draws matter no more than trainings.** What seeds differ by is some hundredths of a decibel of either: two methods that are
-#   nearer to each other than that are not told apart by three seeds.
+# * **Draws matter no more than trainings.** Seeds differ by some hundredths of a decibel of either: two methods that are nearer
+#   to each other than that are not told apart by three seeds.
 #
 # * **On clean pictures shrinking loses its lead.** Of crops of DIV2K, which never were JPEG files, shrunken squares train
 #   EDSR worse than full data does, at one scale or several, and about as well as crops of full size. So what shrinking does
