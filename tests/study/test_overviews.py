@@ -49,6 +49,8 @@ def test_kinds_of_sets():
     assert kind_of("Syn. IPC=1 (downscaled)") == kind_of("Distilled in pixels") == "distilled in pixels"
     assert kind_of("Syn. IPC=1 (latent)") == kind_of("Inversion, high-pass loss") == "distilled in a latent space"
     assert kind_of("Noise, IPC=1, undistilled") == "noise" and kind_of("Distilled, 140") == "made by a diffusion model"
+    assert kind_of("Downscaled, smaller, taught") == "taught by a larger network"
+    assert kind_of("Distilled in codes") == kind_of("Inverted") == "distilled in a latent space"
     assert kind_of("Real crops, 48 px") == kind_of("Pyramid coverage") == "chosen"
 
 

@@ -16,7 +16,8 @@ from srdistill.study.verdicts.board import PARETO
 
 # How a set came to be, by what its row's name has, the first that fits; with colour and marker.
 _KINDS = {
-    "distilled in a latent space": (("latent", "inversion", "gsdd"), "#8e5aa8", "D"),
+    "taught by a larger network": (("taught",), "#7a1f1f", "P"),
+    "distilled in a latent space": (("latent", "inversion", "inverted", "in codes", "gsdd"), "#8e5aa8", "D"),
     "distilled in pixels": (("syn.", "distilled in pixels"), "#c8501e", "o"),
     "noise": (("noise",), "0.6", "x"),
     "shrunk": (("downscaled", "shaped", "herded", "shrunk"), "#00739c", "s"),
@@ -105,7 +106,7 @@ def pareto_figure(found: pd.DataFrame) -> Figure:
     axes[0].annotate("bicubic", (1, 0), xycoords=("axes fraction", "data"), xytext=(-4, 3), textcoords="offset points",
                      ha="right")  # fmt: skip
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
