@@ -163,7 +163,7 @@ def test_figures_of_a_notebook_carry_their_texts(three_figures):
 
 
 def test_a_small_book_shows_captions_and_alternative_texts(three_figures, tmp_path, monkeypatch):
-    def write_small(folder):
+    def write_small(folder, repository):
         write_notebook(notebook_page(three_figures), folder / "one.ipynb")
         (folder / "a.png").write_bytes(png(3))
         words = figure("a.png", 'Said: "so", # 1', CAPTION)

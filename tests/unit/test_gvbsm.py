@@ -120,7 +120,7 @@ def test_the_average_by_hand():
 
 
 def test_the_loss_falls_and_all_backbones_see_the_class(data, backbones):
-    found = recover(data, backbones, ipc=1, iterations=200, lr=0.1)
+    found = recover(data, backbones, ipc=1, iterations=300, lr=0.1)
     assert found.history["loss"][-1] < 0.8 * found.history["loss"][0]
     assert found.history["statistics"][-1] < 0.8 * found.history["statistics"][0]
     assert found.history["densification"] == [0.0] * 10
