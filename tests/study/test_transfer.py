@@ -12,7 +12,6 @@ from srdistill.papers import coreset
 from srdistill.papers.coreset import DC, DM, HARD, MTT, OURS, SOFT, UNTRAINED, WHOLE
 from srdistill.papers.coreset.baselines import matched
 from srdistill.papers.coreset.own_labels import own_labels
-from srdistill.papers.coreset.plan import PLANS
 from srdistill.papers.coreset.printed import DATM, IDM, TESLA
 from srdistill.papers.coreset.trajectories.experts import ExpertRecipe, train_expert
 from srdistill.papers.coreset.trajectories.unrolling import unrolling
@@ -159,20 +158,3 @@ def test_whitened_sets_have_whitening_experts_and_students(smoke_study):
     assert "whitened" not in study.student(matched(DM, 1, DM), "AlexNet", 0).settings["classifier"]
     results = study.run([row], ["AlexNet"])
     assert results.failures == [] and results.computed == len(study.seeds)
-
-
-def test_narrow_shortcuts_of_large_pictures_are_not_channels_last():
-    """Up to eight channels from 64 px on, oneDNN's gradient of a 1 x 1 convolution of stride 2 destroys memory (AVX-512)."""
-    seen = 0
-    for profile in ("smoke", "laptop", "desktop"):
-        plan = PLANS[profile]
-        for table, tasks in plan.tasks.items():
-            for task in tasks:
-                sizes = plan.of_table(table).classifiers
-                for name in plan.networks[table]:
-                    if sizes[name]["architecture"] != "ResNet18" or task.size < 64:
-                        continue
-                    narrow = 64 * sizes[name].get("width_factor", 1.0) <= 8
-                    seen += narrow
-                    assert not (narrow and plan.student(1, task, name).channels_last)
-    assert seen

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from srdistill.catalogue.photo_classes import photo_classes
 from srdistill.images.pictures import to_float
@@ -241,9 +242,42 @@ def test_resnet_with_batch_norm_is_torchvisions():
     ours = CLASSIFIERS["ResNet18"](classes=10, size=32)
     found, expected = ours.state_dict(), theirs.state_dict()
     assert list(found) == list(expected) and all(torch.equal(weight, expected[name]) for name, weight in found.items())
+    # In double precision, so that only how it is computed could differ.
+    images = torch.rand(2, 3, 64, 64, dtype=torch.float64)
+    outputs, slopes = [], []
+    for network in (ours.double(), theirs.double()):
+        outputs.append(network(images))
+        slopes.append(torch.autograd.grad(outputs[-1].square().sum(), list(network.parameters())))
+    torch.testing.assert_close(*outputs)
+    torch.testing.assert_close(*slopes)
     # Names and shapes of the trained weights are the same with the other norm.
     other = CLASSIFIERS["ResNet18"](classes=10, size=64, norm="instance")
     assert [(n, w.shape) for n, w in other.named_parameters()] == [(n, w.shape) for n, w in theirs.named_parameters()]
+
+
+class StridedPoints(TorchDispatchMode):
+    """Notes the 1x1 convolutions with a stride that torch is asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolutions, self.found = 0, []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten.convolution.default:
+            self.convolutions += 1
+            (_, _, *kernel), stride = args[1].shape, list(args[3])
+            if kernel == [1, 1] and stride != [1, 1]:
+                self.found.append(tuple(args[1].shape))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", sorted(CLASSIFIERS))
+def test_no_convolution_is_one_whose_gradient_destroys_memory(name):
+    """Channels last, oneDNN's gradient of 1x1 convolutions with a stride writes beyond its memory if channels are few."""
+    network = small_network(name).to(memory_format=torch.channels_last)
+    with StridedPoints() as seen:
+        network(torch.rand(2, 3, 32, 32).contiguous(memory_format=torch.channels_last))
+    assert seen.convolutions and seen.found == []
 
 
 def test_instance_norm_of_resnet_normalises_each_channel_of_each_picture():

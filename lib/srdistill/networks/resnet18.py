@@ -1,6 +1,8 @@
 """ResNet-18 (He et al. 2016) by torchvision, with the stem for small pictures, instance norm and a width as options."""
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import skip_init
 
 from srdistill.images.torchvision_import import import_torchvision
 from srdistill.networks.convnet import NORMS
@@ -38,7 +40,29 @@ def resnet18(classes: int, size: int, small_stem: bool = False, norm: str = "bat
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 module.reset_parameters()
+    for stage in (network.layer2, network.layer3, network.layer4):
+        stage[0].downsample[0] = _Shortcut.of(stage[0].downsample[0])
     return network
+
+
+class _Shortcut(nn.Conv2d):
+    """A 1x1 convolution with a stride, as one without on every second pixel: the same values.
+
+    Channels last, oneDNN's gradient of the weights of the former writes beyond its memory where there are fewer channels than a
+    vector has (8 with AVX2, 16 with AVX-512; uxlfoundation/oneDNN, issue 6035; seen with torch 2.13.0): narrow networks end in
+    a crash, or in numbers that something else has written.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        down, right = self.stride
+        return F.conv2d(x[:, :, ::down, ::right], self.weight, self.bias)
+
+    @classmethod
+    def of(cls, layer: nn.Conv2d) -> "_Shortcut":
+        """With the weights of ``layer``, 1x1 and without a bias; draws no random numbers."""
+        shortcut = skip_init(cls, layer.in_channels, layer.out_channels, 1, stride=layer.stride, bias=False)
+        shortcut.weight = layer.weight
+        return shortcut
 
 
 def _scale(network: nn.Module, factor: float) -> None:

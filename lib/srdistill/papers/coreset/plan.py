@@ -241,12 +241,6 @@ def _short(task: TaskPlan, epochs: int, rates: Mapping[str, float] | None = None
     })  # fmt: skip
 
 
-def _safe(task: TaskPlan) -> TaskPlan:
-    """ResNet-18's shortcut is a 1 x 1 convolution with stride 2, of eight channels at an eighth of its width. On pictures of 64
-    px or more, laid out channels last, oneDNN's gradient of it for AVX-512 writes beyond its memory (torch 2.13.0)."""
-    return replace(task, special=task.special | {RESNET: task.special[RESNET] | {"channels_last": False}})
-
-
 _NARROW, _NARROWER = _narrow(0.25, depth=3, heads=4), _narrow(0.125, depth=3, heads=2)
 _NARROWEST = _narrow(0.0625, depth=1, heads=2)
 # Of students of other architectures, with a teacher's labels: for each the best mean accuracy at 32 and 16 px of 1e-3, 3e-3,
@@ -270,7 +264,7 @@ _MIDDLE = ClassificationRecipe(40, batch=10, lr=2e-3, temperature=20, channels_l
 # on the pictures that all start from, of 1e-2, 3e-2 and 1e-1 with own labels and of 5e-4, 2e-3 and 5e-3 with a teacher's.
 _DESKTOP = CoresetPlan(
     tasks=_everywhere((_NETTE64,))
-    | {"coreset_t2": (_NETTE32,), "coreset_t5": (_safe(_short(_NETTE64, 25)),), "coreset_t6": (_short(_NETTE32, 25),)},
+    | {"coreset_t2": (_NETTE32,), "coreset_t5": (_short(_NETTE64, 25),), "coreset_t6": (_short(_NETTE32, 25),)},
     networks=_everywhere(("ConvNet",)) | _ACROSS,
     classifiers={"ConvNet": {"architecture": "ConvNet", "depth": 3, "width": 32}} | _NARROW,
     ipcs={"coreset_t1": (1, 10), "coreset_t2": (1,)},
