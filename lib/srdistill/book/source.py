@@ -19,7 +19,7 @@ PAGES = Path(__file__).with_name("pages")
 # How pages look, and what a click on a figure does; among the site's own files, not among its pages.
 STYLE, CLICKS = "site.css", "site.js"
 # Pages of the board, as they are called among the tables, and as they are called here.
-_BOARD = {"CLAIMS.md": "claims", "UNDECIDED.md": "undecided", "ORDERS.md": "orders"}
+_BOARD = {"CLAIMS.md": "claims", "UNDECIDED.md": "undecided", "ORDERS.md": "orders", "TWICE.md": "twice"}
 
 
 def write_source(folder: Path, repository: str = "") -> list[str]:
@@ -85,7 +85,7 @@ def _front(path: Path, profile: str) -> str:
     answer = re.search(r"<!-- answer -->\n(.*?)<!-- end -->", readme, re.DOTALL)
     board = (TABLES / "README.md").read_text(encoding="utf-8").split(f"## `{profile}`")[1].split("\n## `")[0]
     # Pictures and further pages have places of their own here.
-    board = "\n".join(line for line in board.splitlines() if not line.startswith(("![", "[Which", "Under Holm")))
+    board = "\n".join(line for line in board.splitlines() if not line.startswith(("![", "[Which", "[What", "Under Holm")))
     figures = "\n\n".join(
         _front_figure(path, profile, words) for name, words in OVERVIEWS.items() if (path := here / name).exists()
     )

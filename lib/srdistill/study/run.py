@@ -41,6 +41,7 @@ from srdistill.study.pages.against_print import write_against_print
 from srdistill.study.pages.forest import write_forest
 from srdistill.study.pages.pareto import write_pareto
 from srdistill.study.pages.set_size import write_set_size
+from srdistill.study.pages.twice import write_twice
 from srdistill.study.pairs import PAIRED, SourceChanged, read_source, with_outputs, write_notebook
 from srdistill.study.paths import BUILD, NOTEBOOKS, ROOT, STAGING, TABLES
 from srdistill.study.plan import Plan, make_plan
@@ -296,6 +297,7 @@ def _report(label: str, outcomes: dict[str, Outcome], before: Snapshot, seconds:
             write_forest(TABLES, label)
             write_pareto(TABLES, label)
             write_set_size(TABLES, label)
+            write_twice(TABLES, label)
             write_board()
         except OSError as error:
             problems["the board of claims"] = f"could not be written: {error}"

@@ -2,7 +2,8 @@
 
 ``README.md`` has one screen for each profile: how much was run, what room the students had, how many claims ended how.
 ``<profile>/CLAIMS.md`` has the claims one by one, ``<profile>/TABLES.md`` every table beside the printed one,
-``<profile>/ORDERS.md`` (of ``pages.orders``) which rows come in the printed order.
+``<profile>/ORDERS.md`` (of ``pages.orders``) which rows come in the printed order, ``<profile>/TWICE.md`` (of ``pages.twice``)
+what two kinds of machine say.
 """
 
 import json
@@ -34,6 +35,8 @@ OVERVIEWS = {
 }
 # The page of the printed rows' order.
 ORDERS = "ORDERS.md"
+# The page of the tables that were made on two machines.
+TWICE = "TWICE.md"
 # The order in which profiles are shown: the evidence, larger runs, the demonstration.
 ORDER = ("desktop", "paper", "gpu", "laptop")
 
@@ -154,6 +157,8 @@ def write_board(root: Path = TABLES) -> Path:
             f"({profile}/UNDECIDED.md) · [the tables]({profile}/TABLES.md)",
             "",
         ]
+        if (root / profile / TWICE).exists():
+            text += [f"[What another kind of processor says]({profile}/{TWICE})", ""]
         for name, words in OVERVIEWS.items():
             if (root / profile / "figures" / name).exists():
                 text += [f"![{words}]({profile}/figures/{name})", ""]
@@ -170,7 +175,7 @@ def write_board(root: Path = TABLES) -> Path:
 
 def _table_lines(root: Path, profile: str) -> list[str]:
     lines = [f"# Tables, `{profile}` profile", "", "[Front page](../README.md)", ""]
-    pages = ("CLAIMS.md", "TABLES.md", "UNDECIDED.md", ORDERS)
+    pages = ("CLAIMS.md", "TABLES.md", "UNDECIDED.md", ORDERS, TWICE)
     for file in sorted(path for path in (root / profile).glob("*.md") if path.name not in pages):
         lines += [file.read_text().rstrip(), "", f"Files: {_links(root, profile, file.stem)}", ""]
     return lines
