@@ -48,7 +48,7 @@ from srdistill.papers.beyond import (
     SQUARES,
     WITHOUT,
 )
-from srdistill.papers.beyond.herding import herd
+from srdistill.papers.beyond.tiles.herding import herd
 from srdistill.sets.downscaled import downscaled
 from srdistill.study.pages.figures import image_rows
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved

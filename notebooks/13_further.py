@@ -32,8 +32,8 @@ from srdistill.images.resize import downscale
 from srdistill.networks import build_network
 from srdistill.papers import beyond, dietz
 from srdistill.papers.beyond import CROPS, FULL_HARD, FULL_SCALES, HERDED, LARGER, MORE, REFINED, SMALLER, TAUGHT
-from srdistill.papers.beyond.cosine_transform import cosine_matrix
-from srdistill.papers.beyond.set_gradients import gap, set_gradients
+from srdistill.papers.beyond.shaping.cosine_transform import cosine_matrix
+from srdistill.papers.beyond.shaping.set_gradients import gap, set_gradients
 from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.figures import image_rows
 from srdistill.study.pages.presentation import Presentation, Question, describe, rows_table, saved

@@ -20,10 +20,10 @@ import torch
 from srdistill.catalogue.collections import CollectionError, load_collection
 from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import Pictures
-from srdistill.papers.beyond import facility_location as greedy
-from srdistill.papers.beyond import pyramid_coverage as method
-from srdistill.papers.beyond.facility_location import facility_location
-from srdistill.papers.beyond.pyramid_coverage import Coverage, pyramid_coverage
+from srdistill.papers.beyond.selecting import pyramid_coverage as method
+from srdistill.papers.beyond.selecting.pyramid_coverage import Coverage, pyramid_coverage
+from srdistill.papers.beyond.tiles import facility_location as greedy
+from srdistill.papers.beyond.tiles.facility_location import facility_location
 from srdistill.seeds import generator_for
 
 HEIGHT, WIDTH = 96, 128

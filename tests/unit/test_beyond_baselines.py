@@ -7,12 +7,12 @@ from torch import nn
 from srdistill.images.convention import low_resolution
 from srdistill.images.pictures import Pictures, to_float
 from srdistill.networks import build_network
-from srdistill.papers.beyond.dcsr import dcsr, even_choice
-from srdistill.papers.beyond.hardest_tiles import hardest_tiles
-from srdistill.papers.beyond.moser_trimmed import moser_trimmed, tile_losses
-from srdistill.papers.beyond.pyramid_coverage import Coverage, pyramid_coverage
-from srdistill.papers.beyond.random_tiles import apportioned, random_tiles
-from srdistill.papers.beyond.sobel import sobel_complexity
+from srdistill.papers.beyond.selecting.dcsr import dcsr, even_choice
+from srdistill.papers.beyond.selecting.hardest_tiles import hardest_tiles
+from srdistill.papers.beyond.selecting.moser_trimmed import moser_trimmed, tile_losses
+from srdistill.papers.beyond.selecting.pyramid_coverage import Coverage, pyramid_coverage
+from srdistill.papers.beyond.selecting.random_tiles import apportioned, random_tiles
+from srdistill.papers.beyond.tiles.sobel import sobel_complexity
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.sets.pyramid import Pyramid
 from srdistill.sets.pyramid_tiles import scored_tiles, tile_pixels

@@ -9,12 +9,12 @@ from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import PictureError, Pictures
 from srdistill.images.pictures_in_turn import PicturesInTurn
 from srdistill.networks import build_network
-from srdistill.papers.beyond.facility_location import facility_location
-from srdistill.papers.beyond.pyramid_coverage import Coverage, pyramid_coverage
-from srdistill.papers.beyond.spectrum_embedding import spectrum_embedding
-from srdistill.papers.beyond.tile_budget import first_capped, tile_cap, tile_count
-from srdistill.papers.beyond.tile_embedding import embedded
-from srdistill.papers.beyond.trimming import thinned, trimmed
+from srdistill.papers.beyond.selecting.pyramid_coverage import Coverage, pyramid_coverage
+from srdistill.papers.beyond.tiles.facility_location import facility_location
+from srdistill.papers.beyond.tiles.spectrum_embedding import spectrum_embedding
+from srdistill.papers.beyond.tiles.tile_budget import first_capped, tile_cap, tile_count
+from srdistill.papers.beyond.tiles.tile_embedding import embedded
+from srdistill.papers.beyond.tiles.trimming import thinned, trimmed
 from srdistill.sets.distilled_set import SelectionError, png_bytes
 from srdistill.sets.pyramid import Pyramid
 from srdistill.sets.pyramid_tiles import Tiles, scored_tiles, tile_pixels

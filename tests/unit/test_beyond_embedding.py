@@ -10,9 +10,14 @@ from srdistill.images.convention import low_resolution
 from srdistill.images.pictures import to_float
 from srdistill.measures.detail import lost_detail
 from srdistill.networks import build_network
-from srdistill.papers.beyond.gradient_embedding import _weight_gradients, gradient_embedding, last_layer, last_layer_gradients
-from srdistill.papers.beyond.spectrum_embedding import band_energies, luma, spectrum_embedding
-from srdistill.papers.beyond.tile_embedding import Embedding, embedded, unit_rows
+from srdistill.papers.beyond.tiles.gradient_embedding import (
+    _weight_gradients,
+    gradient_embedding,
+    last_layer,
+    last_layer_gradients,
+)
+from srdistill.papers.beyond.tiles.spectrum_embedding import band_energies, luma, spectrum_embedding
+from srdistill.papers.beyond.tiles.tile_embedding import Embedding, embedded, unit_rows
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.sets.pyramid import Pyramid
 from srdistill.sets.pyramid_tiles import scored_tiles, tile_pixels

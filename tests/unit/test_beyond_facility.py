@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from srdistill.papers.beyond import facility_location as module
-from srdistill.papers.beyond.facility_location import covered_share, facility_location
+from srdistill.papers.beyond.tiles import facility_location as module
+from srdistill.papers.beyond.tiles.facility_location import covered_share, facility_location
 from srdistill.sets.distilled_set import SelectionError
 
 

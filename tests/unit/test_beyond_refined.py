@@ -10,12 +10,12 @@ from srdistill.catalogue.photos import photos
 from srdistill.images.pictures import Pictures, to_float
 from srdistill.images.resize import downscale
 from srdistill.networks import build_network
-from srdistill.papers.beyond import refined as module
-from srdistill.papers.beyond.cosine_transform import cosine_matrix
-from srdistill.papers.beyond.refined import Refining, refined
 from srdistill.papers.beyond.refining_figure import refining_figure
-from srdistill.papers.beyond.set_gradients import gap, set_gradients
-from srdistill.papers.beyond.shaped import full_size_windows, shaped
+from srdistill.papers.beyond.shaping import refined as module
+from srdistill.papers.beyond.shaping.cosine_transform import cosine_matrix
+from srdistill.papers.beyond.shaping.refined import Refining, refined
+from srdistill.papers.beyond.shaping.set_gradients import gap, set_gradients
+from srdistill.papers.beyond.shaping.shaped import full_size_windows, shaped
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.training.recipe import Recipe

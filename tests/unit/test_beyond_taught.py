@@ -7,8 +7,8 @@ from srdistill.catalogue.photos import photos
 from srdistill.images.convention import bicubic, low_resolution
 from srdistill.images.pictures import to_float, to_uint8
 from srdistill.networks import build_network
-from srdistill.papers.beyond.shaped import shaped
-from srdistill.papers.beyond.taught import taught
+from srdistill.papers.beyond.shaping.shaped import shaped
+from srdistill.papers.beyond.shaping.taught import taught
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
 

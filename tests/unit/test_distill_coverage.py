@@ -10,9 +10,9 @@ from srdistill.distill import Request, coverage, distill, work
 from srdistill.distill.methods import METHODS
 from srdistill.distill.sources import Turned, find
 from srdistill.distill.work import Work
-from srdistill.papers.beyond.pyramid_coverage import Coverage, pyramid_coverage
-from srdistill.papers.beyond.tile_budget import tile_count
-from srdistill.papers.beyond.trimming import trimmed
+from srdistill.papers.beyond.selecting.pyramid_coverage import Coverage, pyramid_coverage
+from srdistill.papers.beyond.tiles.tile_budget import tile_count
+from srdistill.papers.beyond.tiles.trimming import trimmed
 from srdistill.sets.coding import Coding, encode
 from srdistill.sets.mosaics import read_mosaics
 from srdistill.sets.pyramid import Pyramid

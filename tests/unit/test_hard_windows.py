@@ -6,7 +6,7 @@ import torch
 from srdistill.images.pictures import PictureError
 from srdistill.measures.detail import restored
 from srdistill.networks import build_network
-from srdistill.papers.beyond.hard_windows import hard_collection, hard_data, hard_windows
+from srdistill.papers.beyond.selecting.hard_windows import hard_collection, hard_data, hard_windows
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.study.engine.tasks import Resource
 from srdistill.study.pictures import cut_collection

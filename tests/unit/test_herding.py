@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from srdistill.networks import build_network
-from srdistill.papers.beyond.herded import herded
-from srdistill.papers.beyond.herding import herd
-from srdistill.papers.beyond.shaped import shaped
-from srdistill.papers.beyond.tile_embedding import unit_rows
+from srdistill.papers.beyond.selecting.herded import herded
+from srdistill.papers.beyond.shaping.shaped import shaped
+from srdistill.papers.beyond.tiles.herding import herd
+from srdistill.papers.beyond.tiles.tile_embedding import unit_rows
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
 

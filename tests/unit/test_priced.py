@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from srdistill.papers.beyond.priced import lossless_bytes, priced
-from srdistill.papers.beyond.shaped import shaped
+from srdistill.papers.beyond.selecting.priced import lossless_bytes, priced
+from srdistill.papers.beyond.shaping.shaped import shaped
 from srdistill.seeds import generator_for
 from srdistill.sets.coded_set import encoded_bytes
 from srdistill.sets.coding import Coding, encode

@@ -11,7 +11,7 @@ from srdistill.images.pictures import PictureError, to_float, to_uint8
 from srdistill.images.resize import downscale, upscale
 from srdistill.images.shrinking import shrink
 from srdistill.images.unsharp import unsharp
-from srdistill.papers.beyond.radial_filter import BANDS, RadialFilter, band_powers, fit_radial_filter
+from srdistill.papers.beyond.shaping.radial_filter import BANDS, RadialFilter, band_powers, fit_radial_filter
 
 UNIT = (1.0,) * BANDS
 

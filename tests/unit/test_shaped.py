@@ -6,8 +6,8 @@ import torch
 from srdistill.images.pictures import PictureError, Pictures, to_float, to_uint8
 from srdistill.images.shrinking import KERNELS, LANCZOS, shrink
 from srdistill.images.unsharp import unsharp
-from srdistill.papers.beyond.radial_filter import RadialFilter, band_powers
-from srdistill.papers.beyond.shaped import full_size_windows, shaped
+from srdistill.papers.beyond.shaping.radial_filter import RadialFilter, band_powers
+from srdistill.papers.beyond.shaping.shaped import full_size_windows, shaped
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
 from srdistill.sets.downscaled import downscaled

@@ -1,4 +1,4 @@
-"""Tiles of all scales that stand for the others: ``papers.beyond.pyramid_coverage``, step by step, so that it can be resumed.
+"""Tiles of all scales that stand for the others: ``selecting.pyramid_coverage`` of ``papers.beyond`` in steps that are kept.
 
 What comes of reading, shrinking, scoring and embedding the pictures is remembered. The choice among the candidates, which needs
 all of them, is made anew.
@@ -14,12 +14,12 @@ from srdistill.distill.problem import DistillError
 from srdistill.distill.sources import Source, Turned
 from srdistill.distill.work import Work
 from srdistill.images.pictures import PictureError
-from srdistill.papers.beyond.facility_location import facility_location
-from srdistill.papers.beyond.pyramid_coverage import Coverage
-from srdistill.papers.beyond.spectrum_embedding import spectrum_embedding
-from srdistill.papers.beyond.tile_budget import first_capped, tile_cap, tile_count
-from srdistill.papers.beyond.tile_embedding import unit_rows
-from srdistill.papers.beyond.trimming import thinned, trimmed
+from srdistill.papers.beyond.selecting.pyramid_coverage import Coverage
+from srdistill.papers.beyond.tiles.facility_location import facility_location
+from srdistill.papers.beyond.tiles.spectrum_embedding import spectrum_embedding
+from srdistill.papers.beyond.tiles.tile_budget import first_capped, tile_cap, tile_count
+from srdistill.papers.beyond.tiles.tile_embedding import unit_rows
+from srdistill.papers.beyond.tiles.trimming import thinned, trimmed
 from srdistill.sets.pyramid import Pyramid
 
 # By picture and without a bar of its own: that of the work says how far it is.

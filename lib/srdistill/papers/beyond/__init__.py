@@ -1,15 +1,10 @@
 """Beyond the papers: the best small training set for super-resolution that can be selected, shaped or distilled.
 
-In reading order:
+The rooms, in reading order:
 
-``shaped``, ``radial_filter``, ``filtered``   whole pictures, shrunk; the spectrum as a setting
-``pyramid_coverage``     tiles of a pyramid: ``trimming``, ``tile_embedding`` with two embeddings, ``facility_location``
-``herded``               shrunken pictures with the mean gradient of many: ``herding``
-``refined``              a part of such a set moved: ``cosine_transform``, ``set_gradients``
-``taught``               labels of a larger student
-``priced``               sets of equal bytes
-``hard_windows``         full data as strong as it can be
-``random_tiles``, ``random_like``, ``hardest_tiles``, ``moser_trimmed``, ``dcsr``   what all this has to beat
+``shaping``     pictures that are shrunk, filtered, moved, or labelled by a larger student
+``tiles``       what choosing works with: budgets, embeddings, points that stand for others
+``selecting``   tiles and pictures that are chosen, by us and by others, and full data at its best
 ``labels``, ``plan``, ``tables``   what rows are called, how large a run is, what is run
 ``gains``, ``figures``, ``refining_figure``   what is shown
 """

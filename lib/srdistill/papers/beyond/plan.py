@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from srdistill.papers.beyond.labels import COVERAGE, SMALLER, STRONGEST
-from srdistill.papers.beyond.pyramid_coverage import Coverage
-from srdistill.papers.beyond.refined import Refining
+from srdistill.papers.beyond.selecting.pyramid_coverage import Coverage
+from srdistill.papers.beyond.shaping.refined import Refining
 from srdistill.study.settings import TestSet, departures, recipe_for
 from srdistill.training.recipe import Recipe
 

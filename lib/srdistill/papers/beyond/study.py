@@ -2,7 +2,7 @@
 
 from srdistill.images.pictures import Pictures
 from srdistill.papers.beyond.labels import FULL_SCALES
-from srdistill.papers.beyond.pyramid_coverage import pyramid_coverage
+from srdistill.papers.beyond.selecting.pyramid_coverage import pyramid_coverage
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.rows import ORIGINAL, Row

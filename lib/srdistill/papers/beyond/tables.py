@@ -4,11 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from srdistill.catalogue.collections import collection_needs
-from srdistill.papers.beyond.dcsr import dcsr
-from srdistill.papers.beyond.filtered import filtered
-from srdistill.papers.beyond.hard_windows import hard_data
-from srdistill.papers.beyond.hardest_tiles import hardest_tiles
-from srdistill.papers.beyond.herded import herded
 from srdistill.papers.beyond.labels import (
     BOTH,
     BY_BYTES,
@@ -39,15 +34,20 @@ from srdistill.papers.beyond.labels import (
     UNSEEN,
     WITHOUT,
 )
-from srdistill.papers.beyond.moser_trimmed import moser_trimmed
-from srdistill.papers.beyond.priced import lossless_bytes, priced
-from srdistill.papers.beyond.pyramid_coverage import pyramid_coverage
-from srdistill.papers.beyond.random_like import random_like
-from srdistill.papers.beyond.random_tiles import random_tiles
-from srdistill.papers.beyond.refined import refined
-from srdistill.papers.beyond.shaped import shaped
+from srdistill.papers.beyond.selecting.dcsr import dcsr
+from srdistill.papers.beyond.selecting.hard_windows import hard_data
+from srdistill.papers.beyond.selecting.hardest_tiles import hardest_tiles
+from srdistill.papers.beyond.selecting.herded import herded
+from srdistill.papers.beyond.selecting.moser_trimmed import moser_trimmed
+from srdistill.papers.beyond.selecting.priced import lossless_bytes, priced
+from srdistill.papers.beyond.selecting.pyramid_coverage import pyramid_coverage
+from srdistill.papers.beyond.selecting.random_like import random_like
+from srdistill.papers.beyond.selecting.random_tiles import random_tiles
+from srdistill.papers.beyond.shaping.filtered import filtered
+from srdistill.papers.beyond.shaping.refined import refined
+from srdistill.papers.beyond.shaping.shaped import shaped
+from srdistill.papers.beyond.shaping.taught import taught
 from srdistill.papers.beyond.study import BeyondStudy
-from srdistill.papers.beyond.taught import taught
 from srdistill.rehearsing import rehearsing
 from srdistill.study.engine.tasks import Task
 from srdistill.study.paper import Table

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from srdistill.measures.detail import lost_detail
-from srdistill.papers.beyond.tile_embedding import Embedding
+from srdistill.papers.beyond.tiles.tile_embedding import Embedding
 from srdistill.sets.distilled_set import SelectionError
 
 # Rec. 601, the weights of red, green and blue.

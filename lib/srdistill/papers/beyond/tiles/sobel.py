@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from srdistill.papers.beyond.spectrum_embedding import luma
+from srdistill.papers.beyond.tiles.spectrum_embedding import luma
 
 _ACROSS = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 

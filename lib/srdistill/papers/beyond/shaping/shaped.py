@@ -13,8 +13,8 @@ from torch import Tensor
 from srdistill.images.pictures import Pictures, to_float, to_uint8
 from srdistill.images.shrinking import BICUBIC, shrink
 from srdistill.images.unsharp import unsharp
-from srdistill.papers.beyond.radial_filter import fit_radial_filter
-from srdistill.papers.beyond.tile_budget import tile_count
+from srdistill.papers.beyond.shaping.radial_filter import fit_radial_filter
+from srdistill.papers.beyond.tiles.tile_budget import tile_count
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 from srdistill.sets.windows import check_ipc, draw_windows

@@ -3,8 +3,8 @@
 import torch
 
 from srdistill.images.pictures import Pictures, to_float, to_uint8
-from srdistill.papers.beyond.radial_filter import fit_radial_filter
-from srdistill.papers.beyond.shaped import full_size_windows
+from srdistill.papers.beyond.shaping.radial_filter import fit_radial_filter
+from srdistill.papers.beyond.shaping.shaped import full_size_windows
 from srdistill.sets.distilled_set import DistilledSet
 
 

@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from srdistill.images.convention import low_resolution
 from srdistill.images.pictures import to_float
-from srdistill.papers.beyond.tile_embedding import Embedding
+from srdistill.papers.beyond.tiles.tile_embedding import Embedding
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import SelectionError
 

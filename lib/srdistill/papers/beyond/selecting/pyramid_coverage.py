@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from srdistill.images.pictures import PictureError, Pictures
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.papers.beyond.facility_location import covered_share, facility_location
-from srdistill.papers.beyond.gradient_embedding import gradient_embedding
-from srdistill.papers.beyond.spectrum_embedding import spectrum_embedding
-from srdistill.papers.beyond.tile_budget import first_capped, tile_cap, tile_count, tile_set
-from srdistill.papers.beyond.tile_embedding import embedded
-from srdistill.papers.beyond.trimming import thinned, trimmed
+from srdistill.papers.beyond.tiles.facility_location import covered_share, facility_location
+from srdistill.papers.beyond.tiles.gradient_embedding import gradient_embedding
+from srdistill.papers.beyond.tiles.spectrum_embedding import spectrum_embedding
+from srdistill.papers.beyond.tiles.tile_budget import first_capped, tile_cap, tile_count, tile_set
+from srdistill.papers.beyond.tiles.tile_embedding import embedded
+from srdistill.papers.beyond.tiles.trimming import thinned, trimmed
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 from srdistill.sets.pyramid import WHOLE, Pyramid

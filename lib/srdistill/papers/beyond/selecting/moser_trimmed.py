@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from srdistill.images.convention import low_resolution
 from srdistill.images.pictures import Pictures, to_float
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.papers.beyond.tile_budget import first_capped, tile_count, tile_set
+from srdistill.papers.beyond.tiles.tile_budget import first_capped, tile_count, tile_set
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 from srdistill.sets.pyramid import Pyramid

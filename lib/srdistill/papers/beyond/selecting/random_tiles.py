@@ -7,7 +7,7 @@ from torch import Tensor
 
 from srdistill.images.pictures import Pictures
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.papers.beyond.tile_budget import tile_count, tile_set
+from srdistill.papers.beyond.tiles.tile_budget import tile_count, tile_set
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 from srdistill.sets.pyramid import WHOLE, Pyramid

@@ -3,7 +3,7 @@
 import torch
 
 from srdistill.images.pictures import Pictures
-from srdistill.papers.beyond.random_tiles import random_tiles
+from srdistill.papers.beyond.selecting.random_tiles import random_tiles
 from srdistill.sets.distilled_set import DistilledSet
 
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from srdistill.images.pictures import Pictures
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.papers.beyond.sobel import sobel_complexity
-from srdistill.papers.beyond.spectrum_embedding import spectrum_embedding
-from srdistill.papers.beyond.tile_budget import tile_count, tile_set
-from srdistill.papers.beyond.tile_embedding import embedded
+from srdistill.papers.beyond.tiles.sobel import sobel_complexity
+from srdistill.papers.beyond.tiles.spectrum_embedding import spectrum_embedding
+from srdistill.papers.beyond.tiles.tile_budget import tile_count, tile_set
+from srdistill.papers.beyond.tiles.tile_embedding import embedded
 from srdistill.seeds import derive_seed, generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 from srdistill.sets.pyramid import Pyramid

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from srdistill.images.pictures import Pictures
 from srdistill.images.shrinking import BICUBIC
-from srdistill.papers.beyond.gradient_embedding import gradient_embedding
-from srdistill.papers.beyond.herding import herd
-from srdistill.papers.beyond.shaped import shaped
-from srdistill.papers.beyond.tile_budget import tile_cap, tile_count
-from srdistill.papers.beyond.tile_embedding import unit_rows
+from srdistill.papers.beyond.shaping.shaped import shaped
+from srdistill.papers.beyond.tiles.gradient_embedding import gradient_embedding
+from srdistill.papers.beyond.tiles.herding import herd
+from srdistill.papers.beyond.tiles.tile_budget import tile_cap, tile_count
+from srdistill.papers.beyond.tiles.tile_embedding import unit_rows
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet, SelectionError
 

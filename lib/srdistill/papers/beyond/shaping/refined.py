@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from srdistill.images.pictures import Pictures, to_float, to_uint8
 from srdistill.measures.detail import restored
 from srdistill.networks import build_network
-from srdistill.papers.beyond.cosine_transform import cosine_matrix
-from srdistill.papers.beyond.set_gradients import gap, set_gradients
-from srdistill.papers.beyond.shaped import full_size_windows
+from srdistill.papers.beyond.shaping.cosine_transform import cosine_matrix
+from srdistill.papers.beyond.shaping.set_gradients import gap, set_gradients
+from srdistill.papers.beyond.shaping.shaped import full_size_windows
 from srdistill.progress import bar
 from srdistill.seeds import derive_seed
 from srdistill.sets.distilled_set import DistilledSet, SelectionError

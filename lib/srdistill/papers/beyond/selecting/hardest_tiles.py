@@ -4,8 +4,8 @@ import torch
 
 from srdistill.images.pictures import Pictures
 from srdistill.images.pictures_in_turn import PicturesInTurn
-from srdistill.papers.beyond.tile_budget import first_capped, tile_cap, tile_count, tile_set
-from srdistill.papers.beyond.trimming import trimmed
+from srdistill.papers.beyond.tiles.tile_budget import first_capped, tile_cap, tile_count, tile_set
+from srdistill.papers.beyond.tiles.trimming import trimmed
 from srdistill.seeds import generator_for
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.pyramid import Pyramid
