@@ -133,7 +133,7 @@ class Command:
         """A run that has got to the place where it waits to be interrupted."""
         marker = self.repository.root / "marker"
         process = self.start(*arguments, TEST_MARKER=marker)
-        end = monotonic() + 120
+        end = monotonic() + 600  # only a run that hangs takes so long, on however busy a machine
         while not marker.exists() and process.poll() is None and monotonic() < end:
             sleep(0.05)
         assert marker.exists(), process.communicate()
