@@ -51,17 +51,17 @@ def write_twice(root: Path, profile: str) -> Path | None:
         machines = " | ".join(_machine(folder / f"{name}.provenance.json") for folder in (first, again))
         numbers.append(f"| {table_title(name)} | {machines} | {_counts(compared)} |")
         before, after = (_claims(folder / f"{name}.claims.jsonl") for folder in (first, again))
-        for key in before.keys() & after.keys():
-            pairs.setdefault(before[key]["identity"], (before[key], after[key]))
+        for key, claim in before.items():
+            if key in after:
+                pairs.setdefault(claim["identity"], (claim, after[key]))
     numbers.append(f"| all | | | {_counts(total)} |")
-    ordered = sorted(pairs.values(), key=lambda pair: (names.index(pair[0]["table"]), pair[0]["name"]))
-    found = Counter(how_alike(before["verdict"], after["verdict"]) for before, after in ordered)
+    found = Counter(how_alike(before["verdict"], after["verdict"]) for before, after in pairs.values())
     counts = ", ".join(f"{found[how]} {how}" for how in (SAME, ONE_SIDE, POWER, TURNED))
     text = [
         f"# Made twice, `{profile}` profile", "", "[Front page](../README.md)", "", _INTRODUCTION, "", *numbers, "",
         f"Of {found.total()} verdicts: {counts}.", "",
         "| table | claim | first | verdict | again | verdict | how alike |", "| --- | --- | --- | --- | --- | --- | --- |",
-        *(_line(*pair) for pair in ordered), "",
+        *(_line(*pair) for pair in pairs.values()), "",
     ]  # fmt: skip
     path = root / profile / TWICE
     write_text(path, "\n".join(text))
