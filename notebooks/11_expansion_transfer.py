@@ -140,10 +140,8 @@ saved(study, diagram([
 # ### From scratch
 #
 # DM's distance, and the gradient of MTT, in plain torch: one picture of each class in units of its channels, a new network, a
-# student
-# of three steps, and a target a little away from where it starts. MTT keeps the graph of every step; the library makes each
-# step again
-# on the way back, and has the same gradient.
+# student of three steps, and a target a little away from where it starts. MTT keeps the graph of every step; the library makes
+# each step again on the way back, and has the same gradient.
 
 # %%
 classes, few = len(train.classes), torch.stack([train.of_class(k)[0] for k in range(len(train.classes))])
@@ -169,8 +167,6 @@ run = StudentRun(net, begin, target, pictures, labels, rate, 3 * [StudentStep(la
 torch.testing.assert_close(run.loss, missing.detach())
 torch.testing.assert_close(run.gradient("exact").pictures, unrolled, rtol=1e-3, atol=1e-4 * float(unrolled.abs().max()))
 print(f"DM: {by_hand.mean():.3g}, mean over {classes} classes; MTT: {missing:.3f} after three steps")
-
-# %% [markdown]
 
 # %% [markdown]
 # Each moves pixels, or the codes of a generator. GLaD's is StyleGAN-XL; rows with another one are called *latent*. Beside them
@@ -265,6 +261,9 @@ pd.DataFrame({"after 8 bits, points": {name: scores[f"{name}{ROUNDED}"] - scores
 
 # %%
 shown.plot("accuracy")
+
+# %%
+low_shown.plot("accuracy")
 
 # %% [markdown]
 # ## The claims, checked
