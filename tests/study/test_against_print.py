@@ -70,6 +70,15 @@ def test_the_figure_has_a_panel_for_each_quantity_and_says_how_well_the_orders_a
     assert len(titles) == 3 and titles[0].startswith(f"dietz: {GAIN_OF}") and "rank correlation 1.00, 2 rows" in titles[0]
 
 
+def test_sets_that_fail_in_print_do_not_hide_the_others(root):
+    lines = compared(root, "desktop")
+    failed = lines[lines.quantity == GAIN_OF].iloc[[0]].assign(printed=-400.0)
+    figure = against_print_figure(pd.concat([failed, lines], ignore_index=True))
+    everything, without = (axis.get_title() for axis in figure.axes[:2])
+    assert ", 3 rows" in everything and ", 2 rows" in without and f"{GAIN_OF}, without failures" in without
+    assert "below -100 %" in figure.caption and "below" not in against_print_figure(lines).caption
+
+
 def test_it_is_written_with_its_numbers(root, tmp_path):
     path = write_against_print(root, "desktop")
     assert path.stat().st_size > 1000 and len(pd.read_csv(path.with_suffix(".csv"))) == len(compared(root, "desktop"))

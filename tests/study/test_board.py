@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from srdistill.study.paths import TABLES
-from srdistill.study.verdicts.board import profiles_with_tables, write_board
+from srdistill.study.verdicts.board import once, profiles_with_tables, read_claims, write_board
 from srdistill.study.verdicts.claims import Claim
 from srdistill.study.verdicts.headlines import HEADLINES
 from srdistill.study.verdicts.intervals import crossed_interval
@@ -73,6 +73,30 @@ def test_a_comparison_that_two_tables_share_counts_once(tables):
     (tables / "laptop" / "dietz_t2.claims.jsonl").write_text(first.replace("dietz_t1", "dietz_t2"))
     board = write_board(tables).read_text()
     assert "| dietz | 1 | 1 | 0 | 0 | 0 |" in board[board.index("## `laptop`") :]
+
+
+def test_a_shared_comparison_keeps_the_place_of_its_first_table():
+    claims = [{"identity": name, "table": table} for name, table in (("a", "1"), ("b", "1"), ("a", "2"))]
+    assert once(claims) == claims[:2]
+
+
+def test_tables_stand_in_their_own_order_papers_first(tables):
+    folder = tables / "laptop"
+    rooms = {}
+    for name in ("beyond_t2", "beyond_t10", "labelfree_t3"):
+        rooms[name] = f"+{len(name)}.00 dB"
+        claim = json.loads((folder / "dietz_t1.claims.jsonl").read_text()) | {"table": name, "identity": name}
+        (folder / f"{name}.claims.jsonl").write_text(json.dumps(claim) + "\n")
+        origin = {"table": name, "seeds": [0], "headroom": {name: rooms[name]}}
+        (folder / f"{name}.provenance.json").write_text(json.dumps(origin))
+        (folder / f"{name}.md").write_text(f"### {name}\n")
+    order = ["dietz_t1", "dietz_t2", "labelfree_t3", "beyond_t2", "beyond_t10"]
+    assert [claim["table"] for claim in read_claims(tables, "laptop")] == order
+    board = write_board(tables).read_text()
+    assert all(f"{name} ({name.partition('_')[0]}) {text}" in board for name, text in rooms.items())
+    page = (folder / "TABLES.md").read_text()
+    places = [page.index(f"### {name}\n") for name in order[2:]]
+    assert places == sorted(places)
 
 
 def test_it_says_what_holms_correction_would_change(tables, board):

@@ -91,25 +91,27 @@ def against_print_figure(lines: pd.DataFrame) -> Figure:
     """One panel for each quantity, a dot for each line of ``compared``: on the dotted line both agree. Above it Spearman's rank
     correlation, which asks for the order alone. Sets that fail in print hide the others, which then have a panel of their own.
     """
-    panels = [lines[lines.quantity == quantity] for quantity in (GAIN_OF, BELOW_FULL, ACCURACY)]
-    gains = panels[0]
-    if len(gains) and gains.printed.min() < _FAILS < gains.printed.max():
-        panels.insert(1, gains[gains.printed > _FAILS])
-    panels = [found for found in panels if len(found)]
+    panels = {quantity: lines[lines.quantity == quantity] for quantity in (GAIN_OF, BELOW_FULL, ACCURACY)}
+    gains = panels.pop(GAIN_OF)
+    some = gains[gains.printed > _FAILS]
+    without = {f"{GAIN_OF}, without failures": some} if 0 < len(some) < len(gains) else {}
+    panels = {title: found for title, found in ({GAIN_OF: gains} | without | panels).items() if len(found)}
     caption = ("Every printed row that was run, ours over the printed number, a colour per table and a mark per student; on "
                "the dotted line the two are equal.")  # fmt: skip
+    if without:
+        caption += f" Sets whose printed gain is below {_FAILS} % hide the others, which are shown once more without them."
     columns = max(1, min(2, len(panels)))
     rows = max(1, -(-len(panels) // columns))
     figure = drawing(5.6 * columns, 3.9 * rows, caption)
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         figure.delaxes(axis)
-    for axis, found in zip(axes.flat, panels, strict=False):
-        _panel(axis, found)
+    for axis, (title, found) in zip(axes.flat, panels.items(), strict=False):
+        _panel(axis, found, title)
     return figure
 
 
-def _panel(axis: Axes, found: pd.DataFrame) -> None:
+def _panel(axis: Axes, found: pd.DataFrame, quantity: str) -> None:
     """One quantity; its legend names what is in it."""
     names, students = list(dict.fromkeys(found.table)), list(dict.fromkeys(found.network))
     marks = [_MARKS[index % len(_MARKS)] for index in range(len(students))]
@@ -118,8 +120,7 @@ def _panel(axis: Axes, found: pd.DataFrame) -> None:
     axis.axline((0, 0), slope=1, color="0.6", linestyle=":", linewidth=1)
     agreement = found.printed.corr(found.ours, method="spearman")
     paper = " and ".join(dict.fromkeys(found.paper))
-    title = f"{paper}: {found.quantity.iloc[0]}\nrank correlation {agreement:.2f}, {len(found)} rows"
-    axis.set(title=title, xlabel="printed", ylabel="here")
+    axis.set(title=f"{paper}: {quantity}\nrank correlation {agreement:.2f}, {len(found)} rows", xlabel="printed", ylabel="here")
     axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
 

@@ -48,13 +48,27 @@ def profiles_with_tables(root: Path = TABLES) -> list[str]:
 
 def read_claims(root: Path, profile: str) -> list[dict]:
     """All claims of a profile, in the order of the tables."""
-    files = sorted((root / profile).glob("*.claims.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [json.loads(line) for file in in_order(root / profile, ".claims.jsonl") for line in file.read_text().splitlines()]
+
+
+def in_order(folder: Path, ending: str) -> list[Path]:
+    """The files of a folder with this ending, in the order of the tables that they are of; then all others, by name."""
+    known = list(tables())
+
+    def place(file: Path) -> tuple[int, str]:
+        name = file.name.removesuffix(ending)
+        found = [index for index, table in enumerate(known) if name == table or name.startswith(f"{table}_")]
+        return (found[0] if found else len(known)), name
+
+    return sorted(folder.glob(f"*{ending}"), key=place)
 
 
 def once(claims: list[dict]) -> list[dict]:
-    """Each comparison once, where two tables share it."""
-    return list({claim["identity"]: claim for claim in reversed(claims)}.values())[::-1]
+    """Each comparison once, in the first of the tables that share it."""
+    found: dict[str, dict] = {}
+    for claim in claims:
+        found.setdefault(claim["identity"], claim)
+    return list(found.values())
 
 
 def table_title(name: str) -> str:
@@ -88,8 +102,7 @@ def changed_by_holm(claims: list[dict]) -> int:
 
 def head_lines(root: Path, profile: str) -> list[str]:
     """Seeds, test pictures, and every student's headroom, from the provenance of the tables."""
-    files = sorted((root / profile).glob("*_t[0-9].provenance.json"))
-    origins = [json.loads(file.read_text()) for file in files]
+    origins = [json.loads(file.read_text()) for file in in_order(root / profile, ".provenance.json")]
     if not origins:
         return []
     seeds = sorted({len(origin["seeds"]) for origin in origins})
@@ -176,7 +189,7 @@ def write_board(root: Path = TABLES) -> Path:
 def _table_lines(root: Path, profile: str) -> list[str]:
     lines = [f"# Tables, `{profile}` profile", "", "[Front page](../README.md)", ""]
     pages = ("CLAIMS.md", "TABLES.md", "UNDECIDED.md", ORDERS, TWICE)
-    for file in sorted(path for path in (root / profile).glob("*.md") if path.name not in pages):
+    for file in [path for path in in_order(root / profile, ".md") if path.name not in pages]:
         lines += [file.read_text().rstrip(), "", f"Files: {_links(root, profile, file.stem)}", ""]
     return lines
 
