@@ -70,8 +70,9 @@ def test_a_whole_table_is_trained_shown_and_exported(finished):
     assert wide.loc[("RDED, IPC 1", "ResNet-18"), ("ImageNette", "top-1 %", "printed")] == "35.8"
     assert wide.loc[("RDED, IPC 1", "ConvNet"), ("photographs", "top-1 %", "here")]
     assert any("Top-1 accuracy in percent after the last epoch" in line for line in notes(study, results, long))
-    assert "ConvNet architecture ConvNet" in describe(study).to_html()
-    assert "of the cell" in rows_table(rows).data.loc["Ours, IPC 1", "settings"]
+    assert "ConvNet (architecture ConvNet, " in describe(study).to_html()
+    words = rows_table(rows).data.loc["Ours, IPC 1", "settings"]
+    assert "teacher “teacher” of the cell" in words and "{" not in words
     assert Presentation(study, rows, results).save()
     folder = export_table(study.name, "smoke")
     assert len(list(folder.glob("ours-ipc-1*/seed0/*.png"))) == 44

@@ -15,7 +15,7 @@ from PIL import Image
 
 from srdistill.images.subimages import extract_sub_images
 from srdistill.papers.beyond.figures import spectra
-from srdistill.papers.coreset.figures import factor_figure
+from srdistill.papers.coreset.figures import class_columns, factor_figure
 from srdistill.study.metrics import GAIN
 from srdistill.study.pages import figures
 from srdistill.study.pages.costs import STAGES, cost_figure
@@ -182,6 +182,30 @@ def test_what_lies_far_away_is_a_number_at_the_edge_and_does_not_flatten_the_res
     assert axis.get_xlim()[0] > 30
 
 
+def cut_ends(axis) -> list[tuple[str, int]]:
+    """Arrows at the ends of bars, and their rows."""
+    return [(line.get_marker(), line.get_ydata()[0]) for line in axis.lines if line.get_marker() in ("<", ">")]
+
+
+def test_what_goes_on_beyond_the_axis_ends_in_an_arrow_and_the_caption_says_so(drawn):
+    assert not any(cut_ends(axis) for axis in drawn["scores"].axes) and "arrows" not in drawn["scores"].caption
+    values = scores()
+    far = (values.row == ROWS[2]) & (values.network == "EDSR") & (values.seed == 0)
+    values.loc[far, "value"] = 31.5
+    figure = score_plot(values, "psnr", "set5", ROWS, "PSNR, dB", printed())
+    found = {axis.get_title(): cut_ends(axis) for axis in figure.axes}
+    assert found == {"SRCNN": [], "EDSR": [("<", 2), (">", 2)]} and "arrows lead to what lies beyond" in figure.caption
+    assert figure.caption.startswith("PSNR, dB on Set5: ") and "arrows" in drawn["far scores"].caption
+
+
+def test_more_panels_than_the_page_is_wide_stand_in_rows():
+    values = pd.concat([scores().assign(network=name) for name in ("A", "B", "C", "D")])
+    figure = score_plot(values[values.row != "Bicubic"], "psnr", "set5", ROWS, "PSNR, dB")
+    places = [axis.get_subplotspec() for axis in figure.axes]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert figure.get_figwidth() < 10.2 and len({axis.get_xlim() for axis in figure.axes}) == 1
+
+
 def test_gain_has_its_lines_at_bicubic_and_full_data():
     values = scores(noise=0.0).assign(metric=GAIN)
     figure = score_plot(values[values.row != "Bicubic"], GAIN, "set5", ROWS, "recovered gain, %")
@@ -251,6 +275,16 @@ def test_sizes_of_sets_come_from_names_and_budgets(tmp_path):
         set_size_figure([])
 
 
+def test_captions_say_what_is_shown(drawn):
+    assert drawn["rows"].caption == (
+        "The first images of sets, one set a row: noise; distilled from it, with a long name."
+    )
+    columns = class_columns(["a dog", "a cat"], {"first": torch.zeros(2, 3, 8, 8, dtype=torch.uint8)})
+    assert columns.caption == "A column for each class, in rows: first."
+    assert "arrow" not in drawn["spectrum"].caption
+
+
 def test_words_are_listed_and_lines_are_as_long_as_fits():
     assert listed(["a", "b\nc", "d"]) == "a, b c and d" and listed(["a"]) == "a" and listed([]) == ""
+    assert listed(["a, 1", "b, 2", "c"]) == "a, 1; b, 2; c"
     assert fitting(1.0) == 14 and fitting(0.1) == 8

@@ -400,10 +400,10 @@ def test_a_figure_is_saved_beside_the_tables_and_shown(smoke_study):
 
 def test_describe_names_profile_pictures_students_and_machine(smoke_study):
     lines = describe(smoke_study(seeds=2)).data["this run"]
-    assert lines["profile"].startswith("smoke") and "2 seed(s)" in lines["profile"]
+    assert lines["profile"].startswith("smoke") and lines["profile"].endswith(", 2 seeds")
     assert "7 pictures" in lines["training pictures"]
     assert lines["test pictures"] == "photos: 4"
-    assert "EDSR width 8" in lines["students"]
+    assert "EDSR (width 8" in lines["students"]
     assert lines["LPIPS"].endswith("no backbone weights") or "LPIPS" in lines["LPIPS"]
     assert "torch" in lines["versions"]
 

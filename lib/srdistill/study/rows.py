@@ -98,7 +98,7 @@ class Results:
     seconds: float
 
     def __str__(self) -> str:
-        lines = [f"{self.computed} students trained in this run; all of them took {self.seconds / 60:.1f} minutes of one core"]
+        lines = [f"students: {self.seconds / 60:.1f} minutes of one core in all; {self.computed} were trained in this run"]
         return "\n".join(lines + (self.failures or ["no failures"]))
 
 

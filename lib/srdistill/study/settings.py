@@ -116,7 +116,7 @@ def _words(value) -> str:
 
 def named_settings(networks: Mapping[str, Mapping]) -> str:
     """Networks and their settings in words."""
-    return ", ".join(
-        f"{name} {', '.join(f'{key} {value}' for key, value in sizes.items()) or 'as published'}"
+    return "; ".join(
+        f"{name} ({', '.join(f'{key} {value}' for key, value in sizes.items()) or 'as published'})"
         for name, sizes in networks.items()
     )

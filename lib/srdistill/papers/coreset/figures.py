@@ -27,7 +27,7 @@ def ranked(made: DistilledSet) -> Tensor:
 def class_columns(classes: Sequence[str], rows: Mapping[str, Tensor]) -> Figure:
     """Rows of images ``uint8`` (classes, 3, H, W), a column for each class."""
     names = [name.replace("_", "\n").replace(" ", "\n") for name in classes]
-    return image_rows(rows, names, shown=len(names))
+    return image_rows(rows, names, shown=len(names), caption="A column for each class, in rows")
 
 
 def factor_figure(

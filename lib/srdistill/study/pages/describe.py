@@ -19,14 +19,19 @@ def readable(frame: pd.DataFrame) -> Styler:
     )
 
 
+def counted(number: int, what: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def describe(study: Study) -> Styler:
     """Profile, pictures, students and machine of this run, one line each."""
     origin = provenance()
     machine, software = origin["machine"], origin["software"]
     lines = {
-        "profile": f"{study.profile.name} ({study.profile.where}), {len(study.seeds)} seed(s)",
+        "profile": f"{study.profile.name} ({study.profile.where}), {counted(len(study.seeds), 'seed')}",
         **study.about(),
-        "machine": f"{machine['processor']}, {machine['threads']} threads" + f", {machine.get('gpu', 'no GPU')}",
+        "machine": f"{machine['processor']}, {counted(machine['threads'], 'thread')} each, {machine.get('gpu', 'no GPU')}",
         "versions": ", ".join(f"{name} {software[name]}" for name in ("python", "torch", "numpy")),
         "commit": software["commit"][:12] + (" with uncommitted changes" if software["uncommitted_code"] else ""),
     }
@@ -78,18 +83,26 @@ def _words(value: object) -> str:
     if isinstance(value, FromCell):
         return _of_cell(value)
     if isinstance(value, Resource):
-        return " ".join([value.loader.__name__, *(f"{name} {given}" for name, given in value.settings.items() if given)])
+        return f"{value.loader.__name__} {_inside({name: given for name, given in value.settings.items() if given})}"
     if is_dataclass(value):
-        changed = [f"{f.name} {_words(v) or v}" for f in fields(value) if (v := getattr(value, f.name)) != f.default]
-        return f"({', '.join(changed)})"
+        return _inside({f.name: v for f in fields(value) if (v := getattr(value, f.name)) != f.default}) or "as in the plan"
+    if isinstance(value, tuple):
+        return f"({', '.join(_inside(one) for one in value)})"
     # Not mappings: they are records of what was done before.
-    return str(value) if isinstance(value, str | int | float | tuple) else ""
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _inside(value: object) -> str:
+    """What a setting holds, in words; of a mapping, too."""
+    if isinstance(value, Mapping):
+        return f"({', '.join(f'{name} {_inside(held)}' for name, held in value.items())})" if value else ""
+    return _words(value) or str(value)
 
 
 def _of_cell(value: FromCell) -> str:
     """Where a setting comes from that a row leaves open: the cell, and what is known of it beforehand."""
     given = ", ".join(f"{name} {words}" for name, found in value.given.items() if (words := _words(found)))
-    return f"of the cell ({given})" if given else "of the cell"
+    return f"“{value.name}” of the cell ({given})" if given else f"“{value.name}” of the cell"
 
 
 def sizes_table(study: Study, rows: Sequence[Row]) -> Styler:

@@ -94,6 +94,8 @@ def row_label(axis: Axes, text: str, inches: float = 1.5) -> None:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them."""
+    """Names as a sentence has them; semicolons part those with commas of their own."""
     names = [" ".join(name.split()) for name in names]
+    if any("," in name for name in names):
+        return "; ".join(names)
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""

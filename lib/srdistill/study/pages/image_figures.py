@@ -8,14 +8,19 @@ from torch import Tensor
 from srdistill.study.pages.drawing import WIDEST, fitting, listed, panels, row_label, show_image
 
 
-def image_rows(rows: Mapping[str, Tensor | Sequence[Tensor]], names: Sequence[str], shown: int = 7) -> Figure:
+def image_rows(
+    rows: Mapping[str, Tensor | Sequence[Tensor]],
+    names: Sequence[str],
+    shown: int = 7,
+    caption: str = "The first images of sets, one set a row",
+) -> Figure:
     """The first images of several sets ``uint8`` (n, 3, H, W), one set a row: a start and what distillation made of it, say.
 
-    ``names``: of the columns.
+    ``names``: of the columns. ``caption``: what rows and columns are; the names of the rows follow it.
     """
     columns = min(shown, *(len(images) for images in rows.values()))
     size = min(1.45, WIDEST / columns)
-    figure, axes = panels(len(rows), columns, size, f"The first images of sets, one set a row: {listed(list(rows))}.", 1.12)
+    figure, axes = panels(len(rows), columns, size, f"{caption}: {listed(list(rows))}.", 1.12)
     for index, (title, images) in enumerate(rows.items()):
         for axis, image, name in zip(axes[index], images, names, strict=False):
             show_image(axis, image, "" if index else name, wrap=fitting(size))

@@ -53,7 +53,8 @@ def sub_image_figure(windows: SubImages, label: int, shown: int = 6) -> Figure:
     """One picture with the corners of its sub-images, and the first of them (figure 2 of Dietz et al.)."""
     cut = windows.of(label)
     name = windows.pictures.names[label]
-    caption = f"The picture {name} with its {len(cut)} sub-images of {windows.crop} px, which overlap, and the first of them."
+    beside = "each by itself" if len(cut) <= shown else f"the first {shown} of them"
+    caption = f"The picture {name} with its {len(cut)} sub-images of {windows.crop} px, which overlap, and beside it {beside}."
     size = 1.45
     figure, axes = panels(1, 1 + min(shown, len(cut)), size, caption, 1.25)
     show_image(axes[0, 0], windows.pictures.images[label], f"{name}: {len(cut)} sub-images", fitting(size))

@@ -9,16 +9,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from srdistill.study.metrics import GAIN, METRICS, number
-from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, PRINTED, drawing, panels
+from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, PRINTED, WIDEST, drawing, panels
 from srdistill.study.pages.tables import testset_title
 from srdistill.study.rows import BICUBIC, ORIGINAL
 from srdistill.study.verdicts.intervals import interval_of_seeds
 
-# Means that lie further outside the middle half of all than so many times its width stand at the edge, as numbers.
+# What lies further outside the middle half of all means than so many times its width is beyond the edge.
 _FAR = 3.0
 # What rows of all pictures are called where they are ours.
 _FULL = "Full data"
-_ROW, _REST, _PANEL = 0.3, 1.35, 2.6  # inches: of a row, of axis and legend, of a panel
+_ROW, _REST, _PANEL, _LABELS = 0.3, 0.85, 2.6, 2.4  # inches: of a row, of an axis and the legend, of a panel, of row labels
 
 
 def score_plot(
@@ -28,8 +28,8 @@ def score_plot(
     all with the same axis.
 
     ``values``: as ``tables.per_seed`` gives them. ``printed``: a long table, whose ``published`` are drawn where the metric is
-    the same; rows that it has numbers of are the paper's, the others controls of ours. What lies far from everything else is a
-    number at the edge.
+    the same; rows that it has numbers of are the paper's, the others controls of ours. A mean that lies far from everything
+    else is a number at the edge; a bar or a dot that goes on beyond the edge ends in an arrow.
     """
     data = values[(values.metric == metric) & (values.testset == testset)]
     bicubic = data[data.row == BICUBIC]["value"]
@@ -40,12 +40,19 @@ def score_plot(
     marks = _printed(printed, metric, testset, rows, networks)
     of_paper = set() if printed is None else set(printed[printed.published.notna()].row)
     shown = f"{METRICS[metric].axis.partition(' (')[0]} on {testset_title(testset)}"
-    figure = drawing(2.4 + _PANEL * len(networks), _REST + _ROW * len(rows), f"{shown}: {_key(marks, bicubic, metric)}.")
-    axes = figure.subplots(1, len(networks), sharey=True, squeeze=False)[0]
+    shown = shown[0].upper() + shown[1:]
+    across, down = _grid(len(networks))
+    figure = drawing(_LABELS + _PANEL * across, 0.5 + down * (_REST + _ROW * len(rows)), "")
+    axes = list(figure.subplots(down, across, sharey=True, squeeze=False).flat)
+    for axis in axes[len(networks) :]:
+        figure.delaxes(axis)
     lines = [0.0, 100.0] if metric == GAIN else [float(bicubic.iloc[0])] if len(bicubic) else []
     means = [*data.groupby(["row", "network"])["value"].mean(), *lines, *marks.values()]
-    low, high = _limits(means, data["value"].tolist(), lines)
-    for axis, network in zip(axes, networks, strict=True):
+    every = [*data["value"], *_ends(data)]
+    low, high = _limits(means, every, lines)
+    beyond = any(not low <= value <= high for value in [*means, *every])
+    figure.caption = f"{shown}: {_key(marks, bicubic, metric, beyond)}."
+    for axis, network in zip(axes, networks, strict=False):
         for line in lines:
             axis.axvline(line, color="0.4", linestyle=":", linewidth=1, zorder=1)
         part = data[data.network == network].groupby("row")["value"]
@@ -65,6 +72,18 @@ def score_plot(
     return figure
 
 
+def _grid(panels: int) -> tuple[int, int]:
+    """Panels side by side, as many as the page is wide, and rows of them."""
+    down = -(-panels // int((WIDEST - _LABELS) / _PANEL))
+    return -(-panels // down), down
+
+
+def _ends(data: pd.DataFrame) -> list[float]:
+    """Of all intervals."""
+    of_row = data.groupby(["row", "network"], sort=False)["value"]
+    return [end for _, values in of_row if len(values) > 1 for end in interval_of_seeds(values.tolist())]
+
+
 def _color(row: str, of_paper: Collection[str]) -> str:
     """What kind of row it is."""
     return FULL if row.startswith((ORIGINAL, _FULL)) else PAPER if row in of_paper else CONTROL
@@ -78,10 +97,11 @@ def _nothing(metric: str) -> Figure:
     return figure
 
 
-def _key(marks: dict, bicubic: pd.Series, metric: str) -> str:
+def _key(marks: dict, bicubic: pd.Series, metric: str, beyond: bool) -> str:
     """What the marks mean, in words."""
     words = "a dot per seed, the mean with its 95 % interval over seeds"
     words += "; diamonds are printed numbers" if marks else ""
+    words += "; arrows lead to what lies beyond the axis, with the mean or the printed number where that does" if beyond else ""
     if metric == GAIN:
         return f"{words}; dotted lines are bicubic, 0 %, and full data, 100 %"
     return f"{words}; the dotted line is bicubic" if len(bicubic) else words
@@ -100,7 +120,7 @@ def _printed(
 
 
 def _limits(means: Sequence[float], every: Sequence[float], always: Sequence[float]) -> tuple[float, float]:
-    """Of the axis: all seeds of the rows whose means are not far from everything else, and ``always``."""
+    """Of the axis: whatever of ``means`` and ``every`` is not far from the middle of ``means``, and ``always``."""
     series = pd.Series(means, dtype=float)
     quarter, three_quarters = series.quantile(0.25), series.quantile(0.75)
     reach = _FAR * max(three_quarters - quarter, 1e-9)
@@ -112,8 +132,9 @@ def _limits(means: Sequence[float], every: Sequence[float], always: Sequence[flo
 
 def _at_the_edge(axis: Axes, place: float, words: str, right: bool, color: str) -> None:
     """A number that lies far beyond the axis, with an arrow to where."""
-    axis.text(0.98 if right else 0.02, place, f"{words} →" if right else f"← {words}", color=color, va="center",
-              ha="right" if right else "left", transform=axis.get_yaxis_transform())  # fmt: skip
+    axis.text(0.98 if right else 0.02, place, f"{words} →" if right else f"← {words}", color=color, va="center", zorder=5,
+              ha="right" if right else "left", transform=axis.get_yaxis_transform(),
+              bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5})  # fmt: skip
 
 
 def _draw_printed(axis: Axes, place: int, value: float, limits: tuple[float, float], metric: str) -> None:
@@ -131,6 +152,9 @@ def _draw_row(axis: Axes, place: int, values: list[float], color: str, limits: t
         return
     if len(values) > 1:
         start, end = interval_of_seeds(values)
+        for edge, marker, cut in ((low, "<", min(start, *values) < low), (high, ">", max(end, *values) > high)):
+            if cut:
+                axis.plot(edge, place, marker, color=color, markersize=5, clip_on=False, zorder=4)
         axis.plot([max(low, start), min(high, end)], [place, place], color=color, linewidth=1.6, zorder=2)
         axis.plot([mean, mean], [place - 0.24, place + 0.24], color=color, linewidth=1.8, zorder=3)
     axis.scatter(values, [place] * len(values), s=20, color=color, alpha=0.6, linewidths=0, zorder=3)

@@ -22,6 +22,9 @@ def spectrum_figure(real: Tensor, copies: Mapping[str, Tensor]) -> Figure:
     """
     caption = (f"Power of {listed(list(copies))} as a share of the real crops', by frequency, the upper octave shaded; beside "
                "it the energy kept in that octave, and how much of the real detail is in it: dots are pictures, bars medians.")
+    octaves = [upper_octave(images, real) for images in copies.values()]
+    if any((octave.explained < _LEAST).any() for octave in octaves):
+        caption += " An arrow counts the dots below the edge."
     figure = drawing(10.2, 3.9, caption)
     axes = figure.subplots(1, 3, gridspec_kw={"width_ratios": [2.2, 1, 1]})
     frequencies, power = power_spectrum(real)
@@ -29,9 +32,8 @@ def spectrum_figure(real: Tensor, copies: Mapping[str, Tensor]) -> Figure:
     axes[0].text(0.375, 1.01, "upper octave", ha="center", va="bottom", transform=axes[0].get_xaxis_transform())
     axes[0].axhline(1, color="0.4", linestyle=":", linewidth=1)
     handles = []
-    for place, (color, dash, (name, images)) in enumerate(zip(LINES, DASHES, copies.items(), strict=False)):
+    for place, (color, dash, octave, (name, images)) in enumerate(zip(LINES, DASHES, octaves, copies.items(), strict=False)):
         handles += axes[0].plot(frequencies, power_spectrum(images)[1] / power, color=color, linestyle=dash, label=name)
-        octave = upper_octave(images, real)
         _dots(axes[1], place, octave.kept, color)
         _dots(axes[2], place, octave.explained.clamp(min=_LEAST), color)
         below = int((octave.explained < _LEAST).sum())
