@@ -62,9 +62,8 @@ pd.DataFrame({
 }).round(2)  # fmt: skip
 
 # %% [markdown]
-# Look at SRCNN on Set14: 800 shrunken pictures (30.64 dB) do better than the whole of DIV2K (30.61 dB). A picture shrunk
-# tenfold has far more fine detail per pixel than any crop of the original, and detail is what a super-resolution
-# network learns from.
+# Look at SRCNN on Set14: 800 shrunken pictures do better than the whole of DIV2K. A picture shrunk many times over has far more
+# fine detail per pixel than a crop of the original, and detail is what a super-resolution network learns from.
 
 # %% tags=["parameters"]
 profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
@@ -86,7 +85,7 @@ rows_table(rows)
 
 # %% [markdown]
 # The start: each picture's central square, shrunk by antialiased bicubic. (The paper does not say whether wide pictures
-# are cropped or squashed; `geometry="squash"` is the other reading.) Beside it, a crop of the same size from the same picture.
+# are cropped or squashed; `geometry="squash"` is the other reading.) Below it, a crop of the same size from the same picture.
 
 # %%
 sets = study.sets(rows.values())
@@ -94,8 +93,8 @@ shrunk, matched, by_sgd, literal, along, from_noise, crops = sets.values()
 saved(study, image_rows({"downscaled": shrunk.images, "real crop": crops.images}, shrunk.names), "starts")
 
 # %% [markdown]
-# How much of a picture is fine detail? Shrink it by two, enlarge it again, and measure what is lost: PSNR between an image and
-# its own low-pass version. Lower means more detail to learn.
+# How much of a picture is fine detail? Shrink it by two, enlarge it again, and measure what is lost: PSNR between an image $y$
+# and its own low-pass version $UDy$ ($D$ shrinks, $U$ enlarges). Lower means more detail to learn.
 
 # %%
 detail_table(sets)
@@ -214,8 +213,8 @@ shown.sizes()
 shown.plot("psnr")
 
 # %% [markdown]
-# *Recovered gain* puts bicubic at 0 % and full data at 100 %. Absolute PSNR hides how little is at stake: the
-# headroom that the board below prints for each student.
+# *Recovered gain* puts bicubic at 0 % and full data at 100 %. Absolute PSNR hides how little is at stake: the decibel or two
+# that full data gains over bicubic.
 
 # %%
 shown.plot(GAIN)
@@ -234,7 +233,7 @@ questions = [
         sentence="downscaled images alone yield reasonable results",
     ),
     Question(
-        "not-outperform-{network}", "{network}: distilling gains less than 0.1 dB over the downscaled pictures it starts from",
+        "not-outperform-{network}", "{network}: downscaled pictures minus what is distilled from them is more than -0.1 dB",
         first="Baseline (downscaled)", second="Syn. IPC=1", line=-0.1, about="loser",
         sentence="their distilled counterparts do not outperform this baseline",
     ),
@@ -254,18 +253,20 @@ shown.check(questions, ["SRCNN", "EDSR"])
 # %% [markdown]
 # ## What we saw
 #
-# The board above is the finding, verdict by verdict; its gates say where this run could not have told. The pair of this
-# notebook holds the `desktop` run: all 291 training pictures, the papers' own test sets, students that gain about a decibel
-# over bicubic or more. The `laptop` profile shows the same steps on seven photographs; there most verdicts have no power.
+# The claims above are the finding, verdict by verdict; where one has *no power*, its gate says why this run could not have
+# told. This page shows the `desktop` run: all 291 training pictures; Set5, Set14 and 16 crops of DIV2K; students that gain
+# about a decibel over bicubic or more. The `laptop` profile shows the same steps on seven photographs; there most verdicts have
+# no power.
 #
 # * **Distilling downscaled pictures changes nothing that a student notices.** On networks that matching never saw the distance
 #   falls in every seed, by one percent or two, and the PSNR of both students stays within a tenth of a decibel. That is the
 #   paper's sentence, with a smaller loss than in print.
 # * **The printed loss looks like a matter of the rate.** With GLaD's rate the images move seven times as far, the distance
-#   rises, and all three students lose, as they do in print. The paper prints no rate.
+#   rises, and all three students lose, as SRCNN and EDSR do in print. The paper prints no rate.
 # * **Downscaled pictures are better than full data** for the same number of steps, with less than one percent of its pixels:
 #   they hold more fine detail per pixel, as the table of detail shows, so every crop has something to learn from. In print,
-#   after three hundred thousand steps, they are a little worse. A set that teaches faster need not teach more.
+#   where students train far longer, they are a little worse, SRCNN on Set14 apart. A set that teaches faster need not teach
+#   more.
 # * Real crops with as many pixels do about as well as full data, and worse than downscaled pictures.
 # * The literal epsilon is larger than nearly a third of the products in the first layer and most of those in the second. On new
 #   networks that does no harm; on a trained one it may (`03_pretrained_srcnn`).
@@ -275,7 +276,7 @@ shown.check(questions, ["SRCNN", "EDSR"])
 #
 # 1. Where between harmless and harmful is the rate? Make sets with `study.row("lr 0.3", dietz.gradient_matching,
 #    **dietz.matching(study, 1, "downscaled", lr=0.3))` and other values of `lr`, and give them to `distance_table`. *Hint:* the
-#    columns *change %* and *moved*; the two rates of the table are ends of your range.
+#    columns *change %* and *moved, mean abs. levels*; the two rates of the table are ends of your range.
 # 2. Squash whole pictures into the square instead of cropping it: `study.row("squashed", downscaled, ipc=1, geometry="squash")`
 #    (the setting is in `lib/srdistill/sets/downscaled.py`). Do students notice? *Hint:* `detail_table` of both sets first.
 

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # Table 4: distillation in the latent space of a generator
 #
-# **In three lines.** Moving codes gains a tenth of a decibel at most over the inversions they start from, clearly so for SRCNN
+# **In three lines.** Moving codes gains about a tenth of a decibel over the inversions they start from, clearly so for SRCNN
 # alone, which was matched. At equal pixels it is ahead of pixel space for EDSR and behind it for SRCNN; pictures of as many
 # pixels that were merely shrunk train EDSR better. Another generator stands in: of the paper's sentences this says nothing.
 #
@@ -22,8 +22,8 @@
 # *"Models trained on latent-distilled synthetic datasets using GLaD and DC outperform those trained on direct GAN inversions
 # and previous synthetic datasets"*, even *"outperforming the downscaled baseline for SRCNN and VDSR"*.
 #
-# **Our question.** A 512 px image has 7.1 times the pixels of the 192 px images of tables 1 to 3. How much of the gain is the
-# generator, how much is distillation, and how much is pixels?
+# **Our question.** A 512 px image has 7.1 times the pixels of the 192 px images of tables 1 to 3 (in `desktop`, 64 px against 48
+# px are 1.8 times). How much of the gain is the generator, how much is distillation, and how much is pixels?
 
 # %%
 import math
@@ -61,7 +61,8 @@ others = psnr.loc[["Baseline (GAN inversion)", "Syn. IPC=1 (pre-trained)", "Base
 
 # %% [markdown]
 # For SRCNN and EDSR the latent set is 0.3 dB *below* the downscaled pictures, so the last sentence is not what the tables say.
-# The four VDSR numbers are those of plain bicubic (`00_protocol`): a network that did not train cannot compare training sets.
+# VDSR's numbers, but for the one with the pre-trained network, are those of plain bicubic (`00_protocol`): a network that did
+# not train cannot compare training sets.
 
 # %% tags=["parameters"]
 profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
@@ -76,8 +77,8 @@ describe(study)
 # ## The generator
 #
 # A generator is a decoder $G$: codes $z$ go in, pictures $G(z)$ come out, differentiably. The paper's StyleGAN-XL is what the
-# `paper` profile asks for. `gpu` takes TAEF2, a small pretrained autoencoder; `laptop` trains an autoencoder of its own, on the
-# training pictures, and keeps it for tables 4 and 5. An autoencoder is a milder prior than a GAN: it follows its code cell by
+# `paper` profile asks for. `desktop` and `gpu` take TAEF2, a small pretrained autoencoder; `laptop` trains an autoencoder of its
+# own, on the training pictures, and keeps it for tables 4 and 5. An autoencoder is a milder prior than a GAN: it follows its code cell by
 # cell, and will not turn noise into a face.
 
 # %%
@@ -169,8 +170,9 @@ print(f"distance {stepped.history['distance'][0]:.3f}; the step moves the code b
 # %% [markdown]
 # ### The rows
 #
-# All rows of the table (they are defined in `lib/srdistill/papers/dietz/tables.py`). Beside the paper's three: the better
-# inversion, the latent set cut to the pixel budget of tables 1 to 3, and, at both budgets, real crops and downscaled pictures.
+# All rows of the table (they are defined in `lib/srdistill/papers/dietz/tables.py`). Beside the paper's three: the inversion
+# with the high-pass loss, and what is distilled from it; the latent set cut to the pixel budget of tables 1 to 3, where the set
+# of table 3 stands beside it; and, at both budgets, real crops and downscaled pictures.
 
 # %%
 rows = study.rows()
@@ -198,7 +200,8 @@ pd.DataFrame(quality, index=list(names)).T.iloc[:, :7].round(1)
 #
 # Left: the power of each set, frequency by frequency, as a share of the real crops' power. Shaded is the octave that ×2
 # super-resolution is about. Middle: how much energy each set keeps there. Right: how much of it is the *real* detail; below
-# zero, a set has made up detail of its own.
+# zero, a set has made up detail of its own. In the table below also the PSNR between an image $y$ and its low-pass version
+# $UDy$, as in `02_downscaled_init`: the lower, the more detail.
 
 # %%
 real = images.pop(f"Real crops, {side} px")
@@ -261,8 +264,8 @@ shown = Presentation(study, rows, results)
 shown.table()
 
 # %% [markdown]
-# What each set costs. What is kept are the rendered images. A code in 32-bit floats would take about as much room as its
-# picture's PNG file, and need the decoder as well.
+# What each set costs. What is kept are the rendered images. A code in 32-bit floats would take more room than its picture's PNG
+# file, and need the decoder as well.
 
 # %%
 shown.sizes()
@@ -324,20 +327,21 @@ shown.check(ours, ["EDSR"])
 # %% [markdown]
 # ## What we saw
 #
-# The board above is the finding, verdict by verdict; its gates say where this run could not have told. The pair of this
-# notebook holds the `desktop` run: all 291 training pictures, the papers' own test sets, students that gain about a decibel
-# over bicubic or more. The `laptop` profile shows the same steps on seven photographs; there most verdicts have no power.
+# The claims above are the finding, verdict by verdict; where one has *no power*, its gate says why this run could not have
+# told. This page shows the `desktop` run: all 291 training pictures; Set5, Set14 and 16 crops of DIV2K; students that gain
+# about a decibel over bicubic or more. The `laptop` profile shows the same steps on seven photographs; there most verdicts have
+# no power.
 #
-# * The generator is TAEF2's decoder, an autoencoder for every kind of picture, where the paper has a GAN of ImageNet: its
-#   inversions are closer to the pictures than those of a GAN, so there is less to win back. The paper's sentences have no power
-#   for that reason; the same questions about this generator are answered below them.
+# * The generator is TAEF2's decoder, an autoencoder for every kind of picture, where the paper has a GAN of ImageNet. An
+#   autoencoder follows a picture closely, so there is less to win back than from a GAN's inversion. The paper's sentences have
+#   no power for that reason; the same questions about this generator are answered below them.
 # * **The distance falls by more than a fifth**, also on networks trained from other seeds. What distillation adds is not detail
 #   of the pictures, though: it raises the energy in the upper octave, and lowers the share that the real picture explains.
-# * **Over the inversion it starts from it gains a tenth of a decibel at most.** SRCNN, the network that was matched, gains that
+# * **Over the inversion it starts from it gains about a tenth of a decibel.** SRCNN, the network that was matched, gains that
 #   clearly; of VDSR and EDSR it cannot be told from nothing. In print it is as little.
 # * **Over pixel space it depends on the student.** At equal pixels EDSR is better on latent sets and SRCNN on those of pixel
 #   space, both by about a tenth. The decibel of the paper is what its pixel space had lost (`02_downscaled_init`).
-# * Downscaled pictures of as many pixels, which nobody distilled, are better than all of them for VDSR and EDSR. That latent
+# * Downscaled pictures of as many pixels, which nobody distilled, have the highest means of all for VDSR and EDSR. That latent
 #   sets beat those fails in the paper's own tables, too.
 # * One generator and one trained SRCNN serve all seeds, so the intervals do not show what other ones would do.
 

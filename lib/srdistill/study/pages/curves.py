@@ -14,19 +14,23 @@ _BESIDE = {"frameon": False, "loc": "center left", "bbox_to_anchor": (1, 0.5)}
 
 
 def distance_curves(
-    histories: Mapping[str, Sequence[Sequence[float]]], ylabel: str = "gradient distance", xlabel: str = "iteration"
+    histories: Mapping[str, Sequence[Sequence[float]]],
+    ylabel: str = "gradient distance",
+    xlabel: str = "iteration",
+    every: int = 1,
 ) -> Figure:
-    """A quantity over iterations; thin lines are seeds, thick ones a running mean over them."""
+    """A quantity over iterations, known at each of them or ``every`` so many; thin lines are seeds, thick ones a running mean
+    over them."""
     several = any(len(curves) > 1 for curves in histories.values())
     thin = "thin lines are seeds, thick ones a running mean over them" if several else "thin: as it was, thick: a running mean"
     caption = f"{ylabel[0].upper()}{ylabel[1:]} over {xlabel}s of {listed(list(histories))}; {thin}."
-    figure, axis = one_axis(8, 3, caption.replace("/ 50s", "/ 50"))
+    figure, axis = one_axis(8, 3, caption)
     for color, dash, (name, curves) in zip(LINES, DASHES, histories.items(), strict=False):
         for curve in curves:
-            axis.plot(range(1, len(curve) + 1), curve, color=color, alpha=0.22, linewidth=0.8)
+            axis.plot([every * (k + 1) for k in range(len(curve))], curve, color=color, alpha=0.22, linewidth=0.8)
         mean = pd.Series(np.mean([list(curve) for curve in curves], axis=0))
         smooth = mean.rolling(max(1, len(mean) // 10), min_periods=1, center=True).mean()
-        axis.plot(range(1, len(mean) + 1), smooth, color=color, linestyle=dash, linewidth=2, label=wrapped(name, fitting(2)))
+        axis.plot(every * (mean.index + 1), smooth, color=color, linestyle=dash, linewidth=2, label=wrapped(name, fitting(2)))
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.legend(**_BESIDE)
     return figure
