@@ -22,8 +22,8 @@
 # *"Models trained on latent-distilled synthetic datasets using GLaD and DC outperform those trained on direct GAN inversions
 # and previous synthetic datasets"*, even *"outperforming the downscaled baseline for SRCNN and VDSR"*.
 #
-# **Our question.** A 512 px image has 7.1 times the pixels of the 192 px images of tables 1 to 3 (in `desktop`, 64 px against 48
-# px are 1.8 times). How much of the gain is the generator, how much is distillation, and how much is pixels?
+# **Our question.** A 512 px image has 7.1 times the pixels of the 192 px images of tables 1 to 3 (in `desktop`, 64 px against
+# 48 px are 1.8 times). How much of the gain is the generator, how much is distillation, and how much is pixels?
 
 # %%
 import math
@@ -77,9 +77,9 @@ describe(study)
 # ## The generator
 #
 # A generator is a decoder $G$: codes $z$ go in, pictures $G(z)$ come out, differentiably. The paper's StyleGAN-XL is what the
-# `paper` profile asks for. `desktop` and `gpu` take TAEF2, a small pretrained autoencoder; `laptop` trains an autoencoder of its
-# own, on the training pictures, and keeps it for tables 4 and 5. An autoencoder is a milder prior than a GAN: it follows its code cell by
-# cell, and will not turn noise into a face.
+# `paper` profile asks for. `desktop` and `gpu` take TAEF2, a small pretrained autoencoder; `laptop` trains an autoencoder of
+# its own, on the training pictures, and keeps it for tables 4 and 5. An autoencoder is a milder prior than a GAN: it follows
+# its code cell by cell, and will not turn noise into a face.
 
 # %%
 generator, small, side = study.open(dietz.prior(study)), study.plan.size, study.plan.latent_size

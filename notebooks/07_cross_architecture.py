@@ -52,7 +52,8 @@ for student in ("EDSR", "RCAN", "SRFormer", "HiT-SR"):
 # %% [markdown]
 # SRFormer's full-data number is below HiT-SR's, so it is the lower bar. EDSR and RCAN stand as far below the two transformers
 # as PSNR of the three colours does below PSNR of luma, which might be the reason; but by SSIM, SRFormer is below both of them,
-# and that reading does not explain it. So below are both, and printed numbers should be compared within one student only.
+# and that reading does not explain it. So both units are shown from here on, and printed numbers should be compared within one
+# student only.
 
 # %% tags=["parameters"]
 profile = ""  # smoke, laptop, desktop, gpu or paper; empty: SRDISTILL_PROFILE, or else laptop
@@ -149,7 +150,7 @@ shown.zoom(students, [ORIGINAL, f"{DISTILLED}, {largest}", f"{RANDOM}, {last}"])
 # ## The claims, checked
 #
 # The headline as a line: with the largest set that this profile has, the loss against full data is 0.3 dB when rounded, so
-# less than 0.35. The printed difference is that of 70 images.
+# less than 0.35, which is what the claim asks. The printed difference is that of 70 images.
 
 # %%
 drop = ("when we train a baseline Transformer model for SR with only 0.68% of the original dataset, "
@@ -174,11 +175,13 @@ shown.check(questions, students)
 # %% [markdown]
 # ## What we saw
 #
-# The board above is the finding, verdict by verdict; its gates say where this run could not have told. The pair of this
-# notebook holds the `desktop` run: all 291 training pictures, the papers' own test sets, a diffusion model that was pre-trained
-# on ImageNette on one core of a CPU and fine-tuned on detailed patches of the 291. It is no DiT-XL/2, so what it finds of the
-# paper's own sentences about generated pictures is no evidence against them; questions about this model, and about real
-# patches, it answers. The `laptop` profile shows the same steps on seven photographs.
+# The claims above are the finding, verdict by verdict; where one has *no power*, its gate says why this run could not have
+# told. This page shows the `desktop` run: all 291 training pictures; Set5, Set14 and 16 crops of DIV2K, not the paper's OST300;
+# a diffusion model that was pre-trained on ImageNette on one core of a CPU and fine-tuned on detailed patches of the 291. It is
+# no DiT-XL/2, so what it finds of the paper's own sentences about generated pictures is no evidence against them; questions
+# about this model it answers. Whether it beats random patches is asked for a sentence of the paper, so that has no power
+# either. The
+# `laptop` profile shows the same steps on seven photographs.
 #
 # * **140 random patches are as good as all pictures.** EDSR, RCAN, SRFormer and HiT-SR, trained on 140 random patches of 64 px,
 #   come within a tenth of a decibel of the same network trained on all 291 pictures, or beat it. The printed table has no such
@@ -191,7 +194,7 @@ shown.check(questions, students)
 #   (`08_patch_selection`).
 #
 # * More images are better, as in print: from 7 to 140 every student gains. With seven images all end below plain bicubic, the
-#   convolutional ones by less than a decibel, the transformers by more than three: so many steps on so little they learn by
+#   convolutional ones by about a decibel, the transformers by more than three: so many steps on so little they learn by
 #   heart. (Next to that any set looks strong, and the gate says so.)
 #
 # * In the paper's own table the headline holds for SRFormer alone.
