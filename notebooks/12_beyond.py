@@ -96,8 +96,8 @@ describe(study)
 #   from the few the steps that the many would give it; each is exchanged for a better one as long as there is one.
 # * **Pyramid coverage**: tiles of every picture at six scales, the whole picture in one tile among them. Each is scored by what
 #   bicubic loses of it; at every scale the flattest two fifths go, and the outlying three percent. Of the others, as many are
-#   chosen as the budget holds, so that every candidate has one near it (facility location) by its spectrum. Three rows leave
-#   out one of its parts each.
+#   chosen as the budget holds, so that every candidate has one near it (facility location) by its spectrum. Further down are
+#   rows that leave out one of its parts each.
 # * **Selections in print**: hardest tiles (SamplingAug), the hardest by a network's loss but for the outliers (Moser et al.),
 #   kinds of texture in equal parts (DCSR).
 #
@@ -154,9 +154,10 @@ pd.DataFrame({"tiles chosen": made.settings["levels_chosen"]}).rename_axis("scal
 # %% [markdown]
 # ## Why shrinking works
 #
-# What a student learns from is what bicubic does not bring back, and that lies in the upper octave of the spectrum. Beside it
-# that of the test pictures. Shrunken pictures have several times the energy there of what they were made of; crops of full size
-# have less than the pictures that are to be restored, most of them of sky and walls.
+# What a student learns from is what bicubic does not bring back, and that lies in the upper octave of the spectrum. The figure
+# has the spectra of some sets, and what they are of that of Set5. Shrunken pictures have more than twice the energy there of
+# what they were made of, and of crops of full size: every step has more to learn from. More of it is not better, though: the
+# hardest tiles have by far the most, and lose in the table below.
 
 # %%
 truth = next(iter(study.tests.values())).images
@@ -232,8 +233,9 @@ pd.Series(growth, name="seconds").round(1).to_frame().T
 # %% [markdown]
 # ## What each part does
 #
-# Coverage without one of its parts, with gradients in place of the spectrum, or filtered as the shaped pictures are; shrunken
-# pictures by other kernels, sharpened, or matched to a power law; herding of squares. The second student alone.
+# Coverage without one of its parts, with as many tiles of each scale (*scales alike*), taking those with the most detail first
+# (*hardest first*), with gradients in place of the spectrum, or filtered as the shaped pictures are; shrunken pictures by other
+# kernels, sharpened, or matched to a power law; herding of squares. The second student alone.
 
 # %%
 in_parts = Presentation(parts, others[parts.name], more[parts.name])
@@ -291,7 +293,10 @@ pd.DataFrame({
 # %% [markdown]
 # ## The claims, checked
 #
-# Every question is about all test pictures, PSNR of the luma.
+# Every question is about all test pictures, PSNR of the luma. *The best full data* is full data at several scales; of its four
+# ways that is the best for EDSR, and within three hundredths of a decibel of it for SRCNN. In the claims *they* are the smaller
+# shrunken pictures, and *it* is that full data. Shown are the claims of the first table, then those at equal bytes; those of
+# the other tables stand with all others in `papers_tables/desktop/CLAIMS.md`.
 
 # %%
 luma, longer = {"metric": "psnr_y"}, f", {study.plan.longer} x steps"
@@ -348,34 +353,34 @@ priced.check([
 # %% [markdown]
 # ## What we saw
 #
-# The board above is the finding, verdict by verdict. The pair of this notebook holds the `desktop` run: 290 training
-# pictures, three seeds, Set5, Set14 and crops of DIV2K, students at rates that were chosen for each on training pictures by
-# one rule.
+# The claims are the finding, verdict by verdict. This page shows the `desktop` run: 290 training pictures, three seeds, Set5,
+# Set14 and crops of DIV2K, students at rates that were chosen for each on training pictures by one rule.
 #
 # * **Shrunken pictures are enough.** At one percent of the pixels they train no student worse than the best full data does by
 #   a tenth of a decibel, and some better: SRCNN, FSRCNN and SRFormer, which learn slowly and see more detail in as many
 #   steps. Below that the size of squares decides: at 0.3 percent many small ones still come within about a tenth, a few
-#   larger ones do not.
+#   larger ones lose that or more.
 #
 # * **Nothing chosen beats them.** Filtered, as squares of pictures, herded, covered: no row beats both sizes of shrunken
-#   pictures, with any student, at any budget or scale; most differences are smaller than a tenth of a decibel, which is how
-#   far apart two draws of the same kind lie now and then (the table of seeds). Distilling helps neither student. The goal of
-#   this notebook, one method that beats the best shrunken pictures everywhere, is not reached.
+#   pictures, with any student, at any budget or scale; most differences are some hundredths of a decibel, no more than what
+#   seeds make (their table). Distilling helps neither student. The goal of this notebook, one method that beats the best
+#   shrunken pictures everywhere, is not reached.
 #
 # * **Why.** At its rate a student is limited by its steps and its size more than by its data: four times the steps bring more
 #   than any set does. What a set can spoil is the spectrum. Shrinking with an antialiased kernel fills the upper octave with
 #   what was there; aliasing, sharpening and matching a power law fill it with what no test picture has, and cost up to half a
 #   decibel. Hard tiles do worse still: glitter on water and leaves, of few pictures (above).
 #
-# * **Coverage loses by its parts.** It takes most tiles near full size. A random choice of what its trimming leaves is
-#   better, hardest first far worse; gradients in place of the spectrum bring it back to where shrunken pictures are.
+# * **Coverage loses by its choice.** It takes most tiles near full size. A random choice of what its trimming leaves is
+#   better, hardest first far worse; gradients in place of the spectrum bring it back to where shrunken pictures are. Whether
+#   its scales and its trimming help is open.
 #
 # * **For longer**, full data at several scales draws level with shrunken pictures for EDSR; for SRCNN it stays behind.
 #
 # * **At ×4** whole pictures of 40 px are shrunk too far for EDSR: shrunk less, to 96 px or as squares of 40 px, they train it
 #   like full data. `make distill` shrinks whole pictures, so it takes larger tiles there: 24 px of the LR picture.
 #
-# * **Bytes.** A little loss leaves room for more tiles, and changes nothing that can be told; shrunken pictures stay ahead of
+# * **Bytes.** A little loss leaves room for more shrunken pictures, and changes nothing that can be told; they stay ahead of
 #   coverage, and pricing tiles by their bytes makes it worse, as flat tiles are cheap.
 #
 # `13_further` goes on: chosen pixels that are moved, labels of a teacher, nine percent, more steps, clean pictures.

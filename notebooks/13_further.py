@@ -12,9 +12,9 @@
 # # Further: refined sets, taught sets, more pixels, more steps
 #
 # **In three lines.** A larger student's images in place of the shrunken ones are the first thing that helps: a tenth of a
-# decibel, about what four times the steps bring. Refining by gradients, codes and nine times the pixels do not. And shrinking
-# has a limit: of pictures that were never compressed, full data is ahead by a tenth, and crops do as well as shrunken
-# pictures.
+# decibel, about what four times the steps bring. Refining by gradients and codes do not; of nine times the pixels that is open.
+# And shrinking has a limit: of pictures that were never compressed, full data is ahead by a tenth, and crops cannot be told
+# from shrunken pictures.
 #
 # `12_beyond` compared what can be *chosen* or *shrunk* with one percent of the pixels, and nothing beat plain shrinking. Here
 # is what is left to try: to **move** the pixels of the best choice, to let a larger network **teach**, to distil in the codes
@@ -63,7 +63,7 @@ describe(study)
 #   Such a set carries more than its own pixels, so it is no rival to the others; it says how much *labels* could bring.
 # * **Distilled in codes**, by the method and the rates of `04_latent`, from one inverted picture each (with the high-pass loss:
 #   images this small are below what a perceptual distance can look at).
-# * **More of them**: the same shrunken pictures with many times the pixels.
+# * **More of them**: the same shrunken pictures with many times the pixels; so further squares of each picture, too.
 
 # %%
 saved(study, diagram([
@@ -213,7 +213,7 @@ pd.DataFrame(parts).T.rename_axis("standard deviation of means over").round(3)
 # ## Clean pictures
 #
 # BSDS200, most of the training pictures, are JPEG files, and part of what shrinking does may be to clean. So the same with
-# crops of DIV2K, which never were; sets of them have the larger budget, for there are few.
+# crops of DIV2K, which never were: 16 of 512 px. As there are few, sets of them have nine percent of their pixels.
 
 # %%
 on_clean = Presentation(clean, others[clean.name], more[clean.name]) if others[clean.name] else None
@@ -221,6 +221,8 @@ beyond.gains(on_clean).round(2) if on_clean else print(f"{clean.plan.clean}: not
 
 # %% [markdown]
 # ## The claims, checked
+#
+# Every question is about all 35 test pictures, each of which counts the same; in the tables of gains above test sets do.
 
 # %%
 luma, times = {"metric": "psnr_y"}, f", {study.plan.longer} x steps"
@@ -276,37 +278,37 @@ on_clean.check(asked, more[clean.name].networks) if on_clean else None
 # %% [markdown]
 # ## What we saw
 #
-# The pair of this notebook holds the `desktop` run.
+# This page shows the `desktop` run.
 #
 # * **A teacher helps, and little else does.** What EDSR 8 x 32, trained on all pictures, makes of the shrunken ones trains
 #   both students better than the shrunken ones themselves, and better than the best full data does in as many steps. But it
 #   has to be trained first, on everything.
 #
 # * **Refining lowers what it is to lower, and nothing follows.** The first round halves the gap of gradients for every
-#   seed; the judge, who sees a hundredth of a decibel at most, keeps rounds for two seeds of three and none for the third;
+#   seed; the judge, who sees about a hundredth of a decibel, keeps rounds for two seeds of three and none for the third;
 #   students gain nothing. So that gap is not what the students lack.
 #
-# * **Codes lose.** The inversion of pictures this small is behind shrunken pictures, and distilling takes more away.
+# * **Codes lose.** The inversion of pictures this small is behind shrunken pictures, and distilling does not bring it back.
 #
-# * **More pixels** are not missing at as many steps. **More steps** are what full data needs: at four times as many it is
-#   level with shrunken pictures, or a little ahead, at one scale as at several; hard windows stay far behind.
+# * **More pixels**, nine times as many, bring FSRCNN nothing in as many steps; for EDSR it is open. **More steps** are what
+#   full data needs: at four times as many it is level with shrunken pictures, or a little ahead, at one scale as at several;
+#   hard windows stay far behind.
 #
 # * **Other architectures** agree with `12_beyond`: at ×4, and at the smallest budget at ×2, means of shrunken pictures are
 #   above those of the best full data; for FSRCNN at ×4 the interval leaves it open. The transformer gains most from them.
 #
-# * **Draws and trainings** move a gain by two hundredths of a decibel at most, each: methods that are nearer to each other
+# * **Draws and trainings** move a mean of three by two hundredths of a decibel, each: methods that are nearer to each other
 #   than that are not told apart by three seeds.
 #
 # * **On clean pictures shrinking loses its lead.** Of crops of DIV2K, which never were JPEG files, shrunken squares train
-#   EDSR worse than full data does, at one scale or several, and about as well as crops of full size. So what shrinking does
+#   EDSR worse than full data does, at one scale or several, and cannot be told from crops of full size. So what shrinking does
 #   in all other tables may be, in part, to average the traces of compression away; or these pictures are sharp enough at full
-#   size. The two were not told apart. (There are 16 of these crops, and the sets hold nine percent of them; how it goes with
-#   hundreds of clean pictures is not known here.)
+#   size. The two were not told apart. How it goes with hundreds of clean pictures is not known here.
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Let all images move, or none stay: `moving=1.0` in `study.plan.refining`. *Hint:* `dataclasses.replace`; does the gap fall
+# 1. Let all images move: `moving=1.0` in `study.plan.refining`. *Hint:* `dataclasses.replace`; does the gap fall
 #    further, and does the judge see it?
 # 2. Half a teacher: `taught` with `share=0.5`; or another one, `teacher=study.student(rows[FULL_SCALES], "RCAN", seed=0)`.
 #    *Hint:* a teacher no better than the student can only blur.
