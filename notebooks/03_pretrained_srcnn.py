@@ -221,7 +221,8 @@ questions = [
     ),
     Question(
         "better-lpips-{network}", "{network}: LPIPS is lower with randomly initialised networks",
-        first="Syn. IPC=1 (random)", second="Syn. IPC=1 (pre-trained)", metric="lpips", unit="LPIPS",
+        first="Syn. IPC=1 (pre-trained)", second="Syn. IPC=1 (random)", metric=f"lpips_{study.profile.lpips}", unit="LPIPS",
+        printed_metric="lpips",
         sentence="better SSIM and LPIPS values are scored with a randomly initialized model",
     ),
 ]  # fmt: skip
