@@ -14,6 +14,8 @@ from srdistill.study.paper import Table
 # DataTables as one script among the site's own files, so that no other host is asked and pages open from a disk, too.
 SCRIPT = "itables.js"
 _RAW = "```{{raw}} html\n{0}\n```"
+# The list of contents beside a page takes the room that a wide table needs.
+_WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---"
 
 
 def table_page(root: Path, profile: str, table: Table) -> str:
@@ -60,6 +62,7 @@ def script() -> str:
 def _head(title: str, profile: str, table: Table) -> list[str]:
     """``title``: the first line of a table in Markdown."""
     return [
+        _WIDE,
         f"# {title.removeprefix('### ')}",
         _RAW.format(f'<script src="../../_static/{SCRIPT}"></script>'),
         f"Profile `{profile}`. [The notebook](../../notebooks/{table.notebook}.ipynb).",

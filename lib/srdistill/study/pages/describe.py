@@ -56,7 +56,7 @@ def shares(sizes: pd.DataFrame) -> pd.DataFrame:
     percent = 100 * sizes / sizes.loc[ORIGINALS]
     text = {
         column: [
-            f"{value:,}" if label == ORIGINALS else f"{value:,} ({share:.2f} %)"
+            f"{value:,}" if label == ORIGINALS else f"{value:,} ({share:.2f}\N{NO-BREAK SPACE}%)"
             for label, value, share in zip(sizes.index, sizes[column], percent[column], strict=True)
         ]
         for column in sizes
