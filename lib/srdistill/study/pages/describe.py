@@ -56,7 +56,7 @@ def shares(sizes: pd.DataFrame) -> pd.DataFrame:
     percent = 100 * sizes / sizes.loc[ORIGINALS]
     text = {
         column: [
-            f"{value:,}" if label == ORIGINALS else f"{value:,} ({share:.2f}\N{NO-BREAK SPACE}%)"
+            f"{value:,}" if label == ORIGINALS else f"{value:,} ({share:.2f} %)"
             for label, value, share in zip(sizes.index, sizes[column], percent[column], strict=True)
         ]
         for column in sizes
@@ -107,4 +107,4 @@ def _of_cell(value: FromCell) -> str:
 
 def sizes_table(study: Study, rows: Sequence[Row]) -> Styler:
     """The four sizes of the rows' sets as a notebook shows them."""
-    return readable(shares(sizes_frame(study, rows)))
+    return readable(shares(sizes_frame(study, rows))).set_properties(**{"white-space": "nowrap"})
