@@ -177,7 +177,7 @@ sizes.assign(**{"reduction %": (100 - sizes["size %"]).round(2)}).set_index("rea
 
 # %% [markdown]
 # No line gives 8.88 %. The nearest are pixels of 512 px and of 480 px images, sizes of the latent set and of a
-# sub-image: **images seven times larger than those of tables 1 to 3**. File sizes may give it, too: to be 8.88 % of the
+# sub-image: **images six to seven times as large as those of tables 1 to 3**. File sizes may give it, too: to be 8.88 % of the
 # archive, each of 800 PNG files would have to take this many kB, and this many bits a pixel at 512 px, where the archive's own
 # are:
 
