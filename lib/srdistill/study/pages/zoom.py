@@ -62,8 +62,9 @@ def zoom_figure(zooms: Sequence[Zoom], shave: int) -> Figure:
     lines = [names[start : start + each] for start in range(0, len(names), each)]
     columns = 2 + len(lines[0])
     size = min(1.75, (WIDEST - 0.8) / columns)
-    caption = (f"Where the outputs that do not fail differ most: the whole picture with a box, the box in the truth and in the "
-               f"outputs of {listed(names)}; below each the PSNR of the whole picture and the absolute errors.")  # fmt: skip
+    caption = (f"Where outputs differ most, but for those with {_FAILS:g} times the squared error of the best: the whole "
+               f"picture with a box, the box in the truth and in the outputs of {listed(names)}; below each the PSNR of the "
+               "whole picture and the absolute errors.")  # fmt: skip
     figure = drawing(columns * size + 0.8, len(zooms) * len(lines) * (2 * size + 0.75), caption)
     axes = figure.subplots(2 * len(zooms) * len(lines), columns, squeeze=False)
     for axis in axes.flat:
@@ -83,7 +84,7 @@ def zoom_figure(zooms: Sequence[Zoom], shave: int) -> Figure:
                 below[column].set_title(f"{score:.2f} dB")
                 error = _error(zoom, zoom.outputs[name])
                 shown = below[column].imshow(error.numpy(), cmap="magma", vmin=0, vmax=most, interpolation="nearest")
-    bar = figure.colorbar(shown, ax=axes[:, -1], fraction=0.05, pad=0.03, aspect=30, extend="max")
+    bar = figure.colorbar(shown, ax=axes[:, -1], fraction=0.05, pad=0.07, aspect=30, extend="max")
     bar.set_label("absolute error, 8-bit levels")
     bar.outline.set_visible(False)
     return figure
