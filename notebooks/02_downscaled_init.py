@@ -179,8 +179,9 @@ print(f"distance {plain:.2f}; with the literal epsilon {with_epsilon:.2f}; cosin
 
 # %% [markdown]
 # Does matching lower what it is meant to lower? The distance of the sets to all sub-images of the real pictures, on networks
-# that matching never saw, of the start and of what came out; means over the seeds. Optimiser and rate are those after which it
-# is lowest, of a fixed grid (`python -m srdistill.papers.dietz.choose_rates`), but for *published SGD*; no student had a say.
+# that matching never saw, of the start and of what came out; means over the seeds (*fell*: in how many of them; *moved*: mean
+# absolute change of the images, 8-bit levels). Optimiser and rate are those after which it is lowest, of a fixed grid
+# (`python -m srdistill.papers.dietz.choose_rates`), but for *published SGD*; no student had a say.
 
 # %%
 distance_table(study, rows)
@@ -276,7 +277,7 @@ shown.check(questions, ["SRCNN", "EDSR"])
 #
 # 1. Where between harmless and harmful is the rate? Make sets with `study.row("lr 0.3", dietz.gradient_matching,
 #    **dietz.matching(study, 1, "downscaled", lr=0.3))` and other values of `lr`, and give them to `distance_table`. *Hint:* the
-#    columns *change %* and *moved, mean abs. levels*; the two rates of the table are ends of your range.
+#    columns *change %* and *moved*; the two rates of the table are ends of your range.
 # 2. Squash whole pictures into the square instead of cropping it: `study.row("squashed", downscaled, ipc=1, geometry="squash")`
 #    (the setting is in `lib/srdistill/sets/downscaled.py`). Do students notice? *Hint:* `detail_table` of both sets first.
 

@@ -231,9 +231,9 @@ distance_curves(histories(study, [rows[latent], rows[sharp_latent]]))
 
 # %% [markdown]
 # Does matching lower what it is meant to lower? The distance of the sets to all sub-images of the real pictures: on the network
-# that was matched, and (*before*, *after*) on the same one trained from other seeds; means over the seeds. Optimiser and rate
-# are those after which the latter is lowest, of a fixed grid (`python -m srdistill.papers.dietz.choose_rates`); no student had
-# a say.
+# that was matched, and (*before*, *after*) on the same one trained from other seeds; means over the seeds (*fell*: in how many
+# of them; *moved*: mean absolute change of the images, 8-bit levels). Optimiser and rate are those after which the latter is
+# lowest, of a fixed grid (`python -m srdistill.papers.dietz.choose_rates`); no student had a say.
 
 # %%
 distance_table(study, rows)

@@ -263,9 +263,6 @@ pd.DataFrame({"after 8 bits, points": {name: scores[f"{name}{ROUNDED}"] - scores
 # %%
 shown.plot("accuracy")
 
-# %%
-low_shown.plot("accuracy")
-
 # %% [markdown]
 # ## The claims, checked
 

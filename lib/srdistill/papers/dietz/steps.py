@@ -72,8 +72,8 @@ def held_out_distance(study: SRStudy, row: Row, seed: int = 0) -> dict[str, floa
 
 
 def distance_table(study: SRStudy, rows: Mapping[str, Row] | Sequence[Row]) -> pd.DataFrame:
-    """``held_out_distance`` of every row that matches gradients, means over the seeds; ``change %``, in how many seeds the
-    distance ``fell``, and how far images moved: the mean absolute change in grey levels."""
+    """``held_out_distance`` of every row that matches gradients, means over the seeds; ``change %``, and in how many seeds the
+    distance ``fell``."""
     rows = list(rows.values()) if isinstance(rows, Mapping) else list(rows)
     chosen = [row for row in rows if row.method in MATCHINGS]
     study.execution.start([distance_task(study, row, seed) for row in chosen for seed in study.seeds])
@@ -83,7 +83,7 @@ def distance_table(study: SRStudy, rows: Mapping[str, Row] | Sequence[Row]) -> p
         mean = found.mean()
         lines[row.label] = {
             "before": mean["before"], "after": mean["after"], "change %": 100 * (mean["after"] / mean["before"] - 1),
-            "fell": f"{int((found.after < found.before).sum())} of {len(found)}", "moved, mean abs. levels": mean["moved"],
+            "fell": f"{int((found.after < found.before).sum())} of {len(found)}", "moved": mean["moved"],
         } | {name: mean[name] for name in ("matched before", "matched after") if name in mean}  # fmt: skip
     table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("training set").round(2)
     for name in table.columns[table.isna().any()]:  # only a network that stays has a distance on the matched one
