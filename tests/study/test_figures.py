@@ -199,11 +199,13 @@ def test_what_goes_on_beyond_the_axis_ends_in_an_arrow_and_the_caption_says_so(d
 
 
 def test_more_panels_than_the_page_is_wide_stand_in_rows():
+    assert {axis.get_subplotspec().rowspan.start for axis in score_plot(
+        pd.concat([scores(), scores().assign(network="VDSR")]), "psnr", "set5", ROWS, "PSNR, dB").axes} == {0}  # fmt: skip
     values = pd.concat([scores().assign(network=name) for name in ("A", "B", "C", "D")])
     figure = score_plot(values[values.row != "Bicubic"], "psnr", "set5", ROWS, "PSNR, dB")
     places = [axis.get_subplotspec() for axis in figure.axes]
     assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    assert figure.get_figwidth() < 10.2 and len({axis.get_xlim() for axis in figure.axes}) == 1
+    assert figure.get_figwidth() < 10.3 and len({axis.get_xlim() for axis in figure.axes}) == 1
 
 
 def test_gain_has_its_lines_at_bicubic_and_full_data():

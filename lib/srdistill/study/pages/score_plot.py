@@ -9,13 +9,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from srdistill.study.metrics import GAIN, METRICS, number
-from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, PRINTED, WIDEST, drawing, panels
+from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, PRINTED, drawing, panels
 from srdistill.study.pages.tables import testset_title
 from srdistill.study.rows import BICUBIC, ORIGINAL
 from srdistill.study.verdicts.intervals import interval_of_seeds
 
 # What lies further outside the middle half of all means than so many times its width is beyond the edge.
 _FAR = 3.0
+# Panels side by side, at most: a page's width.
+_ACROSS = 3
 # What rows of all pictures are called where they are ours.
 _FULL = "Full data"
 _ROW, _REST, _PANEL, _LABELS = 0.3, 0.85, 2.6, 2.4  # inches: of a row, of an axis and the legend, of a panel, of row labels
@@ -73,8 +75,8 @@ def score_plot(
 
 
 def _grid(panels: int) -> tuple[int, int]:
-    """Panels side by side, as many as the page is wide, and rows of them."""
-    down = -(-panels // int((WIDEST - _LABELS) / _PANEL))
+    """How many panels stand side by side, and in how many lines."""
+    down = -(-panels // _ACROSS)
     return -(-panels // down), down
 
 
