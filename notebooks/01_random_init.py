@@ -365,7 +365,7 @@ shown.check(questions, ["SRCNN", "EDSR"])
 #   lower still: matching gives EDSR about ten decibels. The distance on networks that it never saw falls in every seed.
 # * **The rate decides how badly.** At 0.1, which is still far above DC's rate, the images hardly move, and VDSR and EDSR lose
 #   what the paper prints, more than 15 dB; so they do with the printed cosine, whose gradients are smaller. At the rate of
-#   GLaD, which our rule chose, they lose 14 and 11 dB on Set5; at ten times that rate one to three are left, and the distance
+#   GLaD, which our rule chose, they lose 14 and 11 dB on Set5; at ten times that rate one or two are left, and the distance
 #   is larger again: what is nearest by gradients is not what trains best. The paper prints no rate.
 # * SRCNN loses little here, because ours starts as bicubic and a small rate keeps it near. From the usual start full data gains
 #   next to nothing over bicubic in these schedules (`lib/srdistill/papers/dietz/plan.py` has the figures), so a drop of that

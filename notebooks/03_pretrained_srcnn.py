@@ -12,8 +12,8 @@
 # # Table 3: matching the gradients of a trained network
 #
 # **In three lines.** A trained network is matched far better than new ones, and its pictures train worse: EDSR and VDSR lose
-# against those matched on new networks, SRCNN gains nothing, so the higher PSNR in print does not come back; the better SSIM
-# on new networks does, for EDSR alone. DC's epsilon to the letter spoils the matching of a trained network: all students lose.
+# against those matched on new networks, SRCNN gains nothing, so the higher PSNR in print does not come back. The better SSIM on
+# new networks does, for EDSR alone; LPIPS is better with the trained one. DC's epsilon to the letter spoils its matching.
 #
 # **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 3, ×2.
 #
@@ -237,15 +237,16 @@ shown.check(questions, ["SRCNN", "VDSR", "EDSR"])
 # about a decibel over bicubic or more. The `laptop` profile shows the same steps on seven photographs; there most verdicts have
 # no power.
 #
-# * **A trained network is matched far better, and its images train worse.** The distance on it falls by two thirds, and by a
-#   quarter on networks trained from other seeds; matching new networks brings one percent on new ones. Yet EDSR and VDSR lose
-#   against pictures that were matched on new networks, and SRCNN, the very network that was matched, gains nothing. In print
-#   SRCNN loses a little, the other two gain: there the pictures of new networks had been spoiled more (`02_downscaled_init`).
+# * **A trained network is matched far better, and its images train worse.** The distance on it falls by nearly two thirds, and
+#   by three tenths on networks trained from other seeds; matching new networks brings one percent on new ones. Yet EDSR and
+#   VDSR lose against pictures that were matched on new networks, and SRCNN, the very network that was matched, gains nothing.
+#   In print SRCNN loses a little, the other two gain: there the pictures of new networks had been spoiled more
+#   (`02_downscaled_init`).
 # * What the images gain is LPIPS: every student trained on them has a lower one than on those that were matched on new
 #   networks, and than on the pictures they all started from. The paper's sentence has it the other way round.
 # * **The literal epsilon breaks the matching of a trained network.** Its gradients are small, so an epsilon that was made for a
 #   cross-entropy is most of what is divided by (the table of products above): the images move twice as far as with plain
-#   cosines, the distance falls half as much, and all students lose. Dietz et al. most likely ran it so.
+#   cosines, the distance falls less than half as much, and all students lose. Dietz et al. most likely ran it so.
 # * The trained network is one, of seed 0, for all seeds of distillation; the paper does not say what it did. It is matched on
 #   fewer sub-images than new networks are, for each of the eight flips needs a pass over all of them.
 

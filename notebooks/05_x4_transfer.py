@@ -12,7 +12,7 @@
 # # Table 5: from ×2 to ×4
 #
 # **In three lines.** At ×4 all sets are nearly alike: full data, shrunken pictures, inversions and latent sets lie within a
-# tenth or two of a decibel, and nothing between them is decided; pixels matched against a trained network do worst. Of the
+# tenth or two of a decibel, and no difference between them is clear; pixels matched against a trained network do worst. Of the
 # printed lead of latent sets this says nothing, for another generator stands in. Nobody distilled at ×4, so whether one factor
 # suffices is open.
 #
@@ -149,8 +149,8 @@ shown.check(questions, ["EDSR"])
 # no power.
 #
 # * **At ×4 all sets are nearly alike.** Full data, downscaled pictures, inversions and latent sets lie within a tenth or two of
-#   each other, and no comparison is decided; latent sets and full data at several scales have the highest means. In print
-#   latent sets are up to two decibels ahead of pixel space.
+#   each other, and no difference is clear of zero; full data at several scales has the highest mean. In print latent sets are
+#   up to two decibels ahead of pixel space.
 # * Matched against a trained network, pixels do worst: what helped the ×2 gradients of one SRCNN hurts here most.
 # * Nothing is distilled again: the sets are those of ×2. That *one factor suffices* would need sets distilled at ×4 beside
 #   them. The paper has none, and neither has this table.
