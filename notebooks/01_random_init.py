@@ -301,10 +301,11 @@ shown.zoom(["EDSR"])
 # ## Where could 15 dB come from?
 #
 # Optimiser and learning rate of the images, which the paper does not print, may decide everything. The gradient of one pixel is
-# tiny, and grows smaller with the image: with SGD, a rate that suits a 32 px classifier may hardly move these images. GLaD has
-# 1. DC (Dataset Condensation, Zhao et al. 2021) has 0.1 in units of standard deviations; with a deviation of a quarter that is
-# a sixteenth of it here. What a rate means depends on the distance, too: DC's is a sum over all output channels; the one that
-# the paper prints is a single cosine, `Matching(distance="cosine")`, with much smaller gradients. One seed:
+# tiny, and grows smaller with the image: with SGD, a rate that suits a 32 px classifier may hardly move these images. GLaD's
+# rate is 1; that of DC (Dataset Condensation, Zhao et al. 2021) is 0.1 in units of standard deviations, which, with a deviation
+# of a quarter, is a sixteenth of 0.1 here. What a rate means depends on the distance, too: DC's is a sum over all output
+# channels; the one that the paper prints is a single cosine, `Matching(distance="cosine")`, with much smaller gradients. One
+# seed:
 
 # %%
 one = dietz.PAPER.open("dietz_t1", profile=profile, seeds=1, data=data)
