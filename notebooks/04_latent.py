@@ -334,7 +334,7 @@ shown.check(ours, ["EDSR"])
 #
 # * The generator is TAEF2's decoder, an autoencoder for every kind of picture, where the paper has a GAN of ImageNet. An
 #   autoencoder follows a picture closely, so there is less to win back than from a GAN's inversion. The paper's sentences have
-#   no power for that reason; the same questions about this generator are answered below them.
+#   no power for that reason; the same questions about this generator are asked below them.
 # * **The distance falls by more than a fifth**, also on networks trained from other seeds. What distillation adds is not detail
 #   of the pictures, though: it raises the energy in the upper octave, and lowers the share that the real picture explains.
 # * **Over the inversion it starts from** SRCNN, the network that was matched, gains a tenth of a decibel, EDSR about half of
