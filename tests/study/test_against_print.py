@@ -70,12 +70,20 @@ def test_the_figure_has_a_panel_for_each_quantity_and_says_how_well_the_orders_a
     assert len(titles) == 3 and titles[0].startswith(f"dietz: {GAIN_OF}") and "rank correlation 1.00, 2 rows" in titles[0]
 
 
+def _named(axis) -> tuple[list[str], list]:
+    """Names in the legend, and the colours beside them."""
+    handles, names = axis.get_legend_handles_labels()
+    return names, [handle.get_color() for handle in handles]
+
+
 def test_sets_that_fail_in_print_do_not_hide_the_others(root):
     lines = compared(root, "desktop")
     failed = lines[lines.quantity == GAIN_OF].iloc[[0]].assign(printed=-400.0)
     figure = against_print_figure(pd.concat([failed, lines], ignore_index=True))
     everything, without = (axis.get_title() for axis in figure.axes[:2])
     assert ", 3 rows" in everything and ", 2 rows" in without and f"{GAIN_OF}, without failures" in without
+    firsts = [dict(zip(*_named(axis), strict=True)) for axis in figure.axes[:2]]
+    assert firsts[1].items() <= firsts[0].items()  # the same colours
     assert "below -100 %" in figure.caption and "below" not in against_print_figure(lines).caption
 
 

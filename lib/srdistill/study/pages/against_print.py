@@ -6,7 +6,7 @@ prints SSIM on other pictures, the distance to full data. Of classifiers, top-1 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -107,15 +107,18 @@ def against_print_figure(lines: pd.DataFrame) -> Figure:
     for axis in axes.flat[len(panels) :]:
         figure.delaxes(axis)
     for axis, (title, found) in zip(axes.flat, panels.items(), strict=False):
-        _panel(axis, found, title)
+        # A table keeps its colour where it is shown once more.
+        tables_of_paper = dict.fromkeys(lines[lines.quantity == found.quantity.iloc[0]].table)
+        _panel(axis, found, title, dict(zip(tables_of_paper, LINES, strict=False)))
     return figure
 
 
-def _panel(axis: Axes, found: pd.DataFrame, quantity: str) -> None:
-    """One quantity; its legend names what is in it."""
+def _panel(axis: Axes, found: pd.DataFrame, quantity: str, colors: Mapping[str, str]) -> None:
+    """One quantity; its legend names what is in it. ``colors``: of tables."""
     names, students = list(dict.fromkeys(found.table)), list(dict.fromkeys(found.network))
     marks = [_MARKS[index % len(_MARKS)] for index in range(len(students))]
-    look = {"hue_order": names, "palette": list(LINES)[: len(names)], "style_order": students, "markers": marks}
+    palette = [colors[name] for name in names]
+    look = {"hue_order": names, "palette": palette, "style_order": students, "markers": marks}
     sns.scatterplot(found, x="printed", y="ours", hue="table", style="network", ax=axis, s=36, alpha=0.8, **look)
     axis.axline((0, 0), slope=1, color="0.6", linestyle=":", linewidth=1)
     agreement = found.printed.corr(found.ours, method="spearman")
