@@ -14,12 +14,13 @@ from srdistill.papers.dietz import matching
 from srdistill.papers.dietz.tables import PUBLISHED
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.sets.noise import noise
+from srdistill.study.engine.tasks import Resource
 from srdistill.study.metrics import GAIN
 from srdistill.study.pages.describe import describe, rows_table, sizes_table
 from srdistill.study.pages.presentation import Presentation
 from srdistill.study.pages.save import save_table, saved
 from srdistill.study.pages.tables import long_table
-from srdistill.study.rows import BICUBIC, ORIGINAL, CellsFailed, FromCell
+from srdistill.study.rows import BICUBIC, ORIGINAL, CellsFailed, FromCell, Row
 
 NOISE = "Noise, IPC=1, undistilled"
 
@@ -396,6 +397,15 @@ def test_a_figure_is_saved_beside_the_tables_and_shown(smoke_study):
     study, figure = smoke_study(), Figure()
     assert saved(study, figure, "psnr") is figure
     assert (study.output / "figures" / "dietz_t1_psnr.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_loaded_without_settings_is_a_name_alone():
+    words = rows_table({"a": Row("a", noise, {"prior": Resource(load_nothing), "size": (4, {"width": 8})})}).data
+    assert words.loc["a", "settings"] == "prior load_nothing, size (4, (width 8))"
+
+
+def load_nothing():
+    """A loader that is asked for nothing."""
 
 
 def test_describe_names_profile_pictures_students_and_machine(smoke_study):

@@ -83,7 +83,7 @@ def _words(value: object) -> str:
     if isinstance(value, FromCell):
         return _of_cell(value)
     if isinstance(value, Resource):
-        return f"{value.loader.__name__} {_inside({name: given for name, given in value.settings.items() if given})}"
+        return f"{value.loader.__name__} {_inside({name: given for name, given in value.settings.items() if given})}".rstrip()
     if is_dataclass(value):
         return _inside({f.name: v for f in fields(value) if (v := getattr(value, f.name)) != f.default}) or "as in the plan"
     if isinstance(value, tuple):
