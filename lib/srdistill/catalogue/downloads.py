@@ -43,7 +43,10 @@ class Archive:
     member: str
 
     def fill(self, name: str, part: Path) -> Path:
-        """Fetch and unpack it into ``part``; returns the wanted folder there."""
+        """Fetch and unpack it into ``part``; returns the wanted folder there.
+
+        Raises DownloadError: not to be had, another content than the hash says, or no such folder inside.
+        """
         file = PurePosixPath(self.url).name
         packed = _fetch(name, file, self.url, self.known_hash, part, progressbar=True)
         unpacked = part / "unpacked"

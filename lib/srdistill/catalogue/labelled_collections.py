@@ -138,7 +138,8 @@ def read_class_folders(
 ) -> LabelledPictures:
     """Read ``<folder>/<class>/*``; ``classes``: folder to class name, in the order of the labels; None: all, sorted by name.
 
-    Pictures may also lie one folder deeper, in ``images``, as in Tiny-ImageNet. Raises as ``load_labelled``.
+    Squares of ``size`` px (see ``square_picture``). Pictures may also lie one folder deeper, in ``images``, as in
+    Tiny-ImageNet. Raises as ``load_labelled``.
     """
     folder = Path(folder)
     if not folder.is_dir():

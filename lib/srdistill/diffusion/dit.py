@@ -108,7 +108,7 @@ class LatentDiT(nn.Module):
         return (codes - self.mean[0]) / self.std[0]
 
     def to_codes(self, latents: Tensor) -> Tensor:
-        """The inverse of ``to_latents``."""
+        """Latents (..., C, h, w) to codes of the prior: the inverse of ``to_latents``."""
         return latents * self.std[0] + self.mean[0]
 
     def forward(self, latents: Tensor, timesteps: Tensor, labels: Tensor) -> Tensor:
@@ -138,11 +138,11 @@ class LatentDiT(nn.Module):
             )
 
     def weights(self) -> dict[str, Tensor]:
-        """All weights and buffers by name, shared ones once; ``load_weights`` takes them."""
+        """All weights and buffers by name, each in its own shape, shared ones once; ``load_weights`` takes them."""
         return {name: tensor.detach() for name, tensor in [*self.named_parameters(), ("mean", self.mean), ("std", self.std)]}
 
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
-        """Set what ``weights`` gave. Raises DiTError if a tensor is missing or too many."""
+        """Set what ``weights`` gave, in the same shapes. Raises DiTError if a tensor is missing or too many."""
         wrong = sorted(set(tensors) ^ set(self.weights()))
         if wrong:
             raise DiTError(f"{self.name}: {len(wrong)} tensors do not fit the model, first {wrong[0]}")

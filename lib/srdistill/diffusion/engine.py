@@ -32,7 +32,8 @@ class Engine(Protocol):
         """``uint8`` patches (N, 3, h, h) to clean latents, float32 (N, C, k, k) on the engine's device. Draws nothing."""
 
     def denoise(self, latents: Tensor | None, labels: Tensor, seeds: Sequence[int], *, rho: float, size: int) -> Tensor:
-        """Clean latents, noised to ``rho`` and denoised, as pictures: ``uint8`` (N, 3, size, size), on the CPU.
+        """Clean latents (N, C, k, k), noised to ``rho`` and denoised, as pictures of ``size`` px: ``uint8`` (N, 3, size, size),
+        on the CPU.
 
         ``latents`` None: from noise and the class alone, which needs rho = 1. ``labels``: classes (N,). ``seeds``: (N,).
         """
@@ -41,7 +42,9 @@ class Engine(Protocol):
 def expand(
     engine: Engine, patches: Tensor, labels: Tensor, seeds: Sequence[int], *, rho: float, size: int, batch: int = 16
 ) -> Tensor:
-    """Patches ``uint8`` (N, 3, h, h) of classes ``labels`` (N,) to pictures ``uint8`` (N, 3, size, size), ``batch`` at a time.
+    """Patches ``uint8`` (N, 3, h, h) of classes ``labels`` (N,) to pictures ``uint8`` (N, 3, size, size) of ``size`` px.
+
+    ``rho``: strength of the noise, in (0, 1]. ``batch``: patches at a time.
 
     Raises:
         StrengthError: rho outside (0, 1] or too small for a step. EngineError, SamplingError: the engine gives no pictures.
@@ -59,8 +62,8 @@ def expand(
 
 
 def interpolated(patches: Tensor, size: int) -> Tensor:
-    """``uint8`` patches (N, 3, h, h) resized to float (N, 3, size, size) in [0, 1]: INTERP of section 3.2.2, which the paper
-    leaves open. Bicubic with a = -0.5, as Pillow's."""
+    """``uint8`` patches (N, 3, h, h) resized to float (N, 3, size, size) of ``size`` px in [0, 1]: INTERP of section 3.2.2,
+    which the paper leaves open. Bicubic with a = -0.5, as Pillow's."""
     check_patches(patches)
     return resize(to_float(patches), (size, size)).clamp(0, 1)
 
@@ -83,7 +86,7 @@ def check_request(labels: Tensor, seeds: Sequence[int], patches: Tensor | None) 
 
 
 def checked(engine: Engine, pictures: Tensor, labels: Tensor, size: int) -> Tensor:
-    """``pictures``, or EngineError if they are not ``uint8`` (N, 3, size, size)."""
+    """``pictures``, or EngineError if they are not ``uint8`` (N, 3, size, size), of ``size`` px, one per label (N,)."""
     if pictures.is_floating_point() and not bool(torch.isfinite(pictures).all()):
         bad = int((~torch.isfinite(pictures)).flatten(1).any(1).nonzero()[0])
         raise EngineError(

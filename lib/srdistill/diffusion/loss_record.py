@@ -20,7 +20,7 @@ class LossRecord:
         self._recent: list[Tensor] = []
 
     def add(self, total: Tensor, losses: dict[str, Tensor], step: int, last: bool) -> None:
-        """Take the losses of ``step`` (from 0); every 50 steps and at the ``last`` one the means go into the history.
+        """Take the losses of ``step`` (from 0), scalars; every 50 steps and at the ``last`` one the means go into the history.
 
         Raises:
             Diverged: a loss is NaN or infinite; names it and the step in which it first was.

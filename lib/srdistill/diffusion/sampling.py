@@ -63,7 +63,7 @@ def sample_pictures(
     sampling: Sampling = Sampling(),
     device: torch.device | str = "cpu",
 ) -> tuple[Tensor, dict]:
-    """One picture per label: ``uint8`` (N, 3, size, size), on the CPU.
+    """One picture of ``size`` px per label: ``uint8`` (N, 3, size, size), on the CPU.
 
     Args:
         labels: integers (N,), classes of the model.

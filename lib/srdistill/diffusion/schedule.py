@@ -63,7 +63,10 @@ class NoiseSchedule:
         return abar.sqrt() * clean + (1 - abar).sqrt() * noise
 
     def predicted_clean(self, noisy: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """z_0 = z_t / sqrt(abar_t) - sqrt(1 / abar_t - 1) noise, unclipped: an error of the noise grows 157-fold at t = 999."""
+        """z_0 = z_t / sqrt(abar_t) - sqrt(1 / abar_t - 1) noise, unclipped: an error of the noise grows 157-fold at t = 999.
+
+        All (B, C, h, w), t (B,).
+        """
         abar = self._at("abar", t)
         return noisy / abar.sqrt() - (1 / abar - 1).sqrt() * noise
 

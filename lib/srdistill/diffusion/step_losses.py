@@ -38,7 +38,7 @@ class StepLosses:
         return losses | {term.name: term(view) for term in self.terms}, view
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:
-        """Their weighted sum."""
+        """Their weighted sum; all are scalars."""
         return sum(self.shares[name] * value for name, value in losses.items())
 
     def _of_the_model(self, step: int) -> tuple[dict[str, Tensor], StepView]:

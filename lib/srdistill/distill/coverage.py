@@ -34,7 +34,7 @@ def coverage(
 ) -> Iterator[tuple[Source, Tensor]]:
     """The tiles that ``pyramid_coverage`` chooses with its usual settings from the pictures that can be read, bit for bit.
 
-    A source and one of at most ``count`` tiles, ``uint8`` (1, 3, tile, tile), at a time, the most useful first.
+    A source and one of at most ``count`` tiles of ``tile`` px, ``uint8`` (1, 3, tile, tile), at a time, the most useful first.
 
     Raises:
         SelectionError: too few candidates for so many tiles. DistillError, PictureError: a picture that could be read cannot be

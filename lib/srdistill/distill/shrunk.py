@@ -46,7 +46,7 @@ def level_of(height: int, width: int, level: int, tile: int) -> Level:
 
 
 def plan(sources: Sequence[Source], count: int, tile: int, generator: torch.Generator) -> list[tuple[Source, int]]:
-    """Which pictures at which level give at most ``count`` tiles, in the order of ``sources``.
+    """Which pictures at which level give at most ``count`` tiles of ``tile`` px, in the order of ``sources``.
 
     All pictures get the central tile, then level 1, 2 and so on, as long as the budget lasts and nothing is enlarged. Those
     that come first at a level are spread evenly over the list: multiples of the golden ratio, from a random place on.
@@ -73,7 +73,8 @@ def plan(sources: Sequence[Source], count: int, tile: int, generator: torch.Gene
 
 
 def cut(image: Tensor, level: int, tile: int) -> Tensor:
-    """The tiles (n, 3, tile, tile) of a picture, ``uint8`` (3, H, W), at a level, row by row; antialiased bicubic."""
+    """The tiles of ``tile`` px, ``uint8`` (n, 3, tile, tile), of a picture, ``uint8`` (3, H, W), at a level, row by row;
+    antialiased bicubic."""
     at = level_of(*image.shape[1:], level, tile)
     if tuple(image.shape[1:]) != (at.height, at.width):
         image = to_uint8(resize(to_float(image), (at.height, at.width)))
@@ -86,7 +87,7 @@ def cut(image: Tensor, level: int, tile: int) -> Tensor:
 def shrunk(
     sources: Sequence[Source], count: int, *, tile: int, scale: int, generator: torch.Generator, work: Work
 ) -> Iterator[tuple[Source, Tensor]]:
-    """At most ``count`` tiles of whole pictures: picture after picture, ``uint8`` (n, 3, tile, tile) each.
+    """At most ``count`` tiles of ``tile`` px of whole pictures: picture after picture, ``uint8`` (n, 3, tile, tile) each.
 
     A picture that cannot be read leaves its place to others. ``scale`` makes no difference.
     """

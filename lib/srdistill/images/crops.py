@@ -35,7 +35,7 @@ def undo_d4(images: Tensor, element: int) -> Tensor:
 
 
 class CropBank:
-    """``uint8`` pictures (3, H, W) of any sizes in one buffer on ``device``."""
+    """``uint8`` pictures (3, H, W) of any sizes in one buffer on ``device``. Raises PictureError: no pictures."""
 
     def __init__(self, images: Iterable[Tensor], device: torch.device | str = "cpu"):
         images = list(images)
@@ -52,7 +52,12 @@ class CropBank:
         return len(self.heights)
 
     def crop(self, which: Tensor, top: Tensor, left: Tensor, size: int, element: Tensor | None = None) -> Tensor:
-        """Crops (B, 3, size, size) ``uint8``; ``which``, ``top``, ``left`` and ``element`` (see ``d4``) are (B,)."""
+        """Crops of ``size`` px, ``uint8`` (B, 3, size, size).
+
+        ``which``, ``top``, ``left`` and ``element`` (see ``d4``) are (B,).
+
+        Raises PictureError: a crop reaches over the border of its picture.
+        """
         inside = (top >= 0) & (left >= 0) & (top + size <= self.heights[which]) & (left + size <= self.widths[which])
         if not bool(inside.all()):
             raise PictureError(f"a crop of {size} px reaches over the border of its picture")
@@ -64,7 +69,12 @@ class CropBank:
         return self._pixels[index.to(self.device, non_blocking=True)].permute(0, 3, 1, 2)
 
     def random_crops(self, count: int, size: int, generator: torch.Generator, which: Tensor | None = None) -> Tensor:
-        """Uniformly placed crops with uniform flips; pictures drawn in proportion to their pixels unless given."""
+        """Uniformly placed crops with uniform flips, ``uint8`` (count, 3, size, size) of ``size`` px.
+
+        ``which``: the pictures, (count,); drawn in proportion to their pixels unless given.
+
+        Raises PictureError: a picture is smaller than its crop.
+        """
         if which is None:
             which = torch.multinomial(
                 (self.heights * self.widths).double(), count, replacement=True, generator=generator

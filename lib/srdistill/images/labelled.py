@@ -91,17 +91,17 @@ class LabelledPictures:
         return tuple(means), tuple(math.sqrt(variance) for variance in variances)
 
     def labelled(self) -> tuple[Tensor, Tensor]:
-        """Pixels and labels, as ``PatchPool.labelled``."""
+        """``images``, (N, 3, S, S), and ``labels``, (N,); see ``PatchPool.labelled``."""
         return self.images, self.labels
 
     def of_class(self, label: int) -> Tensor:
-        """The pictures of one class, ``uint8`` (n, 3, S, S), in their order."""
+        """The pictures of one class, ``uint8`` (n, 3, S, S), in their order. Raises LabelError: no such class."""
         if not 0 <= label < len(self.classes):
             raise LabelError(f"{self.name}: no class {label}; there are {len(self.classes)}, counted from 0")
         return self.images[self.labels == label]
 
     def select(self, index: Tensor | Sequence[int], name: str | None = None) -> "LabelledPictures":
-        """Some of the pictures, by position, with all classes."""
+        """Some of the pictures, by positions (n,), in that order, with all classes."""
         index = torch.as_tensor(index, dtype=torch.int64, device=self.labels.device)
         chosen = self.images.at(index) if isinstance(self.images, PictureFiles) else self.images[index]
         return LabelledPictures(chosen, self.labels[index], self.classes, self.name if name is None else name)

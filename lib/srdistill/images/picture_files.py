@@ -18,7 +18,8 @@ from srdistill.images.resize import resize
 class PictureFiles:
     """Stands for a tensor ``uint8`` (N, 3, size, size) where ``LabelledPictures`` has one: every read decodes files.
 
-    It can be indexed, split and walked through as a tensor of pictures; what comes out are tensors. Nothing is kept.
+    ``size`` in px. It can be indexed, split and walked through as a tensor of pictures; what comes out are tensors. Nothing is
+    kept.
     """
 
     dtype, ndim, device, nbytes = torch.uint8, 4, torch.device("cpu"), 0
@@ -43,7 +44,7 @@ class PictureFiles:
         return (image for part in self.split(256) for image in part)
 
     def at(self, index: slice | Tensor | Sequence[int]) -> "PictureFiles":
-        """Some of them, not read yet: by slice, positions, or a mask."""
+        """Some of them, not read yet: by slice, positions (n,), or a mask (N,)."""
         if isinstance(index, slice):
             return PictureFiles(self.paths[index], self.size)
         index = torch.as_tensor(index)
@@ -51,7 +52,7 @@ class PictureFiles:
         return PictureFiles([self.paths[place] for place in places.tolist()], self.size)
 
     def split(self, count: int) -> Iterator[Tensor]:
-        """``count`` at a time."""
+        """``uint8`` (count, 3, size, size) at a time, in their order; the last may be fewer."""
         return (self[first : first + count] for first in range(0, len(self), count))
 
     def to(self, *target) -> "PictureFiles":

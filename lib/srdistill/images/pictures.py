@@ -92,7 +92,7 @@ class Pictures:
         return digest.hexdigest()
 
     def select(self, names: Sequence[str]) -> "Pictures":
-        """The named pictures, in the order asked for."""
+        """The named pictures, in the order asked for. Raises PictureError: no picture of such a name."""
         known = dict(self)
         missing = [name for name in names if name not in known]
         if missing:
@@ -100,7 +100,7 @@ class Pictures:
         return Pictures(tuple(known[name] for name in names), tuple(names), self.origin)
 
     def at_least(self, side: int) -> "Pictures":
-        """Only the pictures whose shorter side has ``side`` pixels or more."""
+        """Only the pictures whose shorter side has ``side`` px or more. Raises PictureError: none has."""
         kept = [(name, image) for name, image in self if min(image.shape[1:]) >= side]
         if not kept:
             raise PictureError(
@@ -125,7 +125,7 @@ class Pictures:
                 )
 
     def center_crop(self, side: int) -> "Pictures":
-        """The central ``side`` x ``side`` window of each picture; shorter sides stay as they are."""
+        """The central ``side`` x ``side`` px of each picture; shorter sides stay as they are."""
         crops = []
         for image in self.images:
             height, width = image.shape[1:]

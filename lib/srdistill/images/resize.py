@@ -54,7 +54,7 @@ def _matrix(size_in: int, size_out: int, dtype: torch.dtype, device: torch.devic
 
 
 def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize float images (..., H, W) to ``size`` = (height, width); not clamped, differentiable."""
+    """Resize float images (..., H, W) to ``size`` = (height, width) in px; not clamped, differentiable."""
     height, width = size
     rows = _matrix(images.shape[-2], height, images.dtype, images.device)
     columns = _matrix(images.shape[-1], width, images.dtype, images.device)

@@ -54,7 +54,7 @@ def shrinking_matrix(size_in: int, size_out: int, kernel: str) -> Tensor:
 
 
 def shrink(images: Tensor, size: tuple[int, int], kernel: str = BICUBIC) -> Tensor:
-    """Shrink float images (..., H, W) to ``size`` = (height, width) with one of ``KERNELS``; not clamped.
+    """Shrink float images (..., H, W) to ``size`` = (height, width) in px with one of ``KERNELS``; not clamped.
 
     ``bicubic`` is ``resize``, bit for bit. Without antialiasing, frequencies that the small picture cannot hold come back as
     others. Raises ScaleError if a side would grow, ValueError for an unknown kernel.

@@ -42,7 +42,7 @@ class ZCA(nn.Module):
         return ((self._flat(images) - self.mean) @ self.forth).view(images.shape)
 
     def inverse(self, images: Tensor) -> Tensor:
-        """Whitened pictures to float pictures, not clamped; differentiable."""
+        """Whitened pictures (N, 3, size, size) to float ones of the same shape, not clamped; differentiable."""
         return (self._flat(images) @ self.back + self.mean).view(images.shape)
 
     def _flat(self, images: Tensor) -> Tensor:

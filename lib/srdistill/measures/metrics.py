@@ -29,7 +29,10 @@ def _levels(images: Tensor, shave: int, luma: bool) -> Tensor:
 
 
 def psnr(prediction: Tensor, truth: Tensor, shave: int = 0, luma: bool = False) -> Tensor:
-    """Peak signal-to-noise ratio in dB; infinite for equal images."""
+    """Peak signal-to-noise ratio in dB; infinite for equal images.
+
+    Of (N, 3, H, W), ``uint8`` or float in [0, 1], to float64 (N,). Raises ValueError: images of another shape.
+    """
     error = _levels(prediction, shave, luma) - _levels(truth, shave, luma)
     return 20.0 * math.log10(255.0) - 10.0 * torch.log10(error.square().mean((1, 2, 3)))
 
@@ -44,7 +47,8 @@ def _blur(images: Tensor) -> Tensor:
 def ssim(prediction: Tensor, truth: Tensor, shave: int = 0, luma: bool = False) -> Tensor:
     """Structural similarity: 11 x 11 Gaussian window, sigma 1.5, valid region, per channel, then the mean.
 
-    Of (N, 3, H, W), ``uint8`` or float in [0, 1], to (N,). Raises ValueError: smaller than the window after shaving.
+    Of (N, 3, H, W), ``uint8`` or float in [0, 1], to float64 (N,). Raises ValueError: images of another shape, or smaller than
+    the window after shaving.
     """
     x, y = _levels(prediction, shave, luma), _levels(truth, shave, luma)
     if min(x.shape[-2:]) < SSIM_WINDOW:

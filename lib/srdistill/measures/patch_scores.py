@@ -22,7 +22,7 @@ from srdistill.progress import bar
 
 
 def window_scores(image: Tensor, size: int, tops: Sequence[int], lefts: Sequence[int], scale: int = 4) -> Tensor:
-    """PSNR(y, U D y) in dB of the windows at every pair of ``tops`` and ``lefts``, float64 (len(tops), len(lefts)).
+    """PSNR(y, U D y) in dB of the ``size`` px windows at all pairs of ``tops`` and ``lefts``, float64 (len(tops), len(lefts)).
 
     The whole picture, ``uint8`` (3, H, W) with sides that ``scale`` divides, is scaled down and up once; a window is scored
     on what lies in it. Squared errors of ``uint8`` values are whole numbers, so their sums are exact, in any order, and equal

@@ -52,6 +52,8 @@ class Lpips(nn.Module):
 
     ``name`` goes into the column head, ``digest`` (SHA-256 of the weights file) into the provenance. In a rehearsal the
     backbone is a random one where its weights are not at hand.
+
+    Raises WeightsMissing: no weights at hand. ValueError: an unknown backbone; images that are not ``uint8``.
     """
 
     def __init__(self, backbone: str = "alex", download: bool = False):

@@ -10,6 +10,8 @@ class AlexNet(nn.Module):
 
     Five convolutions, 2x2 max-pooling after the first, the second and the last, one linear layer. ``width_factor``: of all
     channels.
+
+    Raises ValueError: a ``size`` below 8 px; pictures of another size than ``size``.
     """
 
     def __init__(self, classes: int, size: int, width_factor: float = 1.0):

@@ -35,7 +35,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Classifier(nn.Module):
     """Float pictures (N, 3, size, size) in [0, 1] to logits (N, K), one per name in ``classes``, in that order.
 
-    ``settings``: what ``build_classifier`` needs to build it again. ``whitening``: takes the place of mean and deviation.
+    ``size``: side of the pictures in px. ``settings``: what ``build_classifier`` needs to build it again. ``whitening``: takes
+    the place of mean and deviation.
+
+    Raises ValueError: other than three means and three positive deviations, or a whitening of another size.
     """
 
     def __init__(
@@ -72,7 +75,10 @@ class Classifier(nn.Module):
         return embed(self.body, self.normalise(images))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Pictures to what ``body`` takes: of zero mean and unit variance, or whitened. ValueError if they are no pictures."""
+        """Pictures to what ``body`` takes, of the same shape: (x - mean) / std, or whitened.
+
+        Raises ValueError: no float pictures (N, 3, H, W). PictureError: of another size than the whitening.
+        """
         if not images.is_floating_point() or images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(
                 f"a classifier takes float pictures (N, 3, H, W) in [0, 1], got {images.dtype} {tuple(images.shape)}; "

@@ -17,7 +17,11 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 class ConvNet(nn.Module):
-    """Pictures (N, 3, size, size) to logits (N, classes). 10 classes at depth 3 and 32 px: 320,010 parameters."""
+    """Pictures (N, 3, size, size) to logits (N, classes). 10 classes at depth 3 and 32 px: 320,010 parameters.
+
+    Raises ValueError: ``depth`` or ``width`` below 1, an unknown ``norm``, a ``size`` below 2**depth px; pictures of another
+    size than ``size``.
+    """
 
     def __init__(self, classes: int, size: int, depth: int = 3, width: int = 128, norm: str = "batch"):
         super().__init__()

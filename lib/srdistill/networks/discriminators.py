@@ -18,6 +18,8 @@ class UNetDiscriminator(nn.Module):
 
     (N, 3, H, W) in [0, 1] to (N, 1, H, W); H and W must be multiples of 8. Width 64 has 4,376,897 parameters. In
     training mode every call moves the estimates of the spectral norms by one power iteration.
+
+    Raises ValueError: a ``size`` that is no multiple of 8 px; pictures with such sides.
     """
 
     def __init__(self, size: int, width: int = 64):
@@ -53,6 +55,8 @@ class VGGDiscriminator(nn.Module):
     """One verdict per picture: pairs of convolutions with batch norm, each halving the sides, then two linear layers.
 
     (N, 3, size, size) in [0, 1] to (N, 1). ``stages`` halvings; 128 px, 5 stages and width 64 have 14,499,401 parameters.
+
+    Raises ValueError: a ``size`` that cannot be halved so often, ``stages`` below 1; pictures of another size than ``size``.
     """
 
     def __init__(self, size: int = 128, width: int = 64, stages: int = 5):

@@ -24,7 +24,7 @@ def start_from_bicubic(last: nn.Conv2d) -> None:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions without batch norm, scaled and added to the input."""
+    """Two 3x3 convolutions without batch norm, scaled and added to the input; (N, width, H, W) in and out."""
 
     def __init__(self, width: int, residual_scale: float):
         super().__init__()
@@ -50,7 +50,7 @@ def _upsampler(scale: int, width: int) -> nn.Sequential:
 class EDSR(nn.Module):
     """``width`` channels, ``depth`` residual blocks; values are centred on the mean colour and scaled to 0..255.
 
-    ``over_bicubic``: see ``start_from_bicubic``.
+    LR (N, 3, h, w) in [0, 1] to SR (N, 3, scale * h, scale * w), not clamped. ``over_bicubic``: see ``start_from_bicubic``.
     """
 
     def __init__(

@@ -16,8 +16,9 @@ _DECONVOLUTION = 9
 class FSRCNN(nn.Module):
     """``width`` (the paper's d) features of the picture, shrunk to ``narrow`` (s) for ``depth`` (m) mapping layers of 3 x 3.
 
-    ``channels``: 3, as everything here; the paper's network sees luma alone, 1. ``over_bicubic``: what the last layer makes is
-    added to bicubic enlargement, and starts as nothing (see ``edsr.start_from_bicubic``).
+    LR (N, channels, h, w) in [0, 1] to SR (N, channels, scale * h, scale * w), not clamped. ``channels``: 3, as
+    everything here; the paper's network sees luma alone, 1. ``over_bicubic``: what the last layer makes is added to bicubic
+    enlargement, and starts as nothing (see ``edsr.start_from_bicubic``).
 
     Raises ValueError for a scale other than 2, 3 and 4, and for sizes below 1.
     """

@@ -19,7 +19,7 @@ from srdistill.networks.transformer import (
 
 
 class DualFeatures(nn.Module):
-    """A convolutional branch times a linear one: local and per-position features (NCHW)."""
+    """A convolutional branch times a linear one: local and per-position features; (N, width, H, W) in and out."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -48,7 +48,7 @@ class PositionBias(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, size: int) -> Tensor:
-        """(heads, 2 * size - 1, 2 * size - 1): offsets from 1 - size to size - 1 each way."""
+        """(heads, 2 * size - 1, 2 * size - 1): by offset, from 1 - size to size - 1 positions each way."""
         weight = self.layers[0].weight
         steps = torch.arange(1 - size, size, device=weight.device, dtype=weight.dtype)
         offsets = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1)
@@ -97,7 +97,7 @@ class Correlation(nn.Module):
 
 
 class Block(nn.Module):
-    """Correlation in windows, then the feed-forward part; norms after each."""
+    """Correlation in windows, then the feed-forward part; norms after each. (N, H, W, width) in and out, of any H and W."""
 
     def __init__(self, width: int, heads: int, base: int, window: int, expansion: int):
         super().__init__()

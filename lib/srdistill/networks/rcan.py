@@ -16,7 +16,7 @@ class RCAN(nn.Module):
     """``groups`` of ``depth`` blocks, ``width`` channels of which ``width // reduction`` decide on the weights.
 
     The means span the whole picture, so that an output pixel depends on all of the input, unlike in training crops.
-    ``over_bicubic``: see ``start_from_bicubic``.
+    LR (N, 3, h, w) in [0, 1] to SR (N, 3, scale * h, scale * w), not clamped. ``over_bicubic``: see ``start_from_bicubic``.
     """
 
     def __init__(

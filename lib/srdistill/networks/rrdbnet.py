@@ -21,7 +21,7 @@ def _leaky(x: Tensor) -> Tensor:
 
 
 class DenseBlock(nn.Module):
-    """Five convolutions, each of which sees the input and all outputs before it."""
+    """Five convolutions, each of which sees the input and all outputs before it; (N, width, H, W) in and out."""
 
     def __init__(self, width: int, growth: int):
         super().__init__()
@@ -38,7 +38,7 @@ class DenseBlock(nn.Module):
 
 
 class ResidualDenseBlock(nn.Module):
-    """Three dense blocks with one more residual around them (RRDB)."""
+    """Three dense blocks with one more residual around them (RRDB); (N, width, H, W) in and out."""
 
     def __init__(self, width: int, growth: int):
         super().__init__()
@@ -51,7 +51,7 @@ class ResidualDenseBlock(nn.Module):
 class RRDBNet(nn.Module):
     """``depth`` blocks of ``width`` channels, to which each dense layer adds ``growth``; enlarges by nearest neighbour.
 
-    ``over_bicubic``: see ``start_from_bicubic``.
+    LR (N, 3, h, w) in [0, 1] to SR (N, 3, scale * h, scale * w), not clamped. ``over_bicubic``: see ``start_from_bicubic``.
     """
 
     def __init__(self, scale: int = 4, width: int = 64, depth: int = 23, growth: int = 32, over_bicubic: bool = False):

@@ -14,6 +14,8 @@ from srdistill.images.convention import bicubic
 class SRCNN(nn.Module):
     """``kernels`` are the three filter sizes (odd), ``widths`` the two hidden widths.
 
+    LR (N, 3, h, w) in [0, 1] to SR (N, 3, scale * h, scale * w), not clamped.
+
     ``identity`` starts as bicubic: the first three channels of every layer pass the picture on (a Dirac filter each), all
     others start as usual and reach the output through weights of zero. From the usual start, the few hundred steps that a
     laptop has time for end below bicubic. What the other filters add to the output must be nothing at first: else it is noise,

@@ -68,7 +68,10 @@ def across_the_border(height: int, width: int, window: int, shift: int, device: 
 
 
 class Block(nn.Module):
-    """Attention in windows, moved by ``shift`` px, then the feed-forward part; norms before each."""
+    """Attention in windows, moved by ``shift`` px, then the feed-forward part; norms before each.
+
+    (N, H, W, width) in and out; the window divides H and W.
+    """
 
     def __init__(self, width: int, heads: int, window: int, shift: int, expansion: int):
         super().__init__()

@@ -14,7 +14,7 @@ from srdistill.networks.edsr import DIV2K_MEAN, start_from_bicubic
 
 
 def reflect_to_multiple(x: Tensor, size: int, dims: tuple[int, int]) -> Tensor:
-    """Continue ``x`` behind its end along ``dims`` by reflection, up to a multiple of ``size``, however far that is.
+    """Continue ``x`` behind its end along ``dims`` by reflection, up to a multiple of ``size`` positions, however far.
 
     ``F.pad`` reflects once only, which is not enough for pictures smaller than the window.
 
@@ -30,14 +30,14 @@ def reflect_to_multiple(x: Tensor, size: int, dims: tuple[int, int]) -> Tensor:
 
 
 def to_windows(x: Tensor, size: int) -> Tensor:
-    """(N, H, W, C) to (N * windows, size * size, C); ``size`` divides H and W."""
+    """(N, H, W, C) to windows of ``size`` x ``size`` positions, (N * windows, size * size, C); ``size`` divides H and W."""
     n, height, width, channels = x.shape
     x = x.view(n, height // size, size, width // size, size, channels)
     return x.transpose(2, 3).reshape(-1, size * size, channels)
 
 
 def from_windows(windows: Tensor, size: int, height: int, width: int) -> Tensor:
-    """The inverse of ``to_windows``: (N, height, width, C)."""
+    """The inverse of ``to_windows``, of (N * windows, size * size, C): (N, height, width, C), in positions."""
     x = windows.view(-1, height // size, width // size, size, size, windows.shape[-1])
     return x.transpose(2, 3).reshape(-1, height, width, windows.shape[-1])
 
@@ -47,6 +47,7 @@ def relative_bias(table: Tensor, size: int, cell: int = 1) -> Tensor:
 
     Args:
         table: (heads, 2 * size - 1, 2 * size - 1), by offset of query minus key, from 1 - size to size - 1 each way.
+        size: of the window, in positions.
         cell: keys are cells of ``cell`` x ``cell`` positions, whose biases are averaged.
     """
     if cell > 1:
@@ -57,7 +58,10 @@ def relative_bias(table: Tensor, size: int, cell: int = 1) -> Tensor:
 
 
 class ConvFeedForward(nn.Module):
-    """Two linear layers with a 5 x 5 depth-wise convolution added between them (SRFormer, section 3.3)."""
+    """Two linear layers with a 5 x 5 depth-wise convolution added between them (SRFormer, section 3.3).
+
+    (N, h, w, width) in and out.
+    """
 
     def __init__(self, width: int, hidden: int):
         super().__init__()
@@ -72,7 +76,7 @@ class ConvFeedForward(nn.Module):
 
 
 class Group(nn.Module):
-    """Blocks, a convolution and a residual around both."""
+    """Blocks, a convolution and a residual around both; (N, h, w, width) in and out."""
 
     def __init__(self, width: int, blocks: Iterable[nn.Module]):
         super().__init__()
@@ -86,8 +90,9 @@ class Group(nn.Module):
 class TransformerSR(nn.Module):
     """The frame of the light-weight versions: one convolution in, groups of blocks, one sub-pixel convolution out.
 
-    ``groups``: the blocks of each group; a block takes and returns (N, h, w, width). ``multiple``: what h and w must be
-    multiples of; the picture is reflected up to it, the result cut back. ``over_bicubic``: see ``start_from_bicubic``.
+    LR (N, 3, h, w) in [0, 1] to SR (N, 3, scale * h, scale * w), not clamped. ``groups``: the blocks of each
+    group; a block takes and returns (N, h, w, width). ``multiple``: what h and w must be multiples of; the picture is
+    reflected up to it, the result cut back. ``over_bicubic``: see ``start_from_bicubic``.
     """
 
     def __init__(self, scale: int, width: int, groups: Iterable[Iterable[nn.Module]], over_bicubic: bool, multiple: int = 1):

@@ -11,7 +11,7 @@ from srdistill.images.convention import bicubic
 
 
 class VDSR(nn.Module):
-    """``depth`` counts all convolutions."""
+    """LR (N, 3, h, w) in [0, 1] to SR (N, 3, scale * h, scale * w), not clamped. ``depth`` counts all convolutions."""
 
     def __init__(self, scale: int = 2, width: int = 64, depth: int = 20, bias: bool = False):
         super().__init__()

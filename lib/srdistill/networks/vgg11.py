@@ -15,6 +15,8 @@ class VGG11(nn.Module):
     One linear layer, on what the last stage leaves, 1 x 1 at 32 px; ``pooled``: on that brought to ``pooled`` x ``pooled`` by
     adaptive max-pooling, which repeats values where there are fewer. GLaD has 7 at 128 px: 9,476,874 parameters.
     ``width_factor``: of all channels.
+
+    Raises ValueError: a ``size`` below 32 px, ``pooled`` below 1; pictures of another size than ``size``.
     """
 
     def __init__(self, classes: int, size: int, pooled: int | None = None, width_factor: float = 1.0):

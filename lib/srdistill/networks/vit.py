@@ -21,6 +21,9 @@ class ViT(nn.Module):
     which stays a multiple of ``heads``.
 
     10 classes: 9,523,722 parameters at 32 px; at 128 px with patch 16, depth 10 and no norm 16,176,650.
+
+    Raises ValueError: a ``patch`` that does not divide ``size``, heads that do not divide ``dim``, an unknown ``norm``, a depth
+    below 1, a dropout outside [0, 1); pictures of another size than ``size``.
     """
 
     def __init__(

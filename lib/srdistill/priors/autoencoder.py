@@ -69,12 +69,15 @@ class AutoencoderPrior(nn.Module):
             )
 
     def code_shape(self, size: int) -> tuple[int, int, int]:
-        """(channels, size / factor, size / factor)."""
+        """(channels, size / factor, size / factor) for pictures of ``size`` px. Raises PriorError as ``check_size`` does."""
         self.check_size(size)
         return self.channels, size // self.factor, size // self.factor
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (N, channels, h, w) to pictures (N, 3, factor * h, factor * w), meant for [0, 1], not clamped."""
+        """Codes (N, channels, h, w) to pictures (N, 3, factor * h, factor * w), meant for [0, 1], not clamped.
+
+        Raises PriorError: codes of another shape, no floats, or with values that are not finite.
+        """
         if codes.ndim != 4 or codes.shape[1] != self.channels or not codes.is_floating_point() or 0 in codes.shape[2:]:
             example = (self.channels, 64 // self.factor, 64 // self.factor)
             raise PriorError(
@@ -94,7 +97,7 @@ class AutoencoderPrior(nn.Module):
         return self.encoder(images * 2 - 1 if self.signed else images)
 
     def save(self, path: str | Path) -> None:
-        """Write one safetensors file, atomically; ``load_autoencoder`` reads it. Only for what was trained here."""
+        """Write one safetensors file, atomically; ``load_autoencoder`` reads it. Raises PriorError: it was not trained here."""
         if not self.settings:
             raise PriorError(f"{self.name} was not trained here; keep the file that it was loaded from")
         tensors = {name: tensor.cpu().contiguous() for name, tensor in self.state_dict().items()}

@@ -161,7 +161,7 @@ def gan_inversion(
 
 
 def codes_of(inverted: DistilledSet, prior: Prior) -> tuple[Tensor, Prior]:
-    """The codes that a set of ``gan_inversion`` carries, and the generator that decodes them: ``prior`` or its tuned copy.
+    """The codes (N, *code_shape) that a set of ``gan_inversion`` carries, and what decodes them: ``prior`` or its tuned copy.
 
     Raises:
         SetError: the set carries no codes. PriorError: its generator was tuned and has other weights than ``prior``.

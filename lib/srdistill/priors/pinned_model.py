@@ -80,7 +80,10 @@ class PublishedModel:
 
 
 def repository_need(name: str, repository: str, revision: str, file: str, size: int, download: bool) -> Need:
-    """A repository of Hugging Face's as a need: at ``$SRDISTILL_WEIGHTS/<name>``, or in its cache. ``file``: one of it."""
+    """A repository of Hugging Face's as a need: at ``$SRDISTILL_WEIGHTS/<name>``, or in its cache. ``file``: one of it.
+
+    ``size``: in bytes, about; 0 if nobody says.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     root = weights_folder()

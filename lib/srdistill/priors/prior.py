@@ -27,7 +27,7 @@ class Prior(Protocol):
         """Raise ValueError, with the remedy, if it cannot make pictures of ``size`` x ``size`` pixels."""
 
     def code_shape(self, size: int) -> tuple[int, ...]:
-        """The shape of one code of a ``size`` x ``size`` picture. Raises ValueError as ``check_size`` does."""
+        """The shape of one code of a ``size`` x ``size`` px picture. Raises ValueError as ``check_size`` does."""
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (N, *code_shape) to float (N, 3, size, size): differentiable, not clamped, meant for [0, 1].

@@ -16,12 +16,12 @@ def render(prior: Prior, codes: Tensor) -> Tensor:
 
 @torch.no_grad()
 def render_all(prior: Prior, codes: Tensor, chunk: int) -> Tensor:
-    """The same without a graph, ``chunk`` codes at a time."""
+    """As ``render`` does, without a graph, ``chunk`` codes at a time."""
     return torch.cat([render(prior, part) for part in codes.split(chunk)])
 
 
 def check_codes(prior: Prior, codes: Tensor, count: int, size: int) -> None:
-    """Raise PriorError unless ``codes`` are ``count`` finite codes of ``prior`` for images of ``size`` px."""
+    """Raise PriorError unless ``codes`` are finite floats (count, *code_shape) of ``prior`` for images of ``size`` px."""
     needed = (count, *prior.code_shape(size))
     if tuple(codes.shape) != needed or not codes.is_floating_point():
         raise PriorError(

@@ -99,7 +99,7 @@ class StyleGANXLPrior(nn.Module):
         return "\n".join(lines)
 
     def check_size(self, size: int) -> None:
-        """Raise PriorError unless ``size`` is the generator's resolution, the only one it can make."""
+        """Raise PriorError unless ``size`` px is the generator's resolution, the only one it can make."""
         made = self.generator.img_resolution
         if size != made:
             what = "smaller" if size < made else "larger"
@@ -109,7 +109,10 @@ class StyleGANXLPrior(nn.Module):
             )
 
     def code_shape(self, size: int) -> tuple[int]:
-        """(length,): the vectors w, behind the features if there are any, all in one row."""
+        """(length,): the vectors w, behind the features if there are any, all in one row.
+
+        Raises PriorError as ``check_size`` does for ``size`` px.
+        """
         self.check_size(size)
         return (math.prod(self._feature_shape) * (self.layer is not None) + self._left * self.generator.w_dim,)
 
@@ -147,6 +150,8 @@ class StyleGANXLPrior(nn.Module):
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
         """The start of an inversion, the same for every picture: the mean w over random z and classes.
+
+        Pictures (N, 3, size, size) in [0, 1] to codes (N, length); of the pictures only number and size count.
 
         StyleGAN-XL's inversion takes the mean over classes that a classifier sees in the picture; there is none here.
         In F_n the features are what the mean w produces, made finite and clipped to [-10, 10].

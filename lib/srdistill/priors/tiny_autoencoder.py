@@ -81,7 +81,7 @@ def _bytes(state: dict[str, Tensor]) -> int:
 
 
 class SoftClamp(nn.Module):
-    """3 tanh(x / 3): leaves values near zero as they are and bounds all by 3."""
+    """3 tanh(x / 3), of any shape: leaves values near zero as they are and bounds all by 3."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 3 * torch.tanh(x / 3)
@@ -91,6 +91,7 @@ class Block(nn.Module):
     """Three 3x3 convolutions with a skip; with ``pool``, a residual branch that sees the whole picture goes first.
 
     That branch is two 1x1 convolutions around a group normalisation, whose statistics are taken over all positions.
+    (N, 64, h, w) in and out.
     """
 
     def __init__(self, pool: bool = False):

@@ -28,11 +28,12 @@ def coded(
 ) -> tuple[DistilledSet, int]:
     """The set as it comes back from its cheapest coding, and the encoded bytes.
 
-    ``made``: square images. ``share``: of the energy of the residual of bicubic x``scale``, the largest that an image's error
-    may have; 0 is lossless. ``formats``: see ``cheapest``. With avif (on shrunken tiles of 96 px up to half the bytes of jpeg
-    at the same share, and ten times the seconds) an image may lose a little more, as its filters reach over the borders of
-    tiles, unless ``side`` is 1. The settings say the bytes, the share, the mean of what the images lost of it, and how many
-    images each coding has. History and labels stay; snapshots, which show another set, go.
+    ``made``: square images, in mosaics of ``side`` x ``side`` tiles at most. ``share``: of the energy of the residual of
+    bicubic x``scale``, the largest that an image's error may have; 0 is lossless. ``formats``: see ``cheapest``. With avif (on
+    shrunken tiles of 96 px up to half the bytes of jpeg at the same share, and ten times the seconds) an image may lose a
+    little more, as its filters reach over the borders of tiles, unless ``side`` is 1. The settings say the bytes, the share,
+    the mean of what the images lost of it, and how many images each coding has. History and labels
+    stay; snapshots, which show another set, go.
 
     Raises SetError for images that are not square, CodingError for a share below 0.
     """
@@ -54,7 +55,7 @@ def coded(
 
 
 def encoded_bytes(tiles: Tensor, *, scale: int, share: float, side: int = SIDE) -> int:
-    """Bytes of ``uint8`` (N, 3, t, t) tiles in mosaics, each at its cheapest coding."""
+    """Bytes of ``uint8`` (N, 3, t, t) tiles in mosaics of at most ``side`` x ``side`` tiles, each at its cheapest coding."""
     return sum(len(mosaic.data) for mosaic in mosaics(tiles, _chooser(scale, share, QUALITIES, FORMATS), side))
 
 
@@ -73,7 +74,7 @@ def within_bytes(
     Found by doubling, then by halving the interval; every mosaic is coded once. What is returned has been counted and fits.
     (One tile more may make its mosaic a few bytes smaller, so a larger number that fits by chance can be passed over.)
 
-    Raises SetError if not even the first fits.
+    ``side``: of a mosaic, ``side`` x ``side`` tiles at most. Raises SetError if not even the first fits.
     """
     price = _Price(tiles, _chooser(scale, share, qualities, formats), side)
     if not len(tiles) or price(1) > most:

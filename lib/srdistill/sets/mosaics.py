@@ -48,12 +48,12 @@ class Written:
 
 
 def columns_of(count: int, side: int) -> int:
-    """Tiles in a row of a mosaic of ``count`` tiles, at most ``side``: as near to a square as whole rows allow."""
+    """Tiles in a row of a mosaic of ``count``, ``side`` x ``side`` tiles at most: as near to a square as whole rows allow."""
     return min(side, math.ceil(math.sqrt(count)))
 
 
 def mosaic_bytes(tiles: list[Tensor], coding: Coding, side: int = SIDE) -> bytes:
-    """1 to ``side`` * ``side`` tiles, ``uint8`` (3, t, t) each, as one coded picture; empty cells are black."""
+    """Tiles, ``uint8`` (3, t, t) each, 1 to ``side`` x ``side`` tiles, as one coded picture; empty cells are black."""
     size, columns = tiles[0].shape[-1], columns_of(len(tiles), side)
     rows = math.ceil(len(tiles) / columns)
     canvas = torch.zeros(3, rows * size, columns * size, dtype=torch.uint8)
@@ -64,7 +64,7 @@ def mosaic_bytes(tiles: list[Tensor], coding: Coding, side: int = SIDE) -> bytes
 
 
 def mosaics(tiles: Iterable[Tensor], coding: Coding | Callable[[Tensor], Coding] = WEBP, side: int = SIDE) -> Iterator[Mosaic]:
-    """Pack tiles, square ``uint8`` (3, t, t) of one size, into mosaics of at most ``side`` x ``side``, in the order they come.
+    """Pack tiles, square ``uint8`` (3, t, t) of one size, into mosaics of ``side`` x ``side`` tiles at most, as they come.
 
     ``coding``: of all, or what says it of each. A mosaic is yielded when it is full, the others at the end: no more than one of
     each coding is in memory.
@@ -98,7 +98,7 @@ def _closed(members: list[tuple[int, Tensor]], coding: Coding, side: int) -> Mos
 
 
 def cells(mosaic: Mosaic, size: int) -> Iterator[tuple[int, Tensor]]:
-    """The tiles of a mosaic as they come back, ``uint8`` (3, size, size), each with its position in the set."""
+    """The tiles of a mosaic as they come back, of ``size`` px, ``uint8`` (3, size, size), each with its place in the set."""
     canvas = decode(mosaic.data)
     for place, index in enumerate(mosaic.tiles):
         yield index, _cell(canvas, place // mosaic.columns, place % mosaic.columns, size)
@@ -112,8 +112,8 @@ def write_mosaics(
 ) -> Written:
     """Write tiles, ``uint8`` (3, t, t), each with the name of its source, as mosaics and ``index.csv`` into ``folder``.
 
-    With ``side`` 1 every tile is a file of its own. Nothing else in the folder is touched. Raises SetError if there are no
-    tiles, and what ``mosaics`` raises.
+    A mosaic holds ``side`` x ``side`` tiles at most; with ``side`` 1 every tile is a file of its own. Nothing else in
+    the folder is touched. Raises SetError if there are no tiles, and what ``mosaics`` raises.
     """
     folder, sources = Path(folder), []
 

@@ -11,11 +11,14 @@ from srdistill.sets.windows import check_ipc
 def noise(
     real: Pictures, *, ipc: int, size: int, generator: torch.Generator, kind: str = "normal"
 ) -> DistilledSet:
-    """``ipc`` noise images per picture: ``normal`` is N(0, 1) clipped to [0, 1], ``uniform`` is U(0, 1).
+    """``ipc`` noise images of ``size`` px per picture: ``normal`` is N(0, 1) clipped to [0, 1], ``uniform`` is U(0, 1).
+
+    ``uint8`` (N, 3, size, size), N = ``ipc`` * pictures, those of a picture one after another. Of ``real`` only the number of
+    pictures and their names count.
 
     The papers start from N(0, 1); what lies outside [0, 1] is no picture, so it is clipped here.
 
-    Raises ValueError: an unknown kind.
+    Raises ValueError: an unknown kind, or ``ipc`` below 1.
     """
     if kind not in ("normal", "uniform"):
         raise ValueError(f"unknown kind of noise {kind!r}; there are: normal, uniform")

@@ -45,7 +45,7 @@ class Tiles:
         return len(self.picture)
 
     def at(self, index: Tensor) -> "Tiles":
-        """Some of them, by positions or by a mask, in that order."""
+        """Some of them, by positions (n,), in that order, or by a mask (N,)."""
         fields = {name: getattr(self, name)[index] for name in ("picture", "level", "top", "left", "score")}
         return replace(self, **fields)
 

@@ -16,7 +16,7 @@ STARTS: dict[str, Callable[..., DistilledSet]] = {"noise": noise, "downscaled": 
 def start_set(
     real: Pictures, start: str | DistilledSet, *, ipc: int, size: int, generator: torch.Generator
 ) -> DistilledSet:
-    """The set named by ``start`` (a key of ``STARTS``), or the given one once it is seen to fit.
+    """The set named by ``start`` (a key of ``STARTS``), ``ipc`` images of ``size`` px per picture, or the given one if it fits.
 
     Raises:
         ValueError: unknown name. SetError: the given set has the wrong number, size or order of images.

@@ -95,7 +95,7 @@ class ClassificationStudy(Study):
         return [self.across] if self.across else self.networks
 
     def larger(self, dataset: str, size: int) -> Resource:
-        """The training pictures of a data set at another ``size``."""
+        """The training pictures of a data set at another ``size``, in px."""
         found = self.datasets[dataset].parts["train"]
         return found if found.settings["size"] == size else class_pictures(**(dict(found.settings) | {"size": size}))
 

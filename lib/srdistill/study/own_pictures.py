@@ -41,7 +41,8 @@ def own_classes(collection: str, split: str, size: int, per_class: int | None = 
     """Every picture of ``<collection>/train/<class>``, a path, or of ``val`` or ``test`` there, as ``load_labelled`` reads
     class folders, but each turned as its EXIF data ask; what looks like a picture and is not read is named in a warning.
 
-    Raises what ``load_labelled`` raises. PictureError: a turned one among so many that they stay in their files.
+    Squares of ``size`` px. Raises what ``load_labelled`` raises. PictureError: a turned one among so many that they stay in
+    their files.
     """
     found = load_labelled(collection, split, size=size, per_class=per_class)
     place = next(part for part in (Path(collection, entry) for entry in _SPLITS[split]) if part.is_dir())

@@ -46,7 +46,7 @@ def cut_collection(
 def pictures(
     collection: str, split: str, side: int = 0, least: int = 0, most: int = 0, scales: Sequence[float] = ()
 ) -> Resource:
-    """``cut_collection`` as a resource; in a rehearsal a handful of them."""
+    """``cut_collection`` as a resource; in a rehearsal a handful of them. ``side``, ``least``: in px, 0: whole, any."""
     settings = {"collection": collection, "split": split, "side": side, "least": least}
     if rehearsing():
         return Resource(handful, settings, hashed=True)
@@ -61,14 +61,18 @@ def _class_needs(collection: str, split: str, **_) -> list[Need]:
 
 @needing(_class_needs)
 def classes(collection: str, split: str, size: int, per_class: int | None) -> LabelledPictures:
-    """A labelled collection; of a folder without ``train`` in it, every picture is a class, that of its crops."""
+    """A labelled collection, squares of ``size`` px; of a folder without ``train`` in it, every picture is a class, that of its
+    crops.
+
+    Raises what ``load_labelled`` raises.
+    """
     if Path(collection).is_absolute() and not Path(collection, "train").is_dir():
         return picture_classes(_load(collection, split), split, size=size, per_class=_CROPS[split], seed=0)
     return load_labelled(collection, split, size=size, per_class=per_class, download=True)
 
 
 def labelled(collection: str, split: str, size: int, per_class: int | None) -> Resource:
-    """``classes`` as a resource; in a rehearsal with pieces of photographs where it is not at hand."""
+    """``classes``, of ``size`` px, as a resource; in a rehearsal with pieces of photographs where it is not at hand."""
     settings = {"collection": collection, "split": split, "size": size, "per_class": per_class}
     few = rehearsing() and collection in CLASS_COUNTS
     return Resource(handful_of_classes if few else classes, settings, hashed=True)

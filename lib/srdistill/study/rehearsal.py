@@ -81,7 +81,11 @@ def shortened(value: object, name: str = "") -> object:
 
 
 def handful(collection: str, split: str, side: int, least: int) -> Pictures:
-    """The first pictures of a collection that fit, as ``pictures.cut_collection``; of the photographs where there are none."""
+    """The first pictures of a collection that fit, as ``pictures.cut_collection``; of the photographs where there are none.
+
+    ``side``: the central so many px of each; 0: twice ``least``, between 192 and 512 px. ``least``: px that the shorter side
+    must have.
+    """
     try:
         return _few(load_collection(collection, split, download=False, limit=_READ), split, side, least)
     except (CollectionError, PictureError):
@@ -96,7 +100,7 @@ def _few(found: Pictures, split: str, side: int, least: int) -> Pictures:
 
 
 def handful_of_classes(collection: str, split: str, size: int, per_class: int | None) -> LabelledPictures:
-    """A few pictures of every class, as ``pictures.classes``; where there are none, as many classes of pieces of
+    """A few pictures of ``size`` px of every class, as ``pictures.classes``; where there are none, as many classes of pieces of
     photographs."""
     try:
         return load_labelled(collection, split, size=size, per_class=per_class)

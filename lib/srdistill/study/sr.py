@@ -124,7 +124,10 @@ class SRStudy(Study):
     # --- from a row to scores -----------------------------------------------------------------------------------------
 
     def student(self, row: Row, network: str, seed: int, scale: int = 0) -> Task:
-        """The task that trains a student on the row's set, or on all pictures: what ``network=`` of a method takes."""
+        """The task that trains a student on the row's set, or on all pictures: what ``network=`` of a method takes.
+
+        ``scale``: 0 is the table's. Raises ValueError: a network that the plan has not.
+        """
         if network not in self.plan.networks:
             raise ValueError(f"unknown network {network!r}; there are: {', '.join(self.plan.networks)}")
         scale = scale or self.table.scale

@@ -85,13 +85,16 @@ class Study(ABC):
         return found
 
     def part(self, name: str, cell: Cell, **given) -> object:
-        """What a row's ``FromCell(name, given)`` stands for in a cell: a task, a resource, or a plain value."""
+        """What a row's ``FromCell(name, given)`` stands for in a cell: a task, a resource, or a plain value.
+
+        Raises ValueError: the paper has no such part.
+        """
         if name not in self.paper.parts:
             raise ValueError(f"unknown part {name!r}; {self.paper.title} has: {', '.join(self.paper.parts)}")
         return self.paper.parts[name](self, cell, **given)
 
     def set_task(self, row: Row, seed: int, dataset: str = "", network: str = "") -> Task:
-        """The task that makes the row's set."""
+        """The task that makes the row's set. Raises ValueError: a row without a method, the pictures themselves."""
         if row.method is None:
             raise ValueError(f"{row.label}: the pictures themselves are not a distilled set; they are what the study trains on")
         cell = Cell(row, network, seed, None, dataset=dataset)

@@ -87,8 +87,8 @@ def resized_crops(images: Tensor, boxes: Tensor, flips: Tensor) -> Tensor:
 
 
 def cut_box(size: int, generator: torch.Generator) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right) of the box that CutMix pastes (Yun et al. 2019, section 3): area uniform, centre
-    uniform, cut off at the border."""
+    """(top, bottom, left, right), in px, of the box that CutMix pastes into pictures of ``size`` px (Yun et al. 2019,
+    section 3): area uniform, centre uniform, cut off at the border."""
     half = int(size * math.sqrt(float(torch.rand((), generator=generator, dtype=torch.float64)))) // 2
     y, x = torch.randint(size, (2,), generator=generator).tolist()
     return max(y - half, 0), min(y + half, size), max(x - half, 0), min(x + half, size)

@@ -30,6 +30,8 @@ def row_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
 
     A row that is zero has no direction: behind a ReLU that never fires. Zero on both sides counts 0, for nothing is missing; on
     one side it counts 1, as a right angle does. Neither pulls at the images.
+
+    Gradients (C, *shape) to (C,).
     """
     total = 0
     for s, r in _rows(synthetic, real):

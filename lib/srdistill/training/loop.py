@@ -38,7 +38,7 @@ class LossMeter:
         }
 
     def add(self, losses: dict[str, Tensor], step: int, last: bool) -> None:
-        """Take the losses of ``step`` (from 0); every 50 steps and at the ``last`` one the means go into the history.
+        """Take the losses of ``step`` (from 0), scalars; every 50 steps and at the ``last`` one the means go into the history.
 
         Raises:
             Diverged: a loss is NaN or infinite; the message names the one that was so first.

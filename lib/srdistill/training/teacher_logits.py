@@ -55,7 +55,10 @@ def _fast_batch(images: Tensor, device: torch.device) -> int:
 
 
 def ask_teacher(teacher: nn.Module, images: Tensor, classes: int) -> Tensor:
-    """Logits of float images, with a graph. Raises TeacherError for another number of classes or a size it cannot read."""
+    """Logits (N, classes) of float images (N, 3, H, W) in [0, 1], with a graph.
+
+    Raises TeacherError for another number of classes or a size it cannot read.
+    """
     try:
         logits = teacher(images)
     except (RuntimeError, ValueError) as error:

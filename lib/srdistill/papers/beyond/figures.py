@@ -64,7 +64,8 @@ def spectra(
 
 
 def windows(images: Iterable[Tensor], side: int, called: str = "these") -> Tensor:
-    """Windows ``uint8`` (n, 3, side, side), at most nine of each picture, evenly spread; a picture that is too small has none.
+    """Windows of ``side`` px, ``uint8`` (n, 3, side, side), at most nine of each picture, evenly spread; a picture that is too
+    small has none.
 
     Raises PictureError if all are.
     """

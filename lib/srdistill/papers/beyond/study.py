@@ -20,7 +20,10 @@ class BeyondStudy(SRStudy):
 
 
 def coverage(study: BeyondStudy, real: Pictures, seed: int = 0) -> DistilledSet:
-    """Pyramid coverage of other pictures than the study's, with the settings of its row, made at once and not stored."""
+    """Pyramid coverage of other pictures than the study's, with the settings of its row, made at once and not stored.
+
+    Tiles of as many px as the study's plan says (``tile``). Raises what ``pyramid_coverage`` raises.
+    """
     plan = study.plan
     return pyramid_coverage(
         real, budget=plan.budget, scale=study.table.scale, tile=plan.tile, settings=plan.coverage,

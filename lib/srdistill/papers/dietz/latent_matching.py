@@ -43,7 +43,8 @@ def latent_matching(
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
 ) -> DistilledSet:
-    """``ipc`` images per picture, rendered from codes whose images' gradients match those of the picture's sub-images.
+    """``ipc`` images of ``size`` px per picture, rendered from codes whose images' gradients match those of the picture's
+    sub-images.
 
     The rendered images are the set (``generator_bytes`` 0), and it carries the codes along, as that of ``gan_inversion`` does.
 

@@ -21,7 +21,7 @@ _INVERSION = dict.fromkeys(("loss", "iterations", "lr", "tuning_iterations"), CI
 @dataclass(frozen=True)
 class DietzPlan:
     """Everything that the size of a run depends on, beside the profile. ``tables`` of a field: where it matters, all of them
-    if it has none."""
+    if it has none. Sizes of images in px."""
 
     train: str = field(metadata={"about": "training pictures", "source": PRINTED})
     train_side: int = field(metadata={"about": "central crop of each training picture, px (0: whole)", "source": PRINTED})

@@ -76,7 +76,10 @@ class RealGradients:
         return net, matched_weights(net, self.matching.distance)
 
     def gradients(self, net: nn.Module, weights, k: int, t: int, element: int) -> list[Tensor]:
-        """Per class; computed once per flip if the network never changes, whoever asks."""
+        """Of the matched weights, (C, *shape) each, for C classes.
+
+        Computed once per flip if the network never changes, whoever asks.
+        """
         if self.fixed is None or t > 0:
             return self._compute(net, weights, self._crops(k, t, element))
         if element not in self._kept:

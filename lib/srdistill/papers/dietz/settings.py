@@ -12,7 +12,7 @@ OPTIMIZERS = ("adam", "sgd")
 
 
 def optimizer_of(matching: "Matching | LatentMatching", moved: Tensor) -> torch.optim.Optimizer:
-    """What moves images or codes."""
+    """What moves images or codes, ``moved``, of any shape: Adam (betas ``momentum`` and 0.999), or SGD with momentum."""
     if matching.optimizer == "adam":
         return torch.optim.Adam([moved], lr=matching.lr, betas=(matching.momentum, 0.999))
     return torch.optim.SGD([moved], lr=matching.lr, momentum=matching.momentum)

@@ -36,8 +36,8 @@ class FineTuning:
     ``recipe``: of the training. ``representative``, ``diverse``, ``detail``: weights of L_r, L_d and the high-frequency term;
     a term with weight 0 is not computed. ``memory``: latents per class in each of the two memories. ``detail_term``:
     ``decoded`` is ``HighFrequency``, which looks at predictions, ``published`` is ``HighFrequencyAsPublished``, which does
-    not; ``crop``: window of the former. ``trained``: ``all`` weights, or those of ``diffit``. ``rows``: what the label
-    rows of the pseudo-classes start from, see ``use_label_rows``; ``keep`` for a model from ``pretrain``.
+    not; ``crop``: window of the former, in latent cells. ``trained``: ``all`` weights, or those of ``diffit``. ``rows``:
+    what the label rows of the pseudo-classes start from, see ``use_label_rows``; ``keep`` for a model from ``pretrain``.
     """
 
     recipe: DiffusionRecipe

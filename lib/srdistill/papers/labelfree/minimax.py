@@ -16,7 +16,11 @@ from srdistill.diffusion.terms import StepView, Term
 
 
 class ClassMemory:
-    """The last ``size`` vectors of each class, oldest out first; kept at unit length."""
+    """The last ``size`` vectors of each class, oldest out first; kept at unit length.
+
+    ``vectors``: (classes, size, width). ``pushed``: int64 (classes,), how many there ever were. Raises ValueError: one of
+    ``classes``, ``size`` and ``width`` is below 1.
+    """
 
     def __init__(self, classes: int, size: int, width: int, device: torch.device | str = "cpu"):
         if min(classes, size, width) < 1:
@@ -46,11 +50,11 @@ class ClassMemory:
             self.pushed += F.one_hot(names, len(self.pushed)).sum(0)
 
     def state(self) -> dict[str, Tensor]:
-        """For a checkpoint."""
+        """For a checkpoint: ``vectors`` and ``pushed``, in their shapes."""
         return {"vectors": self.vectors, "pushed": self.pushed}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """What ``state`` gave."""
+        """Go on from what ``state`` gave, in the same shapes."""
         self.vectors.copy_(state["vectors"])
         self.pushed.copy_(state["pushed"])
 
@@ -103,6 +107,7 @@ class Representative(_Remembering):
         return representativeness(view.vectors, view.classes, self.memory)
 
     def after(self, view: StepView) -> None:
+        """The real latents of the step join the memory, as vectors (B, C h w)."""
         self.memory.push(view.clean.flatten(1), view.classes)
 
 
@@ -115,4 +120,5 @@ class Diverse(_Remembering):
         return diversity(view.vectors, view.classes, self.memory)
 
     def after(self, view: StepView) -> None:
+        """The predictions of the step join the memory, as vectors (B, C h w)."""
         self.memory.push(view.vectors, view.classes)

@@ -83,11 +83,11 @@ class PatchPool:
         return found
 
     def labelled(self) -> tuple[Tensor, Tensor]:
-        """Pixels and pseudo-classes of all of them: ``images()`` and ``label``."""
+        """Pixels and pseudo-classes of all of them: ``images()``, ``uint8`` (N, 3, size, size), and ``label``, int64 (N,)."""
         return self.images(), self.label
 
     def members(self, label: int) -> Tensor:
-        """Indices of one class, the nearest to its centre first: its first few show what the class is about."""
+        """Indices of one class, int64 (n,), the nearest to its centre first: its first few show what the class is about."""
         mine = (self.label == label).nonzero().flatten()
         return mine[self.distance[mine].argsort(stable=True)]
 

@@ -29,7 +29,10 @@ _FINE_TUNING |= dict.fromkeys(("recipe", "trained", "rows", "memory"), CITED)
 
 @dataclass(frozen=True)
 class LabelFreePlan:
-    """Everything that the size of such a run depends on, beside seeds, LPIPS and checkpoints of the profile."""
+    """Everything that the size of such a run depends on, beside seeds, LPIPS and checkpoints of the profile.
+
+    ``size``: of the patches, in px.
+    """
 
     train: str = field(metadata={"about": "training pictures", "source": PRINTED})
     train_side: int = field(metadata={"about": "central crop of each training picture, px (0: whole)"})

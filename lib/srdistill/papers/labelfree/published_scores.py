@@ -26,7 +26,7 @@ def grey(image: Tensor) -> Tensor:
 
 
 def published_scores(image: Tensor, size: int, tops: Sequence[int], lefts: Sequence[int], scale: int = 4) -> Tensor:
-    """PSNR in dB of the windows at every pair of ``tops`` and ``lefts``, float64 (len(tops), len(lefts)).
+    """PSNR in dB of the windows of ``size`` px at every pair of ``tops`` and ``lefts``, float64 (len(tops), len(lefts)).
 
     ``image``: ``uint8`` (3, H, W). Infinite for a window that comes back without error.
     """

@@ -50,7 +50,7 @@ class Store:
         return self.path(kind, key).exists()
 
     def get(self, kind: str, key: str) -> Entry | None:
-        """The entry if it is there and sound; a damaged one is reported and ignored."""
+        """The entry if it is there and sound, else None; a damaged one is no error: a warning names it."""
         path = self.path(kind, key)
         if not path.exists():
             return None

@@ -49,7 +49,7 @@ def levels_moved(start: DistilledSet, end: DistilledSet) -> float:
 
 
 def pixel_range(images: Iterable[Tensor]) -> dict[str, float]:
-    """Smallest, mean and largest value of ``uint8`` images, in [0, 1]."""
+    """Smallest, mean and largest value of all ``uint8`` images (3, H, W) together, in [0, 1]."""
     values = torch.cat([to_float(image).flatten() for image in images])
     return {"min pixel": values.min().item(), "mean pixel": values.mean().item(), "max pixel": values.max().item()}
 

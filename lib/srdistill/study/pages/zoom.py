@@ -31,7 +31,7 @@ class Zoom:
 
     @property
     def close(self) -> list[Tensor]:
-        """Outputs that do not fail: all with at most four times the squared error of the best, if there are two."""
+        """Outputs (3, H, W) that do not fail: all with at most four times the squared error of the best, if there are two."""
         errors = {name: float((image.float() - self.truth.float()).square().mean()) for name, image in self.outputs.items()}
         found = [image for name, image in self.outputs.items() if errors[name] <= _FAILS * min(errors.values())]
         return found if len(found) > 1 else list(self.outputs.values())

@@ -46,14 +46,18 @@ def hard_windows(real: Pictures, *, share: float, size: int, scale: int = 2) -> 
 def hard_collection(
     collection: str, split: str, side: int, least: int, share: float, size: int, scale: int, scales: Sequence[float] = ()
 ) -> Pictures:
-    """``hard_windows`` of a named collection, see ``cut_collection``; ``scales``: and of smaller copies of its pictures."""
+    """``hard_windows`` of ``size`` px of what ``cut_collection`` gives, the central ``side`` px of each picture (0: whole).
+
+    ``scales``: and of smaller copies of the pictures. Raises what both raise.
+    """
     return hard_windows(
         cut_collection(collection, split, side, max(least, size), 0, scales), share=share, size=size, scale=scale
     )
 
 
 def hard_data(real: Resource, *, share: float, size: int, scale: int, scales: Sequence[float] = ()) -> Resource:
-    """The hard windows of a study's training pictures (``SRStudy.real()``), for ``pictures=`` of a row without a method.
+    """The hard windows of ``size`` px of a study's training pictures (``SRStudy.real()``), for ``pictures=`` of a row
+    without a method.
 
     Of a rehearsal's handful of pictures there is nothing to choose from: it stays.
     """

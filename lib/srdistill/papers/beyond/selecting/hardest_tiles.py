@@ -24,7 +24,8 @@ def hardest_tiles(
     skip: float = 0.0,
     cap: float | None = None,
 ) -> DistilledSet:
-    """Tiles of the highest residual energy of all, hardest first, until they are the share ``budget`` of all pixels.
+    """Tiles of ``tile`` px of the highest residual energy of all, hardest first, as many as the share ``budget`` of all
+    pixels holds.
 
     With ``skip`` 0 and one level this is SamplingAug (Wang et al., BMVC 2021) in energies instead of PSNR. ``skip``: share of
     each level's hardest tiles that are passed over. ``cap``: as in ``Coverage``. Nothing is random but the order of equals.

@@ -43,7 +43,7 @@ def moser_trimmed(
     keep: float = 0.5,
     drop: float = 0.05,
 ) -> DistilledSet:
-    """Random tiles of full size from the band of losses that the paper trains on, as many as ``budget`` buys.
+    """Random tiles of ``tile`` px, of full size, from the band of losses that the paper trains on, as many as ``budget`` buys.
 
     ``network``: trained for ``scale``. Of all tiles in the order of their loss, the highest share ``drop`` goes and the next
     share ``keep`` is the band, both rounded down. The paper's band is its set; a smaller budget takes a part of it at random

@@ -32,10 +32,10 @@ def priced(
 ) -> DistilledSet:
     """As many images of ``source`` as fit into the bytes that ``like`` takes without loss, as they come back from their coding.
 
-    ``source``: square images, more than can fit; their settings stay. ``ordered``: the first ones, where these are the most
-    useful; else random ones. ``share``: of the energy of the residual of bicubic x``scale``, the largest that the error of an
-    image may have; 0 is lossless. Added to the settings: ``price``, the bytes of ``like``, and what ``coded`` adds. Of ``real``
-    nothing is taken.
+    ``source``: square images, ``uint8`` (N, 3, S, S), more than can fit; their size and settings stay. ``ordered``: the first
+    ones, where these are the most useful; else random ones. ``share``: of the energy of the residual of bicubic x``scale``, the
+    largest that the error of an image may have; 0 is lossless. Added to the settings: ``price``, the bytes of ``like``, and
+    what ``coded`` adds. Of ``real`` nothing is taken.
 
     Raises:
         SelectionError: all images fit. SetError: not even one does. CodingError: a share below 0.

@@ -24,7 +24,7 @@ def random_tiles(
     tile: int = 96,
     stride: int = 48,
 ) -> DistilledSet:
-    """Tiles of the pyramid drawn uniformly among those of each level, as many as ``budget`` buys.
+    """Tiles of ``tile`` px of the pyramid drawn uniformly among those of each level, as many as ``budget`` buys.
 
     ``mix``: shares of the levels by name, e.g. ``{"1": 2, "0.5": 1, "whole": 1}``, of any sum: ``levels_chosen`` of a
     set's settings fits. The numbers of tiles are rounded to whole ones by largest remainders.

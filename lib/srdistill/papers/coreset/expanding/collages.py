@@ -15,7 +15,7 @@ from srdistill.sets.distilled_set import DistilledSet, SetError
 def collages(
     real: LabelledPictures, *, patches: DistilledSet, generator: torch.Generator, jpeg: int | None = None
 ) -> DistilledSet:
-    """``ipc`` pictures as large as the ``real`` ones for every class, each of factor x factor patches of the class.
+    """``ipc`` pictures of S px, as the ``real`` ones, for every class, each of factor x factor patches of the class.
 
     Cell k of picture i, row by row, gets the patch of rank k * ipc + i, so that the best patches are spread over all pictures
     (LINs-lab/RDED, synthesize/utils.py). Where ``factor`` does not divide their size the first rows and columns of cells are

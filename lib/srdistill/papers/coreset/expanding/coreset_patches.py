@@ -82,7 +82,7 @@ def random_coreset(
     generator: torch.Generator,
     scale: tuple[float, float] = (0.08, 1.0),
 ) -> DistilledSet:
-    """As many patches of the same size without a teacher: one random crop each of random pictures of every class.
+    """As many patches of S // factor px without a teacher: one random crop each of random pictures of every class.
 
     The control that the paper lacks. Raises what ``coreset_patches`` raises for the same pictures.
     """
@@ -96,7 +96,8 @@ def random_coreset(
 
 
 def padded(patches: Tensor, side: int, colour: tuple[float, float, float]) -> Tensor:
-    """Float patches (N, 3, h, h) in the middle of (N, 3, side, side) of one ``colour``; an odd pixel goes below and right."""
+    """Float patches (N, 3, h, h) in the middle of ``side`` px of one ``colour``, (N, 3, side, side); an odd px goes below and
+    right."""
     gap = side - patches.shape[-1]
     background = patches.new_tensor(colour).view(3, 1, 1)
     before, after = gap // 2, gap - gap // 2

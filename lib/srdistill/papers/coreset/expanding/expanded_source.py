@@ -75,6 +75,7 @@ class ExpandedSource(_Source):
 
     Args:
         engine: makes the pictures. patches, labels: ``uint8`` (N, 3, h, h) and their classes (N,).
+        size: of the pictures, in px.
         expansion: what is done to a patch, e.g. ``ABLATION["superres+aug"]``.
         batch: pictures at a time in the engine; they do not depend on it but for rounding.
         The others as in ``_Source``.
@@ -149,7 +150,7 @@ class PlainSource(_Source):
     CutMix. Labelling views here once an epoch is what ``train_student`` with a teacher does batch by batch.
 
     Args:
-        images, labels: ``uint8`` (N, 3, h, h), enlarged or shrunk to ``size`` where they have another, and classes (N,).
+        images, labels: ``uint8`` (N, 3, h, h), enlarged or shrunk to ``size`` px where they have another, and classes (N,).
         The others as in ``_Source``.
     """
 

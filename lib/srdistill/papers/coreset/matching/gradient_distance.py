@@ -16,7 +16,7 @@ _EPSILON = 1e-6
 
 def row_distance(synthetic: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     """Sum over weights and their rows (output channels) of 1 - cosine. ``synthetic``, ``real``: gradients of the same weights,
-    of two or more dimensions each."""
+    (rows, ...) each. A scalar, from 0 to twice the number of rows."""
     total = 0
     for s, r in zip(synthetic, real, strict=True):
         s, r = s.flatten(1), r.flatten(1)
@@ -42,7 +42,7 @@ class MatchedWeights:
         return torch.autograd.grad(loss, list(matched.values()), create_graph=create_graph)
 
     def train(self, derive: Callable[[Callable[[Tensor], Tensor]], Tensor], lr: float) -> None:
-        """One SGD step of all weights; ``derive`` gives the loss, of a network that it is handed."""
+        """One SGD step of all weights; ``derive`` gives the loss, a scalar, of a network that it is handed."""
         leaves = {name: weight.detach().requires_grad_() for name, weight in self.all.items()}
         loss = derive(lambda pictures: functional_call(self.network, leaves, (pictures,)))
         found = torch.autograd.grad(loss, list(leaves.values()))

@@ -92,7 +92,8 @@ def idm(
 ) -> DistilledSet:
     """``ipc`` pictures of ``factor**2`` cells for every class, as learned floats, from random real pictures, each in a cell.
 
-    Students are to be trained on ``partition`` of the pictures (``settings["factor"]``): what the matched networks see.
+    Float32 (N, 3, S, S) of the size of ``real``. Students are to be trained on ``partition`` of the pictures
+    (``settings["factor"]``): what the matched networks see.
 
     Args:
         network: settings of ``build_classifier``, without BatchNorm; published: ConvNet, width 128, instance norm.

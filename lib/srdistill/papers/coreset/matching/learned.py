@@ -35,11 +35,11 @@ class Pixels:
         self.optimizer = torch.optim.SGD([self.values], lr=lr, momentum=momentum)
 
     def units(self) -> Tensor:
-        """The pictures of now, in units, without a graph."""
+        """The pictures of now, (N, 3, S, S) in units, without a graph."""
         return self.values.detach()
 
     def pictures(self) -> Tensor:
-        """The same as float pictures, not clamped."""
+        """The same as float pictures (N, 3, S, S), not clamped."""
         return self.space.pictures(self.units())
 
     def step(self, derive: Derive) -> None:
@@ -51,7 +51,7 @@ class Pixels:
 
     @property
     def latents(self) -> dict[str, Tensor]:
-        """What a set keeps beside its pictures."""
+        """What a set keeps beside its pictures (N, 3, S, S): nothing."""
         return {}
 
     def about(self) -> dict:
@@ -80,11 +80,11 @@ class Codes(Pixels):
         self.prior, self.chunk = prior, chunk
 
     def units(self) -> Tensor:
-        """The pictures of now, in units, without a graph."""
+        """The pictures of now, (N, 3, S, S) in units, without a graph."""
         return self.space.normalised(self.pictures())
 
     def pictures(self) -> Tensor:
-        """The same as float pictures in [0, 1]."""
+        """The same as float pictures (N, 3, S, S) in [0, 1]."""
         with frozen(self.prior):
             return render_all(self.prior, self.values.detach(), self.chunk)
 
@@ -110,7 +110,7 @@ class Codes(Pixels):
 
     @property
     def latents(self) -> dict[str, Tensor]:
-        """The codes."""
+        """The codes of now, (N, *code_shape), on the CPU."""
         return {"codes": self.values.detach().cpu()}
 
     def about(self) -> dict:

@@ -26,7 +26,7 @@ class Trainee:
         return 100.0 * self.right / self.seen if self.seen else 0.0
 
     def train(self, pictures: Tensor, labels: Tensor) -> None:
-        """One step of the cross entropy on pictures in units."""
+        """One step of the cross entropy on pictures (N, 3, S, S) in units, with their labels (N,)."""
         self.network.requires_grad_(True)
         logits = self.network(pictures)
         self.optimizer.zero_grad(set_to_none=True)

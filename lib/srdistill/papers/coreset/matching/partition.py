@@ -53,5 +53,5 @@ def gathered(pictures: Tensor, factor: int = 2) -> Tensor:
 
 
 def partition_labels(labels: Tensor, factor: int = 2) -> Tensor:
-    """The labels (N * factor**2,) of ``partition``."""
+    """Labels (N,) to those of the pictures of ``partition``, (N * factor**2,)."""
     return torch.repeat_interleave(labels, factor**2)

@@ -31,7 +31,7 @@ class ChannelUnits:
         return (pictures - self.mean) / self.std
 
     def pictures(self, units: Tensor) -> Tensor:
-        """The inverse, not clamped."""
+        """The inverse, (N, 3, S, S) in and out, not clamped."""
         return self.mean + self.std * units
 
     def about(self) -> dict:
@@ -55,7 +55,7 @@ class WhitenedUnits:
         return self.zca.transform(pictures)
 
     def pictures(self, units: Tensor) -> Tensor:
-        """The inverse, not clamped."""
+        """The inverse, (N, 3, S, S) in and out, not clamped."""
         return self.zca.inverse(units)
 
     def about(self) -> dict:

@@ -61,7 +61,7 @@ def conv_statistics(
     batch: int = 64,
     device: torch.device | str = "cpu",
 ) -> dict[str, tuple[Tensor, ...]]:
-    """``conv_moments`` of the input of every ``Conv2d`` that ``network`` runs, by the layer's name.
+    """What ``conv_moments`` gives of the input (N, C, H, W) of every ``Conv2d`` that ``network`` runs, by the layer's name.
 
     One pass over all pictures in random order, each moved by up to ``padding`` px along both sides, with black coming in, and
     flipped half of the time; moments are those of batches, averaged over pictures: a variance over all of them would be larger.

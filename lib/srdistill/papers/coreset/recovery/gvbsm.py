@@ -83,7 +83,7 @@ def gvbsm(
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
 ) -> DistilledSet:
-    """``ipc`` pictures for each class, of the size of ``real``, recovered from several networks, which take turns.
+    """``ipc`` pictures for each class, of S px as those of ``real``, recovered from several networks, which take turns.
 
     Every step asks one network, the next one in turn, about one view of the batch: moved, flipped and rolled, all pictures
     alike. The loss is its cross entropy, the weighted distances of the batch's moments from what its layers know, and the

@@ -64,7 +64,8 @@ class Recovering(ABC):
 
     @abstractmethod
     def losses(self, number: int, index: int) -> dict[str, Tensor]:
-        """Of ``pixels``, which are batch ``number``, at its step ``index``: ``loss``, which is lowered, and its parts."""
+        """Of ``pixels``, which are batch ``number``, at its step ``index``: ``loss``, which is lowered, and its parts; all
+        scalars."""
 
     def _noise(self, number: int) -> Tensor:
         draws = generator_for(self.seed, f"{self.name} start", number)

@@ -65,7 +65,7 @@ def sre2l(
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
 ) -> DistilledSet:
-    """``ipc`` pictures for each class, of the size of ``real``, recovered from a teacher with BatchNorm.
+    """``ipc`` pictures for each class, of S px as those of ``real``, recovered from a teacher with BatchNorm.
 
     Of ``real`` only size and classes count, which must be the teacher's, in its order: no real picture is looked at.
 

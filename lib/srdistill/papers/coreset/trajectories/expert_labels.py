@@ -21,7 +21,7 @@ def agreed_start(
 ) -> DistilledSet:
     """``ipc`` random pictures of every class among those whose class ``expert`` names right with its last weights.
 
-    Raises SelectionError: a class has fewer such pictures.
+    As they are, ``uint8`` (N, 3, S, S), class after class. Raises SelectionError: a class has fewer such pictures.
     """
     weights, chosen = expert.last.to(batches.device), []
     for label, (name, members) in enumerate(zip(real.classes, batches.members, strict=True)):

@@ -129,7 +129,7 @@ def trajectory_matching(
     device: torch.device | str = "cpu",
     checkpoint: Checkpoint | None = None,
 ) -> DistilledSet:
-    """``ipc`` pictures of every class, as learned floats, a step size, and label logits if they are learned.
+    """``ipc`` pictures of every class, as learned floats (N, 3, S, S), a step size, and label logits if they are learned.
 
     Args:
         network: settings of ``build_classifier`` that the experts were trained with.
