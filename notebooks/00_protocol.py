@@ -13,8 +13,7 @@
 #
 # **In three lines.** One baseline, bicubic ×2, moves by some two decibels with choices that papers leave unsaid. The printed
 # VDSR that trained on all of DIV2K is that baseline, but for a last digit: it learned nothing. No count of images or of pixels
-# gives the abstract's reduction of the data, and at ×2 no distilled set in print brings back as much as pictures that were
-# merely shrunk.
+# gives the abstract's reduction, and at ×2 no distilled set in print brings back as much as pictures merely shrunk.
 #
 # Super-resolution papers print PSNR to four decimals, and two of them with the same title "bicubic ×2, Set5" can differ
 # by decibels. The reason is never the method; it is how LR images were made, how the picture was cropped, which

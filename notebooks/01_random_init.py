@@ -11,12 +11,12 @@
 # %% [markdown]
 # # Table 1: distillation from noise
 #
-# **In three lines.** Noise that was distilled trains EDSR and VDSR many decibels worse than real crops of as many pixels, as
-# the paper says, but far better than the same noise before it: matching is not what makes it bad. The printed 15 dB come back
-# at rates at which the images hardly move, such as DC's, and not at the one that brings them nearest to real pictures; the
-# paper prints no rate.
+# **In three lines.** Distilled noise trains EDSR and VDSR many decibels worse than real crops of as many pixels, as the paper
+# says, but far better than the noise it began as: matching is not what makes it bad. The printed 15 dB come back at rates that
+# hardly move the images, such as DC's, not at the one that brings them nearest to real pictures; the paper prints none.
 #
-# **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 1, ×2.
+# **Paper.** Dietz et al., [*A study in dataset distillation for image
+# super-resolution*](https://arxiv.org/abs/2502.03656), table 1, ×2.
 #
 # **Its claim.** Dataset Condensation is carried over from classification: synthetic images are moved until the gradients
 # that they give a small SR network match those of real images. If the synthetic images start as noise, the paper says,
@@ -60,8 +60,9 @@ from srdistill.study.pages.published import printed_table, published
 printed_table("dietz_t1")
 
 # %% [markdown]
-# (In printed tables a question mark says that the number could not be read with certainty in the copy at hand; table 3 has
-# two.) What the paper's sentence rests on: the drop from full data to the distilled noise in dB, in its own numbers (Set5).
+# (In printed tables a question mark says that a number, or whose it is, could not be read with certainty in the copy at hand;
+# table 3 has two.) What the paper's sentence rests on: the drop from full data to the distilled noise in dB, in its own numbers
+# (Set5).
 
 # %% tags=["nbval-check-output"]
 printed = published("dietz_t1").query("metric == 'psnr' and testset == 'set5'")
@@ -381,7 +382,7 @@ shown.check(questions, ["SRCNN", "EDSR"])
 #
 # 1. Match by mean squares instead of angles: add `"SGD, lr 1, mean squares": sgd | {"distance": "mse"}` to `changes` above. Do
 #    the images move? *Hint:* the names that `distance` may have are the keys of `DISTANCES` in
-#    `lib/srdistill/papers/dietz/distances.py`; a squared gradient has another unit, so which `lr` would be fair?
+#    `lib/srdistill/training/gradient_distances.py`; a squared gradient has another unit, so which `lr` would be fair?
 # 2. Is it the black half of the noise that hurts? Train on noise that is spread evenly: `even = {"even": study.row("even",
 #    noise, ipc=1, kind="uniform")}`, then `Presentation(study, even, study.run(even)).table()`. *Hint:* `pixel_range` of both
 #    sets; then remember what EDSR has never seen in either.

@@ -15,7 +15,8 @@
 # training steps; so the paper's surprise comes back. Undistilled they train better than all of the pictures at full size do in
 # as many steps. At the rate of the published code they move away from what they should match, and every student loses.
 #
-# **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 2, ×2.
+# **Paper.** Dietz et al., [*A study in dataset distillation for image
+# super-resolution*](https://arxiv.org/abs/2502.03656), table 2, ×2.
 #
 # **Its claim.** If noise is a bad start, begin with something that looks like a picture: each training picture, shrunk to the
 # size of a synthetic image. *"Models trained on downscaled images achieve performance closer to the original dataset than
@@ -151,7 +152,7 @@ print(f"distances: {', '.join(f'{value:.3f}' for value in found)}; the library's
 #
 # Two rows change one thing of the others' settings. *Published SGD*: the optimiser and rate of the code that the paper builds
 # on, in place of the one that brought the sets nearest to the training pictures. *Literal epsilon*: that code's distance to the
-# letter, whose epsilon is of the size of what it is added to (see `distances.py`).
+# letter, whose epsilon is of the size of what it is added to (see `lib/srdistill/training/gradient_distances.py`).
 
 # %%
 shown_sets = {"start": shrunk, "distilled": matched, "published SGD": by_sgd, "literal epsilon": literal}

@@ -15,7 +15,8 @@
 # against those matched on new networks, SRCNN gains nothing, so the higher PSNR in print does not come back. The better SSIM on
 # new networks does, for EDSR alone; LPIPS is better with the trained one. DC's epsilon to the letter spoils its matching.
 #
-# **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 3, ×2.
+# **Paper.** Dietz et al., [*A study in dataset distillation for image
+# super-resolution*](https://arxiv.org/abs/2502.03656), table 3, ×2.
 #
 # **Its claim.** Tables 1 and 2 match the gradients of networks that know nothing. A trained SRCNN might know what
 # matters in a picture, so the paper matches *its* gradients instead, from downscaled pictures as before. *"The results are

@@ -15,7 +15,8 @@
 # less for EDSR and nothing for VDSR; none of it is clear of chance. At equal pixels it is behind pixel space for SRCNN, and
 # pictures that were merely shrunk train EDSR better. Another generator stands in: of the paper's sentences this says nothing.
 #
-# **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 4, ×2.
+# **Paper.** Dietz et al., [*A study in dataset distillation for image
+# super-resolution*](https://arxiv.org/abs/2502.03656), table 4, ×2.
 #
 # **Its claim.** Instead of pixels, optimise the codes of a generator (StyleGAN-XL, 512 px): what it renders stays close to
 # pictures. The codes start as GAN inversions of real crops, and are then moved to match the gradients of a trained SRCNN.
@@ -352,7 +353,7 @@ shown.check(ours, ["EDSR"])
 # ## Exercises
 #
 # 1. Invert with the other loss: `loss="highpass"` in the `recipe` of the cell from scratch. The assertion fails; mend the loss
-#    by hand until it holds. *Hint:* the formula is above, and $H$ is `high_pass` in `lib/srdistill/images/spectrum.py`.
+#    by hand until it holds. *Hint:* the formula is above, and $H$ is `high_pass` in `lib/srdistill/measures/spectrum.py`.
 # 2. What does the tuning of the generator add? `settings = dietz.inverting(study, "published")`, then `settings["recipe"] =
 #    replace(settings["recipe"], tuning_iterations=0)` and `study.row("untuned", dietz.gan_inversion, **settings)`. *Hint:*
 #    compare `make_set(row).settings["psnr"]` with the row of the table, and how far a longer inversion (`iterations`) gets

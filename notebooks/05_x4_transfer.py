@@ -11,12 +11,12 @@
 # %% [markdown]
 # # Table 5: from ×2 to ×4
 #
-# **In three lines.** At ×4 all sets are nearly alike: full data, shrunken pictures, inversions and latent sets lie within a
-# tenth or two of a decibel, and no difference between them is clear; pixels matched against a trained network do worst. Of the
-# printed lead of latent sets this says nothing, for another generator stands in. Nobody distilled at ×4, so whether one factor
-# suffices is open.
+# **In three lines.** At ×4 full data, shrunken pictures, inversions and latent sets lie within a tenth or two of a decibel, and
+# no difference between them is clear; pixels matched against a trained network do worst. Of the printed lead of latent sets
+# this says nothing: another generator stands in. Nobody distilled at ×4, so whether one factor suffices is open.
 #
-# **Paper.** Dietz et al., *dataset distillation for image super-resolution*, table 5, EDSR, ×4.
+# **Paper.** Dietz et al., [*A study in dataset distillation for image
+# super-resolution*](https://arxiv.org/abs/2502.03656), table 5, EDSR, ×4.
 #
 # **Its claim.** A distilled set that served one scale only would hardly be a training set. So the sets of tables 1 to 4, all
 # distilled with a ×2 loss, train EDSR for ×4. *"The results support the premise that distillation at a single upscaling

@@ -15,7 +15,8 @@
 # than fine-tuned samples, and random patches reach a better SSIM than both. Fine-tuning lowers every loss that it is meant to
 # lower, and the students end worse. With the authors' high-frequency term, which moves no weight, they end better on average.
 #
-# **Paper.** *Dataset distillation for super-resolution without class labels and pre-trained models*, table I and figure 3, ×4.
+# **Paper.** Cho et al., [*Dataset distillation for super-resolution without class labels and pre-trained
+# models*](https://arxiv.org/abs/2509.14777), table I and figure 3, ×4.
 #
 # **Its claim.** The first method of this kind, GSDD, optimises the codes of a GAN, image by image, in the features of a
 # pre-trained super-resolution network, and needs class labels. Fine-tuning a diffusion model on detailed patches and sampling
@@ -352,9 +353,9 @@ shown.check(questions, students)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Ask for ten times the diversity. *Hint:* after the cell that opens the study and before its rows,
-#    `study.plan = replace(study.plan, fine_tuning=replace(study.plan.fine_tuning, diverse=0.08))`, with `replace` of
-#    `dataclasses`; which of the losses on fixed draws pay for it, and do you see it in the samples?
+# 1. Ask for ten times the diversity. *Hint:* in the cell that opens the study, before the line that makes its rows,
+#    `study.plan = replace(study.plan, fine_tuning=replace(study.plan.fine_tuning, diverse=0.08))`; which of the
+#    losses on fixed draws pay for it, and do you see it in the samples?
 # 2. Hold GSDD's codes back. *Hint:* in the same place, `gsdd=replace(study.plan.gsdd, regulariser=100.0)`; what becomes of the
 #    curve of feature distances, and do the images still differ from the inverted ones?
 

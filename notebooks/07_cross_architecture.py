@@ -15,7 +15,8 @@
 # little of a set. Samples that were fine-tuned for detail train three of four students worse than samples of the same model
 # before it. In print the headline holds for one student of four.
 #
-# **Paper.** *Dataset distillation for super-resolution without class labels and pre-trained models*, table II, ×4.
+# **Paper.** Cho et al., [*Dataset distillation for super-resolution without class labels and pre-trained
+# models*](https://arxiv.org/abs/2509.14777), table II, ×4.
 #
 # **Its claim.** A set made without a super-resolution network suits any of them: EDSR (residual), RCAN (attention between
 # channels), SRFormer and HiT-SR (transformers). *"Our method maintains strong performance across these architectures"*, and the

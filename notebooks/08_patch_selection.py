@@ -15,7 +15,8 @@
 # in SSIM at most sizes. Samples of the fine-tuned diffusion model have more detail than the patches it learned from, and train
 # the worst student of all. Samples of the same model without fine-tuning, a row that the paper lacks, train a better one.
 #
-# **Paper.** *Dataset distillation for super-resolution without class labels and pre-trained models*, table III, ×4.
+# **Paper.** Cho et al., [*Dataset distillation for super-resolution without class labels and pre-trained
+# models*](https://arxiv.org/abs/2509.14777), table III, ×4.
 #
 # **Its claim.** A small training set can be made in three ways: random crops; crops with much detail, by a threshold on
 # what bicubic loses of them; or samples of a diffusion model that was fine-tuned on such crops. *"The PSNR-threshold

@@ -15,7 +15,8 @@
 # parts of the expansion much noise with new pictures in every epoch counts, mixup does not. With labels and diffusion model a
 # coreset takes many times what its pixels suggest.
 #
-# **Paper.** *Diffusion-augmented coreset expansion for scalable dataset distillation*, tables 3 and 4, figures 3 to 5.
+# **Paper.** Abbasi et al., [*Diffusion-augmented coreset expansion for scalable dataset
+# distillation*](https://arxiv.org/abs/2412.04668), tables 3 and 4, figures 3 to 5.
 #
 # **Its claims.** Each part helps: *"the best performance is achieved when super-resolution, augmentation, and latent mixup
 # are incorporated during training"*. And smaller patches, but more of them, help as well: *"we consistently outperform RDED

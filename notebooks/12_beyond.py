@@ -391,6 +391,8 @@ priced.check([
 # 1. Shrink further: squares of 32 px, or of 24. *Hint:* `study.row("...", shaped, budget=study.plan.budget, size=32)`; crops
 #    of the students are 32 px, so what is lost besides detail?
 # 2. Your own selection: a function from pictures to a `DistilledSet` (README, *Your own method*) is a row like any other.
+#    *Hint:* start from `lib/srdistill/papers/beyond/selecting/random_tiles.py`; give the row `budget=study.plan.budget`, put it
+#    into `rows` before the run, and look at `shown.sizes()` before `gains(shown)`.
 
 # %%
 shown.save()

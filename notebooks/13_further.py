@@ -11,10 +11,9 @@
 # %% [markdown]
 # # Further: refined sets, taught sets, more pixels, more steps
 #
-# **In three lines.** A larger student's images in place of the shrunken ones are the first thing that helps: a tenth of a
-# decibel, about what four times the steps bring. Refining by gradients and codes do not; of nine times the pixels that is open.
-# And shrinking has a limit: of pictures that were never compressed, full data is ahead by a tenth, and crops cannot be told
-# from shrunken pictures.
+# **In three lines.** A larger student's images in place of the shrunken ones are the first to help: by a tenth of a decibel,
+# about what four times the steps bring. Refining by gradients and codes do not; of nine times the pixels that is open.
+# Shrinking has a limit: of pictures never compressed, full data is a tenth ahead, and crops cannot be told from shrunken ones.
 #
 # `12_beyond` compared what can be *chosen* or *shrunk* with one percent of the pixels, and nothing beat plain shrinking. Here
 # is what is left to try: to **move** the pixels of the best choice, to let a larger network **teach**, to distil in the codes

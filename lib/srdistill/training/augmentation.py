@@ -97,7 +97,7 @@ def cut_box(size: int, generator: torch.Generator) -> tuple[int, int, int, int]:
 def shuffle_cells(images: Tensor, factor: int, generator: torch.Generator) -> Tensor:
     """Shuffle the rows of cells, and the columns, of each ``factor`` x ``factor`` collage (N, 3, S, S), as RDED does.
 
-    Where ``factor`` does not divide S the first cells are a pixel longer, as ``distill.collages`` makes them.
+    Where ``factor`` does not divide S the first cells are a pixel longer, as ``collages`` of the coreset paper makes them.
 
     Raises ValueError: more cells than pixels.
     """

@@ -47,9 +47,9 @@ class Matching:
     ``adam`` (betas ``momentum`` and 0.999) moves every value by about ``lr`` per iteration, whatever the number of pixels:
     0.004 is one 8-bit level.
 
-    ``distance``: a key of ``distances.DISTANCES``. ``crop``, ``step``: the real sub-images, in px; for a
-    network drawn anew each gives one random crop per iteration, at most ``batch_real`` per picture. ``flips``: one flip or
-    quarter turn per iteration, for real and synthetic images alike.
+    ``distance``: a key of ``gradient_distances.DISTANCES``. ``crop``, ``step``: the real sub-images, in px; for a network drawn
+    anew each gives one random crop per iteration, at most ``batch_real`` per picture. ``flips``: one flip or quarter turn per
+    iteration, for real and synthetic images alike.
 
     ``steps_along``: 1 matches at the initialisation only, as DC does for IPC = 1. T also matches after each of T - 1 SGD
     steps of the network (``network_lr``) on ``network_batch`` synthetic images. ``snapshots``: how many stages of the first

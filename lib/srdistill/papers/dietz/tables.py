@@ -56,7 +56,7 @@ def prior(study: SRStudy) -> Task | Resource:
 
 
 def inverting(study: SRStudy, loss: str) -> dict:
-    """The plan's settings of ``gan_inversion``, one crop per picture, with one of ``inversion.LOSSES``.
+    """The plan's settings of ``gan_inversion``, one crop per picture, with one of ``inversion_recipe.LOSSES``.
 
     Where the plan names a perceptual distance, ``published`` gets it, as in the published inversions.
     """
