@@ -20,7 +20,8 @@ def usage() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit status: the command's; 0 for ``--help`` and ``--version``, 2 for what there is not."""
+    """The exit status: the command's; 0 for ``--help`` and ``--version``, 2 for what there is not, and for a command that needs
+    a package which is not installed."""
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] in (["-h"], ["--help"]):
         print(usage())
@@ -32,7 +33,18 @@ def main(arguments: list[str] | None = None) -> int:
         said = f"error: unknown command {given[0]!r}\n\n" if given else ""
         print(f"{said}{usage()}", file=sys.stderr)
         return 2
-    return importlib.import_module(COMMANDS[given[0]][0]).main(given[1:])
+    try:
+        return importlib.import_module(COMMANDS[given[0]][0]).main(given[1:])
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "srdistill", *sys.stdlib_module_names):
+            raise  # no installation brings it
+        print(
+            f"error: srdistill {given[0]} needs the module {error.name}, which is not here; "
+            "pip install 'srdistill[notebooks]', or pip install -r requirements.txt in a checkout",
+            file=sys.stderr,
+        )
+        return 2
 
 
 def _version() -> str:

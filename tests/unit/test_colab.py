@@ -27,7 +27,7 @@ def test_colab_opens_no_other_address(address):
 
 
 @pytest.mark.parametrize("name", ON_COLAB)
-def test_notebooks_open_in_colab_and_install_the_library_there(name):
+def test_notebooks_open_in_colab_and_bring_the_repository_there(name):
     assert name in notebook_names()
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     made = with_badge(notebook, name, ADDRESS)
@@ -35,7 +35,7 @@ def test_notebooks_open_in_colab_and_install_the_library_there(name):
     assert made.cells[1].source.startswith(
         f"[**Open in Colab**](https://colab.research.google.com/github/someone/some-study/blob/main/notebooks/{name}.ipynb)"
     )
-    assert "%pip install git+https://github.com/someone/some-study\n" in made.cells[1].source
+    assert "!git clone --depth 1 https://github.com/someone/some-study /content/study\n" in made.cells[1].source
     assert [made.cells[0], *made.cells[2:]] == notebook.cells
 
 

@@ -1,4 +1,4 @@
-"""A way into Colab for the notebooks that need nothing but a browser: a link, and what installs the library there."""
+"""A way into Colab for the notebooks that need nothing but a browser: a link, and what brings the repository there."""
 
 import re
 
@@ -7,6 +7,9 @@ from nbformat import NotebookNode
 
 # The protocol, and what to use instead: both run on embedded photographs, without a download.
 ON_COLAB = ("00_protocol", "12_beyond")
+# The printed numbers are in no wheel: an installed library looks for them in the folder that it is used in. An absolute path,
+# so that the cell can be run again, as after a restart.
+_CHECKOUT = "/content/study"
 _GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 
 
@@ -26,7 +29,8 @@ def with_badge(notebook: NotebookNode, name: str, repository: str) -> NotebookNo
     place = slug(repository)
     text = (
         f"[**Open in Colab**](https://colab.research.google.com/github/{place}/blob/main/notebooks/{name}.ipynb), and let this "
-        f"be the first cell there:\n\n```\n%pip install git+https://github.com/{place}\n```"
+        "be the first cell there, to be run again if Colab asks for a restart:\n\n"
+        f"```\n!git clone --depth 1 https://github.com/{place} {_CHECKOUT}\n%cd {_CHECKOUT}\n%pip install .\n```"
     )
     cell = nbformat.v4.new_markdown_cell(text, id="colab")
     return nbformat.from_dict(notebook | {"cells": [*notebook.cells[:1], cell, *notebook.cells[1:]]})
