@@ -192,14 +192,18 @@ def test_a_picture_that_no_memory_would_hold_is_refused_from_its_header(holidays
             cut_collection(str(holidays), "train", 0, 0)
     # Headers alone, of pictures that would take half a gigabyte, and two.
     for side, words in ((13_300, "13300 x 13300 px are more than the 150 megapixels"), (26_600, "has too many pixels")):
-        header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-        chunks = b"".join(
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-            for name, data in ((b"IHDR", header), (b"IDAT", b""))
-        )
-        (holidays / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+        (holidays / "huge.png").write_bytes(_header(side))
         with pytest.raises(PictureError, match=f"huge.png: {words}"):
             cut_collection(str(holidays), "train", 0, 0)
+
+
+def _header(side):
+    """A PNG file without pixels, whose header says that it is square."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in ((b"IHDR", header), (b"IDAT", b""))
+    )
 
 
 def _class_folders(root, image):
@@ -254,3 +258,23 @@ def test_moving_pictures_in_class_folders_are_named(tmp_path, pictures):
     Image.new("RGB", (40, 32)).save(folder / "train" / "cats" / "dance.gif")
     with pytest.warns(UserWarning, match="cats: dance.gif not read"):
         assert len(own_classes(str(folder), "train", size=16)) == 6
+
+
+def test_a_picture_that_no_memory_would_hold_is_refused_in_class_folders_too(tmp_path, pictures, monkeypatch):
+    folder = _class_folders(tmp_path / "mine", pictures.images[0])
+    (folder / "train" / "cups" / "huge.png").write_bytes(_header(13_300))
+    with pytest.raises(PictureError, match="huge.png: 13300 x 13300 px are more than the 150 megapixels"):
+        own_classes(str(folder), "train", size=16)
+    assert len(own_classes(str(folder), "train", size=16, per_class=3)) == 6  # it is the fourth
+    # Also where pictures stay in their files, to be read one by one.
+    monkeypatch.setattr("srdistill.catalogue.labelled_collections.HELD", 0)
+    with pytest.raises(PictureError, match="huge.png: 13300 x 13300 px are more than the 150 megapixels"):
+        own_classes(str(folder), "train", size=16)
+
+
+def test_class_folders_that_are_not_there_are_named(tmp_path, pictures):
+    folder = _class_folders(tmp_path / "mine", pictures.images[0])
+    with pytest.raises(CollectionError, match="mine"):
+        own_classes(str(folder), "test", size=16)
+    with pytest.raises(ValueError, match="unknown split 'tests'"):
+        own_classes(str(folder), "tests", size=16)

@@ -65,6 +65,22 @@ def test_what_cannot_be_used_is_named(folder, pictures):
     assert len(found.sources) == 3 and found.pixels == pictures.pixels + 31 * 60
 
 
+def test_kinds_that_are_not_read_are_named(folder, tmp_path):
+    Image.new("RGB", (64, 64)).save(folder / "deep" / "waving.GIF")
+    (folder / "phone.heic").touch()
+    (folder / ".hidden.gif").touch()
+    found = find(folder, 32)
+    assert found.unreadable == (
+        ("deep/waving.GIF", ".GIF files are not read; save it as PNG"),
+        ("phone.heic", ".heic files are not read; save it as PNG"),
+    )
+    assert len(found.sources) == 3
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.nef").touch()
+    with pytest.raises(DistillError, match="none of the 1 pictures under .* can be read; the first is a.nef: .nef files"):
+        find(tmp_path / "raw", 32)
+
+
 def test_damage_behind_the_header_shows_when_read(folder):
     whole = (folder / "b.PNG").read_bytes()
     (folder / "b.PNG").write_bytes(whole[: len(whole) // 2])

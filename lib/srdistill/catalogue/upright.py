@@ -1,4 +1,5 @@
-"""Reading pictures of people's own: held as their EXIF data ask, and refused with a reason where no memory would hold them."""
+"""Reading pictures of people's own: held as their EXIF data ask, and refused with a reason where no memory would hold them,
+or nothing here reads their kind."""
 
 import warnings
 from pathlib import Path
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from srdistill.images.pictures import PictureError, read_picture
 
+# Pictures, too, but of kinds that are not read: moving, raw, or without a decoder here.
+UNREAD = (".gif", ".apng", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".dng", ".cr2", ".nef", ".arw")
 # Beyond this a picture takes gigabytes on its way; no camera makes one.
 MOST_PIXELS = 150_000_000
 _ORIENTATION = 0x0112

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from srdistill.catalogue.upright import read_upright, size_of
+from srdistill.catalogue.upright import UNREAD, read_upright, size_of
 from srdistill.distill.problem import DistillError
 from srdistill.files import brief
 from srdistill.images.pictures import SUFFIXES, PictureError
@@ -81,7 +81,8 @@ class Turned(Sequence[Tensor]):
 
 def find(folder: Path, tile: int) -> Found:
     """All pictures under ``folder``, whatever the case of their suffix; hidden files and folders are passed over, links to
-    folders not followed. Sizes come from the headers: damage behind them shows when a picture is read.
+    folders not followed. Sizes come from the headers: damage behind them shows when a picture is read. Kinds that are not read
+    (``UNREAD``) are among the unreadable ones.
 
     Raises DistillError: no such folder, or no picture in it that can be read and holds a tile of ``tile`` px.
     """
@@ -123,7 +124,7 @@ def _pictures(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(place) / name for name in files
-                  if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES]  # fmt: skip
+                  if not name.startswith(".") and os.path.splitext(name)[1].lower() in (*SUFFIXES, *UNREAD)]  # fmt: skip
     yield from sorted(found, key=lambda path: os.fsencode(path.relative_to(folder)))
 
 
@@ -133,6 +134,8 @@ def _printable(name: str) -> str:
 
 
 def _measured(path: Path, name: str) -> Source:
+    if path.suffix.lower() in UNREAD:
+        raise PictureError(f"{path}: {path.suffix} files are not read; save it as PNG")
     height, width = size_of(path)
     try:
         state = path.stat()

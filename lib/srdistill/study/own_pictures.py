@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from srdistill.catalogue.labelled_collections import labelled_needs, load_labelled
-from srdistill.catalogue.upright import orientation, read_upright
+from srdistill.catalogue.upright import UNREAD, orientation, read_upright, size_of
 from srdistill.images.labelled import LabelledPictures
 from srdistill.images.picture_files import PictureFiles, square_picture
 from srdistill.images.pictures import SUFFIXES, PictureError, Pictures
 from srdistill.needs import needing
 
-# Pictures, too, but of kinds that are not read: moving, raw, or without a decoder here.
-_OTHER = (".gif", ".apng", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".dng", ".cr2", ".nef", ".arw")
 _NAMED = 3
 _SPLITS = {"train": ("train",), "test": ("val", "test")}
 
@@ -41,25 +39,28 @@ def own_classes(collection: str, split: str, size: int, per_class: int | None = 
     """Every picture of ``<collection>/train/<class>``, a path, or of ``val`` or ``test`` there, as ``load_labelled`` reads
     class folders, but each turned as its EXIF data ask; what looks like a picture and is not read is named in a warning.
 
-    Squares of ``size`` px. Raises what ``load_labelled`` raises. PictureError: a turned one among so many that they stay in
-    their files.
+    Squares of ``size`` px. Raises what ``load_labelled`` raises. PictureError: one that is too large, or a turned one among so
+    many that they stay in their files.
     """
-    found = load_labelled(collection, split, size=size, per_class=per_class)
-    place = next(part for part in (Path(collection, entry) for entry in _SPLITS[split]) if part.is_dir())
+    # Where there is no such folder, ``load_labelled`` says so.
+    places = [part for part in (Path(collection, entry) for entry in _SPLITS.get(split, ())) if part.is_dir()][:1]
     paths = []
-    for entry in sorted(entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+    for entry in sorted(entry for place in places for entry in place.iterdir() if entry.is_dir() and entry.name[0] != "."):
         files = sorted(path for path in (entry / "images" if (entry / "images").is_dir() else entry).iterdir())
         _name_others(entry, files)
         paths += [path for path in files if path.suffix.lower() in SUFFIXES][:per_class]
+    for path in paths:  # not in threads, of which none may set warnings aside as this does
+        size_of(path)
     with ThreadPoolExecutor() as pool:
         turned = [k for k, held in enumerate(pool.map(orientation, paths)) if held != 1]
+    found = load_labelled(collection, split, size=size, per_class=per_class)
     if not turned:
         return found
     if isinstance(found.images, PictureFiles):
         raise PictureError(
-            f"{place}: {len(turned)} pictures, e.g. {paths[turned[0]].name}, are to be turned as their EXIF data ask, which is "
-            f"not done with {len(paths)} pictures of {size} px, too many to be held in memory; turn the files, e.g. with "
-            "ImageMagick's mogrify -auto-orient"
+            f"{places[0]}: {len(turned)} pictures, e.g. {paths[turned[0]].name}, are to be turned as their EXIF data ask, "
+            f"which is not done with {len(paths)} pictures of {size} px, too many to be held in memory; turn the files, e.g. "
+            "with ImageMagick's mogrify -auto-orient"
         )
     images = found.images.clone()
     for k in turned:
@@ -69,7 +70,7 @@ def own_classes(collection: str, split: str, size: int, per_class: int | None = 
 
 def _name_others(place: Path, files: Sequence[Path]) -> None:
     """A warning that names the pictures that are of no kind that is read."""
-    others = [path.name for path in files if path.suffix.lower() in _OTHER]
+    others = [path.name for path in files if path.suffix.lower() in UNREAD]
     if others:
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
         warnings.warn(
