@@ -6,6 +6,8 @@ SEEDS ?=
 DATA ?=
 TABLE ?=
 ROW ?=
+SEED ?=
+TO ?=
 WORKERS ?=
 REHEARSE ?=
 BUDGET ?=
@@ -37,6 +39,8 @@ export ASKED_DATA = $(value DATA)
 export ASKED_WORKERS = $(value WORKERS)
 export ASKED_TABLE = $(value TABLE)
 export ASKED_ROW = $(value ROW)
+export ASKED_SEED = $(value SEED)
+export ASKED_TO = $(value TO)
 export ASKED_OUT = $(value OUT)
 export ASKED_BUDGET = $(value BUDGET)
 export ASKED_BYTES = $(value BYTES)
@@ -62,8 +66,8 @@ help:
 	@echo "make bench              benchmarks: ratios against the plain way of doing the same work"
 	@echo "make report             the site, a book that needs no network, in build/site; REPOSITORY=https://github.com/owner/name"
 	@echo "                        adds a way into Colab to two notebooks"
-	@echo "make export TABLE=dietz_t4  the distilled sets of a finished table, in build/export; ROW= for one row,"
-	@echo "                        FORMAT=pictures|basicsr|mosaics|dd-ranking"
+	@echo "make export TABLE=dietz_t4  the distilled sets of a finished table, in build/export or TO=; ROW= for one row,"
+	@echo "                        SEED= for one seed, FORMAT=pictures|basicsr|mosaics|dd-ranking"
 	@echo "make distill DATA=folder BUDGET=1%  a small training set for super-resolution from a folder of pictures; also SCALE=2|3|4,"
 	@echo "                        FORMAT=png|webp|cheapest, OUT=, TILE=, METHOD=, BYTES= instead of BUDGET=, WORKERS=; see its card.md"
 	@echo "make sync               bring the cells of notebooks/*.ipynb up to date with notebooks/*.py, outputs kept"
@@ -124,7 +128,7 @@ report: $(READY)
 $(EXPORT): $(READY)
 	@test -n "$$ASKED_TABLE" || { echo "name a table, e.g. make export TABLE=dietz_t4"; exit 2; }
 	@$(RUN) srdistill.study.export $(OWN) $${ASKED_ROW:+--row="$$ASKED_ROW"} $${ASKED_FORMAT:+--format="$$ASKED_FORMAT"} \
-		-- "$$ASKED_TABLE"
+		$${ASKED_SEED:+--seed="$$ASKED_SEED"} $${ASKED_TO:+--to="$$ASKED_TO"} -- "$$ASKED_TABLE"
 
 distill: $(READY)
 	@$(RUN) srdistill.distill --data="$$ASKED_DATA" $${ASKED_OUT:+--out="$$ASKED_OUT"} \

@@ -41,11 +41,15 @@ def test_names_of_folders(asked, name):
     assert asked("tables", f"DATA={name}") == ["-m", "srdistill.study.run", "--profile=laptop", f"--data={name}"]
     assert asked("plan", f"DATA={name}")[-1] == f"--data={name}"
     assert asked("export", f"TABLE={name}", f"DATA={name}")[-3:] == [f"--data={name}", "--", name]
+    assert asked("export", "TABLE=t", f"TO={name}")[-3:] == [f"--to={name}", "--", "t"]
     assert asked("distill", f"DATA={name}", f"OUT={name}")[2:] == [f"--data={name}", f"--out={name}"]
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
 def test_settings_that_were_not_given_are_left_to_the_command(asked):
     assert asked("tables") == ["-m", "srdistill.study.run", "--profile=laptop"]
+    assert asked("export", "TABLE=t") == ["-m", "srdistill.study.export", "--profile=laptop", "--", "t"]
+    given = asked("export", "TABLE=t", "ROW=r", "SEED=0", "TO=there", "FORMAT=mosaics")
+    assert given[3:] == ["--row=r", "--format=mosaics", "--seed=0", "--to=there", "--", "t"]
     given = asked("plan", "PROFILE=gpu", "SEEDS=0", "WORKERS=4")
     assert given == ["-m", "srdistill.study.plan", "--profile=gpu", "--seeds=0", "--workers=4"]

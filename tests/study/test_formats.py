@@ -115,7 +115,7 @@ def test_what_a_format_cannot_hold_is_said(made, tmp_path):
         write_basicsr(small, tmp_path, ABOUT)
 
 
-def test_one_row_of_a_table(saved_table, tmp_path, capsys):
+def test_one_row_of_a_table(saved_table, tmp_path, capsys, monkeypatch):
     export_table("dietz_t1", "smoke", to=tmp_path)
     folder = export_table("dietz_t1", "smoke", to=tmp_path, row="Noise, IPC=1", form="basicsr")
     assert folder == tmp_path / "smoke-basicsr" / "dietz_t1"
@@ -131,3 +131,7 @@ def test_one_row_of_a_table(saved_table, tmp_path, capsys):
         export_table("dietz_t1", "smoke", to=tmp_path, form="jpeg")
     assert main(["dietz_t1", "--profile", "smoke", "--format", "dd-ranking", "--to", str(tmp_path)]) == 2
     assert "DD-Ranking compares classifiers" in capsys.readouterr().err
+    # make hands over what was written, and not every shell expands TO=~/sets.
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert main(["dietz_t1", "--profile", "smoke", "--row", "Noise, IPC=1", "--to", "~/sets"]) == 0
+    assert (tmp_path / "home" / "sets" / "smoke" / "dietz_t1" / "README.md").is_file()

@@ -6,6 +6,7 @@ method of one's own is exported like any other. ``formats`` has what can be writ
 
 import argparse
 import json
+import os
 import re
 import shutil
 import sys
@@ -146,7 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
                         "folders with a list and options; mosaics: tiles packed in lossless WebP; dd-ranking: images.pt "
                         "and labels.pt, of classes")  # fmt: skip
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="the sets of that seed alone (default: all)")
-    parser.add_argument("--to", type=Path, default=None, help="where to write (default: build/export)")
+    parser.add_argument("--to", type=lambda text: Path(os.path.expanduser(text)), default=None,
+                        help="where to write (default: build/export)")  # fmt: skip
     given = parser.parse_args(arguments)
     try:
         folder = export_table(given.table, given.profile, given.data, given.to, given.row, given.format, given.seed)
