@@ -29,7 +29,8 @@ def tables(tmp_path):
             (folder / f"{table}.claims.jsonl").write_text(claim.to_json() + "\n")
             origin = {"table": table, "seeds": [0, 1, 2], "tested_on": {"photos": 4}, "headroom": {"EDSR": "+0.60 ± 0.01 dB"}}
             (folder / f"{table}.provenance.json").write_text(json.dumps(origin))
-        (folder / "figures" / "dietz_t1_psnr.png").write_bytes(b"png")
+        for name in ("psnr.png", "psnr.svg", "outputs.png"):
+            (folder / "figures" / f"dietz_t1_{name}").write_bytes(b"")
     return root
 
 
@@ -141,6 +142,14 @@ def test_what_matters_most_stands_first_with_the_claims_that_decide_it(tables):
     assert board.count("| what matters most |") == 1
 
 
+def test_what_to_use_instead_is_among_it(tables):
+    path = tables / "gpu" / "dietz_t1.claims.jsonl"
+    claim = json.loads(path.read_text()) | {"name": "near-edsr", "table": "beyond_t1"}
+    (tables / "gpu" / "beyond_t1.claims.jsonl").write_text(json.dumps(claim) + "\n")
+    board = write_board(tables).read_text()
+    assert "| Use instead: shrunken pictures" in board.split("| what matters most |")[1].split("| the paper's sentences |")[0]
+
+
 @pytest.mark.parametrize("words", HEADLINES)
 def test_every_headline_names_claims_that_the_committed_tables_have(words):
     for table, names in HEADLINES[words]:
@@ -154,7 +163,8 @@ def test_every_table_is_on_its_page_with_links_that_lead_somewhere(tables, board
         page = (tables / profile / "TABLES.md").read_text()
         assert f"### Table 1, {profile}" in page
         assert "(dietz_t1.csv)" in page
-        assert "(figures/dietz_t1_psnr.png)" in page
+        assert "(figures/dietz_t1_psnr.png), [dietz_t1_psnr.svg](figures/dietz_t1_psnr.svg)" in page
+        assert "(figures/dietz_t1_outputs.png)" in page and "dietz_t1_outputs.svg" not in page
         assert "dietz_t1.tex" not in page
         assert f"({profile}/TABLES.md)" in board and f"({profile}/CLAIMS.md)" in board
 
@@ -169,7 +179,11 @@ def test_open_claims_are_listed_with_what_would_decide_them(tables, board):
 def test_the_plot_of_all_printed_rows_is_shown_where_there_is_one(tables, board):
     assert "against_print.png" not in board
     (tables / "laptop" / "figures" / "against_print.png").write_bytes(b"png")
-    assert write_board(tables).read_text().count("(laptop/figures/against_print.png)") == 1
+    board = write_board(tables).read_text()
+    assert board.count("(laptop/figures/against_print.png)") == 1 and "as SVG" not in board
+    (tables / "laptop" / "figures" / "against_print.svg").touch()
+    board = write_board(tables).read_text()
+    assert "(laptop/figures/against_print.png)\n\n[as SVG](laptop/figures/against_print.svg)\n" in board
 
 
 @pytest.mark.parametrize(

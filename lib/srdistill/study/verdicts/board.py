@@ -33,6 +33,8 @@ OVERVIEWS = {
     AGAINST_PRINT: "Every row against the printed one",
     FOREST: "Every claim with its interval",
 }
+# What leads to a figure as lines and words, where it is more than photographs.
+AS_SVG = "as SVG"
 # The page of the printed rows' order.
 ORDERS = "ORDERS.md"
 # The page of the tables that were made on two machines.
@@ -175,6 +177,8 @@ def write_board(root: Path = TABLES) -> Path:
         for name, words in OVERVIEWS.items():
             if (root / profile / "figures" / name).exists():
                 text += [f"![{words}]({profile}/figures/{name})", ""]
+                vector = (root / profile / "figures" / name).with_suffix(".svg")
+                text += [f"[{AS_SVG}]({profile}/figures/{vector.name})", ""] if vector.exists() else []
                 text += [f"[Which rows come in the printed order]({profile}/{ORDERS})", ""] if name == AGAINST_PRINT else []
         page = [f"# Undecided claims, `{profile}` profile", "", "[Front page](../README.md)", "", *undecided_lines(claims), ""]
         write_text(root / profile / "UNDECIDED.md", "\n".join(page))
@@ -196,5 +200,6 @@ def _table_lines(root: Path, profile: str) -> list[str]:
 
 def _links(root: Path, profile: str, table: str) -> str:
     files = [f"{table}.csv", f"{table}.sizes.csv", f"{table}.tex", f"{table}.provenance.json"]
-    files += [f"figures/{path.name}" for path in sorted((root / profile / "figures").glob(f"{table}_*.png"))]
+    figures = sorted((root / profile / "figures").glob(f"{table}_*"))
+    files += [f"figures/{path.name}" for path in figures if path.suffix in (".png", ".svg")]
     return ", ".join(f"[{Path(file).name}]({file})" for file in files if (root / profile / file).exists())
