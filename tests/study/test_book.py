@@ -5,8 +5,10 @@ import io
 import re
 import shutil
 import subprocess
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pandas as pd
@@ -20,8 +22,9 @@ from srdistill.book.api_pages import packages
 from srdistill.book.captions import described, figure, last_sentence
 from srdistill.book.docstrings import columns_as_list
 from srdistill.book.notebook_pages import notebook_page
+from srdistill.book.set_files import tables_with_sets
 from srdistill.book.source import PAGES, write_source
-from srdistill.book.table_pages import frame_page, frames, table_page
+from srdistill.book.table_pages import SCRIPT, frame_page, frames, table_page
 from srdistill.study.pairs import notebook_names, write_notebook
 from srdistill.study.paper import tables
 from srdistill.study.paths import NOTEBOOKS, TABLES
@@ -29,7 +32,14 @@ from srdistill.study.verdicts.board import profiles_with_tables
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 # Attributes that a browser follows by itself; links are followed by people.
-FETCHED = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"), ("video", "src")}
+FETCHED = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"), ("video", "src"),
+           ("img", "srcset"), ("source", "srcset")}  # fmt: skip
+# Most addresses in a script are names of XML dialects, licences, or links in messages for people: none is fetched. One is where
+# it is given, as it is written, to something that loads. What puts an address together is seen in a browser, further below.
+LOADS = re.compile(
+    r"""(?:\bimport\s*\(?|\bfrom|\bfetch\(|\bimportScripts\(|\bnew (?:Shared)?Worker\(|\bnew (?:WebSocket|EventSource)\("""
+    r"""|\bsendBeacon\(|\.open\(\s*["'`]\w+["'`]\s*,|\.src(?:set)?\s*=)\s*["'`](?:(?:https?|wss?):)?//"""
+)
 # A preconnect or canonical link fetches nothing.
 LINKS = {"stylesheet", "icon", "preload", "modulepreload", "manifest"}
 
@@ -40,19 +50,37 @@ def site(tmp_path_factory) -> Path:
 
 
 class Fetches(HTMLParser):
-    """Addresses that opening a page asks for, and images without an alternative text."""
+    """Addresses that opening a page asks for, those of its images, of files to download, and images without an alternative
+    text."""
 
     def __init__(self):
         super().__init__()
-        self.found, self.mute = [], []
+        self.found, self.images, self.downloads, self.mute = [], [], [], []
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
         for name in given:
             if (tag, name) in FETCHED and not (tag == "link" and not LINKS & set((given.get("rel") or "").split())):
-                self.found.append(given[name] or "")
+                # Of several sizes each has its width behind it.
+                some = (given[name] or "").split(",") if name == "srcset" else [given[name] or ""]
+                self.found += [one.strip().split(" ")[0] for one in some]
+        if tag == "img":
+            self.images.append(given.get("src", ""))
         if tag == "img" and not given.get("alt"):
             self.mute.append(given.get("src", "")[:80])
+        if tag == "a" and "download" in given.get("class", "").split():
+            self.downloads.append(given["href"])
+
+
+def read(page: Path) -> Fetches:
+    reader = Fetches()
+    reader.feed(page.read_text(encoding="utf-8"))
+    return reader
+
+
+def beside(page: Path, address: str) -> Path:
+    """The file that an address on a page leads to."""
+    return page.parent / unquote(re.split("[?#]", address)[0])
 
 
 def pages(site: Path) -> list[Path]:
@@ -64,26 +92,60 @@ def test_every_notebook_table_and_package_has_a_page(site):
     assert notebooks == {name for name in notebook_names() if (NOTEBOOKS / f"{name}.ipynb").exists()}
     for profile in profiles_with_tables():
         tables = {path.stem for path in (site / "tables" / profile).glob("*.html")}
-        assert tables >= {path.stem for path in (TABLES / profile).glob("*_t[0-9].csv")}
+        committed = {path.name.split(".")[0] for path in (TABLES / profile).glob("*_t[0-9]*.csv")}
+        assert committed <= tables and any(name.endswith("_t12") for name in committed)
     assert {path.stem for path in (site / "api").glob("*.html")} >= {name.removeprefix("srdistill.") for name in packages()}
 
 
 def test_opening_a_page_asks_no_other_host(site):
     for path in pages(site):
         text = path.read_text(encoding="utf-8")
-        reader = Fetches()
-        reader.feed(text)
-        assert [one for one in reader.found if re.match(r"(https?:)?//", one)] == [], path
+        assert [one for one in read(path).found if re.match(r"(https?:)?//", one)] == [], path
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//|\bimport\b[^;\n]{0,200}from\s*['\"]https?:", text), path
     for path in [*site.rglob("*.css")]:
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", path.read_text(encoding="utf-8")), path
+    scripts = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.js")}
+    for path, text in scripts.items():
+        assert not LOADS.search(text), path
+    # DataTables is in its script as base64.
+    packed = re.findall('"([A-Za-z0-9+/=]{9999,})"', scripts[site / "_static" / SCRIPT])
+    assert len(packed) == 2 and not any(LOADS.search(base64.b64decode(one).decode()) for one in packed)
+
+
+@pytest.mark.parametrize(
+    "written, fetched",
+    [
+        ('<img srcset="a.png 1x, https://b.example/c.png 2x">', ["a.png", "https://b.example/c.png"]),
+        ('<script src="//b.example/d.js"></script>', ["//b.example/d.js"]),
+        ('<link rel="canonical" href="https://b.example"><a href="https://b.example">b</a>', []),
+    ],
+)
+def test_what_a_page_fetches(written, fetched):
+    reader = Fetches()
+    reader.feed(written)
+    assert reader.found == fetched
+
+
+@pytest.mark.parametrize(
+    "code, loads",
+    [
+        ('import a from "https://b.example/c.js"', True),
+        ("await import('//b.example/c.js')", True),
+        ('fetch("https://b.example/d.json")', True),
+        ('request.open("GET", "http://b.example")', True),
+        ("image.src = `https://b.example/e.png`", True),
+        ('document.createElementNS("http://www.w3.org/2000/svg", "svg")', False),
+        ("/*! License information: https://b.example/license */", False),
+        ('warn("see https://b.example/help"); import("./f.js")', False),
+    ],
+)
+def test_what_a_script_loads(code, loads):
+    assert bool(LOADS.search(code)) == loads
 
 
 def test_every_image_has_an_alternative_text(site):
     for path in pages(site):
-        reader = Fetches()
-        reader.feed(path.read_text(encoding="utf-8"))
-        assert reader.mute == [], path
+        assert read(path).mute == [], path
 
 
 def test_plain_tables_of_facts_have_pages_that_sort_and_lead_to_their_notebook(site):
@@ -98,7 +160,36 @@ def test_plain_tables_of_facts_have_pages_that_sort_and_lead_to_their_notebook(s
 
 def test_the_front_page_answers_and_shows_the_claims(site):
     text = (site / "index.html").read_text(encoding="utf-8")
-    assert "what matters most" in text and "claims.png" in text and not re.search("@[A-Z]+@", text)
+    assert not re.search("@[A-Z]+@", text)
+    # The answer, the picture, the rest of the answer, how to read verdicts, the board, the other pictures.
+    parts = ("Distilling adds nothing", "pareto.png", "another tenth", "no power", "what matters most",
+             "Use instead: shrunken pictures", "claims.png")  # fmt: skip
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_figures_lead_to_the_same_as_lines_and_words(site):
+    for profile in profiles_with_tables():
+        figures = TABLES / profile / "figures"
+        for page in (site / "tables" / profile).glob("*_t[0-9]*.html"):
+            found = [beside(page, address) for address in read(page).downloads if address.endswith(".svg")]
+            assert {path.name for path in found} == {path.name for path in figures.glob(f"{page.stem}_*.svg")}, page
+            assert all(path.read_bytes() == (figures / path.name).read_bytes() for path in found)
+    front = [Path(address).name for address in read(site / "index.html").downloads if address.endswith(".svg")]
+    assert front[0] == "pareto.svg" and set(front) == {"pareto.svg", "set_size.svg", "against_print.svg", "claims.svg"}
+
+
+def test_committed_sets_can_be_taken_away(site):
+    profile = profiles_with_tables()[0]
+    names = tables_with_sets(TABLES, profile)
+    assert "beyond_t2" in names
+    for name in names:
+        folder = TABLES / profile / "sets" / name
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for page in (site / "index.html", site / "tables" / profile / f"{name}.html"):
+            (packed,) = (beside(page, address) for address in read(page).downloads if address.endswith(f"/{name}.zip"))
+            with zipfile.ZipFile(packed) as archive:
+                assert {one: archive.read(one) for one in archive.namelist() if not one.endswith("/")} == files
 
 
 def test_the_glossary_is_in_order_and_shows_every_word(site):
@@ -166,7 +257,8 @@ def test_a_small_book_shows_captions_and_alternative_texts(three_figures, tmp_pa
     def write_small(folder, repository):
         write_notebook(notebook_page(three_figures), folder / "one.ipynb")
         (folder / "a.png").write_bytes(png(3))
-        words = figure("a.png", 'Said: "so", # 1', CAPTION)
+        (folder / "a.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+        words = figure("a.png", 'Said: "so", # 1', CAPTION, vector=True)
         (folder / "index.md").write_text(f"# Front\n\n{words}\n\n```{{toctree}}\none\n```\n")
         (folder / "references.bib").touch()
         (folder / "_static").mkdir()
@@ -179,6 +271,7 @@ def test_a_small_book_shows_captions_and_alternative_texts(three_figures, tmp_pa
     captions = [re.findall(r'<span class="caption-text">(.*?)</span>', text) for text in (front, page)]
     assert captions == [[CAPTION], [CAPTION, "Two"]]
     assert page.count("a word") == 1 and len(re.findall("<td>7</td>", page)) == 1
+    assert "as SVG" in front and [Path(address).name for address in read(site / "index.html").downloads] == ["a.svg"]
 
 
 @pytest.mark.parametrize(
@@ -227,6 +320,7 @@ def tables_of_one(tmp_path) -> Path:
         shutil.copyfile(TABLES / profile / name, folder / name)
     (folder / "figures" / "dietz_t1_learning.png").write_bytes(png(0))
     (folder / "figures" / "dietz_t1_psnr.png").write_bytes(png(0, "PSNR of every row\n in dB"))
+    (folder / "figures" / "dietz_t1_psnr.svg").touch()
     pd.DataFrame({"reading": ["A, B"], "size %": ["0.50"]}).to_csv(folder / "protocol_sizes.csv", index=False)
     (folder / "protocol_sizes.md").write_text("### What it can mean\n\n| reading |\n")
     (folder / "protocol_stray.csv").touch()
@@ -237,6 +331,7 @@ def test_a_figure_beside_a_table_says_what_its_file_says(tables_of_one):
     text = table_page(tables_of_one.parent, tables_of_one.name, tables()["dietz_t1"][1])
     assert ':alt: "PSNR of every row in dB"\n\nPSNR of every row in dB\n' in text
     assert ':alt: "learning, dietz_t1"\n\nlearning\n' in text
+    assert re.findall(r"\[as SVG\]\((.*?)\)", text) == ["../../figures/desktop/dietz_t1_psnr.svg"]
     assert described(tables_of_one / "figures" / "dietz_t1_learning.png") == ""
 
 

@@ -12,6 +12,12 @@ from srdistill.study.rows import ORIGINAL
 README = (ROOT / "README.md").read_text()
 
 
+def test_it_begins_with_the_answer_in_a_few_lines_and_the_picture():
+    answer, picture = README.split("![", 1)
+    assert "**Distilling adds nothing" in answer and "**Use instead:** shrunken pictures" in answer
+    assert len(answer.splitlines()) <= 10 and picture.startswith("What every set costs and brings](")
+
+
 def test_a_method_in_ten_lines_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("SRDISTILL_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)

@@ -16,10 +16,19 @@ def described(path: Path) -> str:
         return _line(str(picture.info.get(_DESCRIPTION, "")))
 
 
-def figure(address: str, alt: str, caption: str) -> str:
-    """A figure in MyST Markdown, of an image at ``address``. Both texts are plain, and shown letter by letter."""
+def has_vector(path: Path) -> bool:
+    """Whether there is an SVG of the same name beside a PNG file; there is none of photographs."""
+    return path.with_suffix(".svg").exists()
+
+
+def figure(address: str, alt: str, caption: str, vector: bool = False) -> str:
+    """A figure in MyST Markdown, of an image at ``address``. Both texts are plain, and shown letter by letter.
+
+    ``vector``: an SVG of the same name is at hand, and linked below the caption.
+    """
     quoted = json.dumps(_line(alt), ensure_ascii=False)
-    return f"```{{figure}} {address}\n:alt: {quoted}\n\n{as_markdown(caption)}\n```"
+    link = f"\n\n[as SVG]({address.rpartition('.')[0]}.svg)" if vector else ""
+    return f"```{{figure}} {address}\n:alt: {quoted}\n\n{as_markdown(caption)}{link}\n```"
 
 
 def as_markdown(text: str) -> str:

@@ -1,19 +1,19 @@
 """What Sphinx reads: a folder of pages, written anew for every build from what is committed."""
 
-import re
 import shutil
 from pathlib import Path
 
 from srdistill.book.api_pages import api_pages
-from srdistill.book.captions import described, figure
+from srdistill.book.captions import described, figure, has_vector
 from srdistill.book.colab import with_badge
 from srdistill.book.notebook_pages import notebook_page
+from srdistill.book.set_files import pack_sets, sets_line, tables_with_sets
 from srdistill.book.table_pages import SCRIPT, frame_page, frames, script, table_page
 from srdistill.files import write_text
 from srdistill.study.pairs import write_notebook
 from srdistill.study.paper import tables
 from srdistill.study.paths import NOTEBOOKS, ROOT, TABLES
-from srdistill.study.verdicts.board import OVERVIEWS, profiles_with_tables
+from srdistill.study.verdicts.board import AS_SVG, OVERVIEWS, PARETO, profiles_with_tables
 
 PAGES = Path(__file__).with_name("pages")
 # How pages look, and what a click on a figure does; among the site's own files, not among its pages.
@@ -68,8 +68,10 @@ def _profile(folder: Path, profile: str) -> None:
             names.append(name)
     target = folder / "figures" / profile
     target.mkdir(parents=True)
-    for path in (TABLES / profile / "figures").glob("*.png"):
-        shutil.copyfile(path, target / path.name)
+    for path in (TABLES / profile / "figures").glob("*"):
+        if path.suffix in (".png", ".svg"):
+            shutil.copyfile(path, target / path.name)
+    pack_sets(TABLES, profile, folder)
     _index(folder / "tables", profile, f"Tables, profile {profile}", names)
 
 
@@ -82,19 +84,34 @@ def _front(path: Path, profile: str) -> str:
     """The hand-written front page, with the answer from the README and the board of the best profile at their places."""
     text, here = path.read_text(encoding="utf-8"), TABLES / profile / "figures"
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    answer = re.search(r"<!-- answer -->\n(.*?)<!-- end -->", readme, re.DOTALL)
-    board = (TABLES / "README.md").read_text(encoding="utf-8").split(f"## `{profile}`")[1].split("\n## `")[0]
+    shown = (TABLES / "README.md").read_text(encoding="utf-8")
+    about, board = (shown.split(start)[1].split("\n## `")[0] for start in ("# Tables\n", f"## `{profile}`"))
     # Pictures and further pages have places of their own here.
-    board = "\n".join(line for line in board.splitlines() if not line.startswith(("![", "[Which", "[What", "Under Holm")))
-    figures = "\n\n".join(
-        _front_figure(path, profile, words) for name, words in OVERVIEWS.items() if (path := here / name).exists()
-    )
-    places = {"ANSWER": answer[1] if answer else "", "BOARD": board, "FIGURES": figures, "PROFILE": profile}
+    elsewhere = ("![", f"[{AS_SVG}]", "[Which", "[What", "Under Holm")
+    board = "\n".join(line for line in board.splitlines() if not line.startswith(elsewhere))
+    figures = {
+        name: _front_figure(path, profile, words) for name, words in OVERVIEWS.items() if (path := here / name).exists()
+    }
+    places = {
+        "ANSWER": _marked(readme, "answer"),
+        "PICTURE": figures.pop(PARETO, ""),
+        "MORE": _marked(readme, "more"),
+        "SETS": "\n\n".join(sets_line(TABLES, profile, table) for table in tables_with_sets(TABLES, profile)),
+        "VERDICTS": about.strip(),
+        "BOARD": board,
+        "FIGURES": "\n\n".join(figures.values()),
+        "PROFILE": profile,
+    }
     for name, words in places.items():
         text = text.replace(f"@{name}@", words)
     return text
 
 
+def _marked(readme: str, name: str) -> str:
+    """The piece of the README between ``<!-- name -->`` and the next ``<!-- end -->``."""
+    return readme.split(f"<!-- {name} -->\n")[1].split("<!-- end -->")[0]
+
+
 def _front_figure(path: Path, profile: str, words: str) -> str:
     shown = described(path) or words
-    return figure(f"figures/{profile}/{path.name}", shown, shown)
+    return figure(f"figures/{profile}/{path.name}", shown, shown, vector=has_vector(path))

@@ -7,7 +7,8 @@ import itables
 import pandas as pd
 from itables.javascript import generate_init_offline_itables_html
 
-from srdistill.book.captions import described, figure
+from srdistill.book.captions import described, figure, has_vector
+from srdistill.book.set_files import sets_line, tables_with_sets
 from srdistill.study.pages.tables import read_table, wide_table
 from srdistill.study.paper import Table
 
@@ -30,6 +31,8 @@ def table_page(root: Path, profile: str, table: Table) -> str:
     sizes = folder / f"{table.name}.sizes.csv"
     if sizes.exists():
         parts += ["## What a set takes", _sortable(_with_thousands(pd.read_csv(sizes)))]
+    if table.name in tables_with_sets(root, profile):
+        parts += [sets_line(root, profile, table.name, "../../")]
     claims = folder / f"{table.name}.claims.jsonl"
     if claims.exists():
         parts += ["## Claims", _sortable(_claims(claims), wrap=True)]
@@ -93,5 +96,5 @@ def _sortable(frame: pd.DataFrame, wrap: bool = False) -> str:
 def _figure(path: Path, profile: str) -> str:
     """A figure with what its file says of it, or else what its name says."""
     what = path.stem.split("_", 2)[-1].replace("_", " ")
-    said = described(path)
-    return figure(f"../../figures/{profile}/{path.name}", said or f"{what}, {path.stem.rsplit('_', 1)[0]}", said or what)
+    said, address = described(path), f"../../figures/{profile}/{path.name}"
+    return figure(address, said or f"{what}, {path.stem.rsplit('_', 1)[0]}", said or what, vector=has_vector(path))
