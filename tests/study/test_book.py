@@ -1,7 +1,9 @@
 """The site: whole, with every notebook and table, and without a word from another host."""
 
 import base64
+import html
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -352,34 +354,127 @@ def test_plain_tables_of_facts_keep_every_digit(tables_of_one):
     assert frames(root, profile, tables()["dietz_t1"][1]) == []
 
 
-def shown(page: Path) -> str:
+@pytest.mark.parametrize(
+    "cells, numbers",
+    [
+        (["11.6 ± 1.4", "9.2†", "", "not run here"], True),
+        (["61,525,995", "7"], True),
+        (["+0.49 dB [+0.28, +0.69], 3 seeds", "not run"], True),
+        (["", "not run"], False),
+        (["140 random patches", "70 random patches"], False),
+        (["0.5", "A, B"], False),
+    ],
+)
+def test_which_columns_are_ordered_as_numbers(tables_of_one, cells, numbers):
+    pd.DataFrame({"reading": "A", "cells": cells}).to_csv(tables_of_one / "protocol_sizes.csv", index=False)
+    text = frame_page(tables_of_one.parent, tables_of_one.name, tables()["protocol"][1], "protocol_sizes")
+    (found,) = re.findall(r'"columnDefs": (\[.*?\}\])', text)
+    assert [one["targets"] for one in json.loads(found)] == [[1] if numbers else []]
+
+
+def shown(address: str) -> str:
     """What a browser without a network has made of a page."""
     done = subprocess.run(
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND",
-         "--virtual-time-budget=20000", "--dump-dom", f"file://{page}"],
+         "--allow-file-access-from-files", "--window-size=1440,900", "--virtual-time-budget=20000", "--dump-dom", address],
         capture_output=True, text=True, timeout=180, check=True,
     )  # fmt: skip
     return done.stdout
 
 
+def asked(folder: Path, page: Path, script: str):
+    """What ``script``, the body of an asynchronous function, returns on a page: a copy in ``folder``, whose links lead on as
+    the page's own do. It may call ``later()``, which waits."""
+    text = page.read_text(encoding="utf-8").replace("<head>", f'<head><base href="{page.as_uri()}">', 1)
+    ask = """
+<script>
+addEventListener("load", async () => {
+  const later = () => new Promise((done) => setTimeout(done, 300));
+  const said = document.createElement("pre");
+  said.id = "said";
+  said.textContent = JSON.stringify(await (async () => { SCRIPT })().catch(String));
+  document.body.append(said);
+});
+</script>"""
+    copy = folder / "asked.html"
+    copy.write_text(text + ask.replace("SCRIPT", script), encoding="utf-8")
+    return json.loads(html.unescape(re.search('<pre id="said"[^>]*>(.*?)</pre>', shown(copy.as_uri()), re.DOTALL)[1]))
+
+
+# The cells of a column of the first table after each of two clicks on its title, and what came of other hosts and of figures.
+CLICKED = """
+  while (!document.querySelector(".dt-scroll-head th .dt-column-order")) await later();
+  const title = [...document.querySelectorAll(".dt-scroll-head th")].find((cell) => cell.textContent.trim() === TITLE);
+  const column = () => [...document.querySelectorAll(".dt-scroll-body")[0].querySelectorAll("tbody tr")]
+    .map((line) => line.cells[title.cellIndex].textContent);
+  const orders = [];
+  for (const _ of [1, 2]) { title.querySelector(".dt-column-order").click(); await later(); orders.push(column()); }
+  const widths = [...document.querySelectorAll("article figure img")].map((image) => image.naturalWidth);
+  const hosts = performance.getEntriesByType("resource").map((one) => one.name).filter((name) => /^(http|ws)/.test(name));
+  return {orders, widths, hosts};
+"""
+# Whether formulas are there, and what a page asked of other hosts.
+FORMULAS = """
+  while (!document.querySelector("mjx-container")) await later();
+  return performance.getEntriesByType("resource").map((one) => one.name).filter((name) => /^(http|ws)/.test(name));
+"""
+# Images that are not shown, of those that stand on any page.
+MISSING = """
+  const widths = ADDRESSES.map((address) => new Promise((done) => {
+    const image = new Image();
+    image.onload = image.onerror = () => done([address, image.naturalWidth]);
+    image.src = address;
+  }));
+  return (await Promise.all(widths)).filter(([_, width]) => !(width > 0)).map(([address, _]) => address);
+"""
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_a_browser_without_a_network_shows_formulas_and_tables_that_sort(site):
+def test_a_browser_without_a_network_shows_formulas(site, tmp_path):
     with_formula = next(
         path for path in sorted((site / "notebooks").glob("*.html")) if 'class="math' in path.read_text(encoding="utf-8")
     )
-    assert "<mjx-container" in shown(with_formula)
-    table = next(iter(sorted((site / "tables" / profiles_with_tables()[0]).glob("*_t1.html"))))
-    text = shown(table)
-    assert "dt-column-order" in text and "Loading ITables" not in text
+    assert asked(tmp_path, with_formula, FORMULAS) == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_browser_without_a_network_shows_tables_that_sort_and_figures(site, tmp_path):
+    page = site / "tables" / profiles_with_tables()[0] / "dietz_t1.html"
+    found = asked(tmp_path, page, CLICKED.replace("TITLE", '"Set5 gain % here"'))
+    up, down = found["orders"]
+    numbers = [float(cell.split(" ")[0]) for cell in up if cell]
+    missing = len(up) - len(numbers)
+    # As text they would stand otherwise, and those without a number first.
+    assert missing and numbers != [float(cell.split(" ")[0]) for cell in sorted(filter(None, up))]
+    assert numbers == sorted(numbers) and up[len(numbers) :] == down[len(numbers) :] == [""] * missing
+    assert [float(cell.split(" ")[0]) for cell in down if cell] == numbers[::-1]
+    assert found["widths"] and min(found["widths"]) > 0 and found["hosts"] == []
+    text = shown(page.as_uri())
+    assert "Loading ITables" not in text
     assert re.search(r'<a href="[^"]*_images/[^"]*\.png" title="at full size"><img', text)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_the_first_screen_has_the_answer_and_the_picture(site, tmp_path):
+    bottom, height = asked(tmp_path, site / "index.html", """
+      const image = document.querySelector("article figure img");
+      return [image.naturalWidth > 0 ? image.getBoundingClientRect().bottom : Infinity, innerHeight];
+    """)  # fmt: skip
+    assert bottom <= height
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_every_image_of_every_page_is_shown(site, tmp_path):
+    found = {beside(page, address).resolve().as_uri() for page in pages(site) for address in read(page).images
+             if not address.startswith("data:")}  # fmt: skip
+    assert len(found) > 100
+    gallery = tmp_path / "gallery.html"
+    gallery.write_text("<head></head><body></body>")
+    assert asked(tmp_path, gallery, MISSING.replace("ADDRESSES", json.dumps(sorted(found)))) == []
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_search_works_without_a_network(site):
     # The browser is not asked to type: the page of results takes the words from its address.
-    done = subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND",
-         "--virtual-time-budget=20000", "--dump-dom", f"file://{site}/search.html?q=distillation"],
-        capture_output=True, text=True, timeout=180, check=True,
-    )  # fmt: skip
-    assert re.search(r"found \d+ pages", done.stdout) and 'href="notebooks/' in done.stdout.split('id="search-results"')[1]
+    text = shown(f"file://{site}/search.html?q=distillation")
+    assert re.search(r"found \d+ pages", text) and 'href="notebooks/' in text.split('id="search-results"')[1]

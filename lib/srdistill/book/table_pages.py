@@ -1,6 +1,8 @@
 """A page for each table: our numbers beside the printed ones, to be sorted and searched, with its notes and figures."""
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import itables
@@ -9,12 +11,24 @@ from itables.javascript import generate_init_offline_itables_html
 
 from srdistill.book.captions import described, figure, has_vector
 from srdistill.book.set_files import sets_line, tables_with_sets
-from srdistill.study.pages.tables import read_table, wide_table
+from srdistill.study.pages.tables import NOT_RUN, read_table, wide_table
 from srdistill.study.paper import Table
 
 # DataTables as one script among the site's own files, so that no other host is asked and pages open from a disk, too.
 SCRIPT = "itables.js"
 _RAW = "```{{raw}} html\n{0}\n```"
+# A cell of a column of numbers is one, maybe marked or with its spread; or a difference and all that is said of it; or none.
+_NUMBER, _WITHOUT = re.compile(r"[+-]?[\d.,]+[†?]?( ± .*)?|[+-]\d.*"), ("", "not run", NOT_RUN)
+# How DataTables is to order such a column: by what its cells begin with, those without a number last in either direction. A
+# type of cells has an order for each direction, while one way to read a cell for ordering would not know which is asked for.
+_ORDER = """
+window.{name}.then(({{jQuery}}) => {{
+  const order = (sign) => (a, b) => isNaN(a) - isNaN(b) || sign * (a - b) || 0;
+  jQuery.fn.dataTable.type("measured", {{
+    order: {{pre: (cell) => parseFloat(cell.replaceAll(",", "")), asc: order(1), desc: order(-1)}},
+  }});
+}});
+"""
 # The list of contents beside a page takes the room that a wide table needs.
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---"
 
@@ -56,10 +70,12 @@ def frame_page(root: Path, profile: str, table: Table, name: str) -> str:
 
 
 def script() -> str:
-    """What ``SCRIPT`` holds: itables' own, out of its element."""
+    """What ``SCRIPT`` holds: itables' own, out of its element, and how columns of numbers are ordered."""
     bundle = Path(itables.__file__).parent / "html" / "dt_bundle.js"
     text = generate_init_offline_itables_html(bundle).strip()
-    return text.split("<script>", 1)[1].split("</script>", 1)[0]
+    text = text.split("<script>", 1)[1].split("</script>", 1)[0]
+    # The promise of DataTables has itables' version in its name.
+    return text + _ORDER.format(name=re.search(r"window\.(\w+) = injectModule\(", text)[1])
 
 
 def _head(title: str, profile: str, table: Table) -> list[str]:
@@ -79,18 +95,26 @@ def _claims(path: Path) -> pd.DataFrame:
 
 
 def _with_thousands(frame: pd.DataFrame) -> pd.DataFrame:
-    """Whole numbers as people read them; DataTables sorts them all the same."""
+    """Whole numbers as people read them."""
     return frame.assign(**{name: frame[name].map("{:,}".format) for name in frame.select_dtypes("integer")})
 
 
 def _sortable(frame: pd.DataFrame, wrap: bool = False) -> str:
     """Every cell as text: a mean and its spread are one cell. ``wrap``: cells of words take several lines, and the table the
     width of the page; without it a cell is one line, and a wide table is moved sideways."""
+    cells = frame.fillna("").astype(str)
+    numbers = [place for place in range(cells.shape[1]) if _of_numbers(list(cells.iloc[:, place]))]
+    look = {} if wrap else {"className": "dt-type-numeric"}
     html = itables.to_html_datatable(
-        frame.fillna("").astype(str), connected=False, showIndex=False, paging=False,
+        cells, connected=False, showIndex=False, paging=False, columnDefs=[{"type": "measured", "targets": numbers} | look],
         classes="display compact" if wrap else "display nowrap compact", scrollX=not wrap, display_logo_when_loading=False,
     )  # fmt: skip
     return _RAW.format(html)
+
+
+def _of_numbers(cells: Sequence[str]) -> bool:
+    words = [cell for cell in cells if not _NUMBER.fullmatch(cell)]
+    return len(words) < len(cells) and all(cell in _WITHOUT for cell in words)
 
 
 def _figure(path: Path, profile: str) -> str:
