@@ -40,6 +40,8 @@ from srdistill.study.options import DEFAULTS, UsageError, check_parameters, chec
 from srdistill.study.pages.against_print import write_against_print
 from srdistill.study.pages.forest import write_forest
 from srdistill.study.pages.pareto import write_pareto
+from srdistill.study.pages.pareto_classes import write_pareto_classes
+from srdistill.study.pages.pareto_perceptual import write_pareto_perceptual
 from srdistill.study.pages.set_size import write_set_size
 from srdistill.study.pages.twice import write_twice
 from srdistill.study.pairs import PAIRED, SourceChanged, read_source, with_outputs, write_notebook
@@ -296,6 +298,8 @@ def _report(label: str, outcomes: dict[str, Outcome], before: Snapshot, seconds:
             write_against_print(TABLES, label)
             write_forest(TABLES, label)
             write_pareto(TABLES, label)
+            write_pareto_classes(TABLES, label)
+            write_pareto_perceptual(TABLES, label)
             write_set_size(TABLES, label)
             write_twice(TABLES, label)
             write_board()

@@ -1,14 +1,16 @@
-"""What every set of the study costs and brings: recovered gain over pixels, and over bytes, in one picture."""
+"""What every set that EDSR was trained on costs and brings: recovered gain over pixels, and over bytes, in one picture.
+
+``pareto_classes`` and ``pareto_perceptual`` have the others.
+"""
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from srdistill.study.pages.drawing import drawing
 from srdistill.study.pages.figure_files import write_figure
+from srdistill.study.pages.fronts import COSTS, cost_axis, costs_of, draw_front, front, read_sizes
 from srdistill.study.pages.tables import read_table
 from srdistill.study.paper import tables
 from srdistill.study.rows import BICUBIC, ORIGINAL
@@ -17,7 +19,7 @@ from srdistill.study.verdicts.board import PARETO
 # How a set came to be, by what its row's name has, the first that fits; with colour and marker.
 _KINDS = {
     "taught by a larger network": (("taught",), "#7a1f1f", "P"),
-    "distilled in a latent space": (("latent", "inversion", "inverted", "in codes", "gsdd"), "#8e5aa8", "D"),
+    "distilled in a latent space": (("latent", "inversion", "inverted", "in codes"), "#8e5aa8", "D"),
     "distilled in pixels": (("syn.", "distilled in pixels"), "#c8501e", "o"),
     "noise": (("noise",), "0.6", "x"),
     "shrunk": (("downscaled", "shaped", "herded", "shrunk"), "#00739c", "s"),
@@ -27,7 +29,6 @@ _KINDS = {
 _STUDENT = "EDSR"
 # Sets that fail lie far below zero; a mark at the lower edge stands for them.
 _LOWEST = -25.0
-_TOTAL = "training pictures"
 
 
 def set_gains(root: Path, profile: str) -> pd.DataFrame:
@@ -42,13 +43,13 @@ def set_gains(root: Path, profile: str) -> pd.DataFrame:
         path, sizes = root / profile / f"{name}.csv", root / profile / f"{name}.sizes.csv"
         if path.exists() and sizes.exists():
             full = known.setdefault(paper.name, {})
-            lines += _of_table(name, table.scale, read_table(path), pd.read_csv(sizes, index_col=0), full)
+            lines += _of_table(name, table.scale, read_table(path), costs_of(read_sizes(sizes)), full)
     found = pd.DataFrame(lines, columns=["table", "scale", "row", "kind", "gain", "pixels", "bytes"])
     # Tables share rows; the first says it.
     return found.drop_duplicates(["scale", "row", "gain", "pixels"])
 
 
-def _of_table(name: str, scale: int, long: pd.DataFrame, sizes: pd.DataFrame, known: dict) -> list[tuple]:
+def _of_table(name: str, scale: int, long: pd.DataFrame, costs: pd.DataFrame, known: dict) -> list[tuple]:
     """``known``: what full data gains over bicubic by test set, of (student, scale); this table's is added."""
     psnr = long[(long.metric == "psnr") & long["mean"].notna()]
     nothing = psnr[psnr.row == BICUBIC].set_index("testset")["mean"]
@@ -64,10 +65,9 @@ def _of_table(name: str, scale: int, long: pd.DataFrame, sizes: pd.DataFrame, kn
         return []
     found = []
     for row, cells in ours.groupby("row", sort=False):
-        if row in sizes.index and "x steps" not in row:
+        if row in costs.index and "x steps" not in row:
             gain = (100 * (cells.set_index("testset")["mean"] - nothing) / full).mean()
-            share = 100 * sizes.loc[row] / sizes.loc[_TOTAL]
-            found.append((name, scale, row, kind_of(row), gain, share.iloc[1], share.iloc[3]))
+            found.append((name, scale, row, kind_of(row), gain, *costs.loc[row]))
     return found
 
 
@@ -81,11 +81,12 @@ def pareto_figure(found: pd.DataFrame) -> Figure:
     the sets at x2 that no smaller one beats. Raises ValueError without a line."""
     if found.empty:
         raise ValueError("no set with sizes and a gain to draw")
-    caption = ("What every set costs and brings: recovered gain of EDSR, mean of the test sets, over its pixels and its bytes; "
-               "filled marks ×2, empty ones ×4; the line joins the sets that no smaller one beats.")  # fmt: skip
+    caption = ("What every set that EDSR was trained on costs and brings, and no other: recovered gain, mean of the test sets, "
+               "over its pixels and its bytes; filled marks ×2, empty ones ×4; the line joins the sets at ×2 that no smaller "
+               f"one beats; what lies below {_LOWEST:.0f} % stands at the lower edge.")  # fmt: skip
     figure = drawing(11, 4.8, caption)
     axes = figure.subplots(1, 2, sharey=True)
-    for axis, cost, words in zip(axes, ("pixels", "bytes"), ("HR pixels", "bytes, decoders counted"), strict=True):
+    for axis, cost in zip(axes, COSTS, strict=True):
         axis.axhline(100, color="0.4", linewidth=0.8, linestyle=":")
         axis.axhline(0, color="0.4", linewidth=0.8, linestyle=":")
         for kind, (_, color, marker) in _KINDS.items():
@@ -95,11 +96,10 @@ def pareto_figure(found: pd.DataFrame) -> Figure:
                              color=color if marker == "x" else None, edgecolors=None if marker == "x" else color,
                              facecolors=None if marker == "x" else face,
                              label=kind if scale == 2 else None)  # fmt: skip
-        best = found[found.scale == 2].sort_values([cost, "gain"], ascending=[True, False])
-        best = best[best.gain > best.gain.cummax().shift(fill_value=-np.inf)]
-        axis.step(best[cost], best.gain.clip(lower=_LOWEST), where="post", color="0.75", linewidth=1.2, zorder=1)
-        axis.set(xscale="log", xlabel=f"{words}, % of the training pictures'", ylim=(_LOWEST - 6, None))
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        best = front(found[found.scale == 2], cost, "gain")
+        draw_front(axis, best[cost], best.gain.clip(lower=_LOWEST))
+        cost_axis(axis, cost)
+        axis.set(ylim=(_LOWEST - 6, None))
     axes[0].set_ylabel("recovered gain of EDSR, %")
     axes[0].annotate("full data", (1, 100), xycoords=("axes fraction", "data"), xytext=(-4, 3), textcoords="offset points",
                      ha="right")  # fmt: skip

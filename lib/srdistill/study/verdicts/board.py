@@ -22,13 +22,17 @@ from srdistill.study.verdicts.remedies import remedy
 AGAINST_PRINT = "against_print.png"
 # That of all claims.
 FOREST = "claims.png"
-# That of what every set costs and brings.
+# Those of what every set costs and brings: of super-resolution with EDSR, of classifiers, with perceptual losses.
 PARETO = "pareto.png"
+PARETO_CLASSES = "pareto_classes.png"
+PARETO_PERCEPTUAL = "pareto_perceptual.png"
 # That of quality over the size of a set.
 SET_SIZE = "set_size.png"
 # What follows the counts, in this order.
 OVERVIEWS = {
-    PARETO: "What every set costs and brings",
+    PARETO: "What every set that EDSR was trained on costs and brings",
+    PARETO_CLASSES: "What every set of classifiers costs and brings",
+    PARETO_PERCEPTUAL: "What every set costs and brings to students with perceptual losses",
     SET_SIZE: "Quality over the size of the set",
     AGAINST_PRINT: "Every row against the printed one",
     FOREST: "Every claim with its interval",
