@@ -22,6 +22,8 @@ from srdistill.study.pages.costs import STAGES, cost_figure
 from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.drawing import CONTROL, PAPER, PRINTED, WORDS, fitting, listed
 from srdistill.study.pages.figure_files import write_figure
+from srdistill.study.pages.pareto_classes import class_sets, pareto_classes_figure
+from srdistill.study.pages.pareto_perceptual import pareto_perceptual_figure, perceptual_sets
 from srdistill.study.pages.presentation import Presentation
 from srdistill.study.pages.score_plot import score_plot
 from srdistill.study.pages.set_size import set_size_figure, sized_rows
@@ -84,6 +86,8 @@ def drawn(pictures, test_photos):
         "costs": cost_figure(pd.DataFrame(3.0, index=["a row", "another"], columns=list(STAGES))),
         "spectra": spectra({f"set {k}": pictures.images for k in range(5)}, test_photos.images, side=32),
         "set size": set_size_figure(sized_rows(TABLES, "desktop")),
+        "sets of classifiers": pareto_classes_figure(class_sets(TABLES, "desktop")),
+        "sets for perceptual losses": pareto_perceptual_figure(perceptual_sets(TABLES, "desktop")),
     }  # fmt: skip
 
 
@@ -272,9 +276,56 @@ def test_sizes_of_sets_come_from_names_and_budgets(tmp_path):
         ["Baseline (original)", 0.0, 2.0, 0.1], ["Distilled", 7.0, 0.5, 0.1], ["Distilled", 140.0, 1.0, 0.2],
         ["Random patches", 140.0, 1.5, 0.2],
     ]  # fmt: skip
-    assert len(set_size_figure([found]).axes[0].containers) == 1  # one size is no line
+    line, mark = set_size_figure([found]).axes[0].containers
+    assert (line.get_label(), line[0].get_linestyle()) == ("Distilled", "-")
+    # One size is no line, but a mark of its own.
+    assert (mark.get_label(), mark[0].get_linestyle(), mark[0].get_markerfacecolor()) == ("Random patches", "None", "none")
     with pytest.raises(ValueError, match="no table with rows of several sizes"):
         set_size_figure([])
+
+
+def test_pixels_of_sets_are_measured_and_more_of_a_set_is_the_same_method(tmp_path):
+    folder = tmp_path / "desktop"
+    folder.mkdir()
+    for name, row, pixels in (("beyond_t1", "Herded", 10), ("beyond_t2", "\"Herded, 3 %\"", 31),
+                              ("beyond_t7", "\"Herded, more of them\"", 90)):  # fmt: skip
+        (folder / f"{name}.csv").write_text(
+            "row,network,testset,metric,mean,std,n,published,status,note\nBicubic,bicubic,set5,psnr_y,28,,1,,,\n"
+            f"{row},EDSR,set5,psnr_y,{29 + pixels / 100},0.1,3,,,\n\"Herded, 4 x steps\",EDSR,set5,psnr_y,40,0.1,3,,,\n"
+            f"Hardest,EDSR,set5,psnr_y,20,0.1,3,,,\n"
+        )
+        (folder / f"{name}.sizes.csv").write_text(
+            f"training set,images,HR pixels,bytes as PNG,bytes\ntraining pictures,9,1000,9,9\n{row},1,{pixels},1,1\n"
+            "\"Herded, 4 x steps\",1,10,1,1\nHardest,1,12,1,1\n"
+        )
+    (found,) = sized_rows(tmp_path, "desktop")
+    assert list(zip(found.method, found["size"], strict=True)) == [
+        ("Herded", pytest.approx(1.0)), ("Hardest", pytest.approx(1.2)), ("Herded", pytest.approx(3.1)),
+        ("Herded", pytest.approx(9.0)),
+    ]  # fmt: skip
+    axis = set_size_figure([found]).axes[0]
+    assert axis.get_title(loc="left").startswith("Beyond, tables 1, 2 and 7: the best set of a budget of pixels")
+    # What lies far below does not flatten the lines; its number is in the legend.
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["Herded", "Hardest, at -8.00"]
+    assert axis.get_ylim()[0] > 0 and [label.get_text() for label in axis.get_xticklabels()] == ["1", "3", "9"]
+
+
+def test_no_set_of_several_sizes_is_lost():
+    groups = {frame.attrs["tables"]: frame for frame in sized_rows(TABLES, "desktop")}
+    assert list(groups) == [("beyond_t1", "beyond_t2", "beyond_t7"), ("labelfree_t1", "labelfree_t3"), ("labelfree_t2",),
+                            ("coreset_t1",), ("coreset_t2",)]  # fmt: skip
+    for names, frame in groups.items():
+        sizes = pd.concat([pd.read_csv(TABLES / "desktop" / f"{name}.sizes.csv") for name in names])
+        rows = {row for row in sizes["training set"] if row != "training pictures" and "x steps" not in row}
+        assert (frame["size"] > 0).sum() == len(rows), names
+    figure = set_size_figure(list(groups.values()))
+    for axis, frame in zip(figure.axes, groups.values(), strict=True):
+        assert len(axis.containers) == frame[frame["size"] > 0].method.nunique()
+        assert axis.get_title(loc="left").startswith(frame.attrs["tables"][0].partition("_")[0].capitalize())
+    # A method looks the same in both tables of a paper.
+    looks = [{found.get_label(): (found[0].get_color(), found[0].get_marker()) for found in axis.containers}
+             for axis in figure.axes[3:]]  # fmt: skip
+    assert looks[0].items() <= looks[1].items() and len(set(looks[1].values())) == len(looks[1])
 
 
 def test_captions_say_what_is_shown(drawn):
