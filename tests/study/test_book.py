@@ -178,7 +178,8 @@ def test_figures_lead_to_the_same_as_lines_and_words(site):
             assert {path.name for path in found} == {path.name for path in figures.glob(f"{page.stem}_*.svg")}, page
             assert all(path.read_bytes() == (figures / path.name).read_bytes() for path in found)
     front = [Path(address).name for address in read(site / "index.html").downloads if address.endswith(".svg")]
-    assert front[0] == "pareto.svg" and set(front) == {"pareto.svg", "set_size.svg", "against_print.svg", "claims.svg"}
+    overviews = ("pareto", "pareto_classes", "pareto_perceptual", "set_size", "against_print", "claims")
+    assert front[0] == "pareto.svg" and set(front) == {f"{name}.svg" for name in overviews}
 
 
 def test_committed_sets_can_be_taken_away(site):
