@@ -6,9 +6,9 @@ import math
 import pandas as pd
 import pytest
 
-from srdistill.study.pages.drawing import CONTROL, PAPER
+from srdistill.study.pages.drawing import CONTROL, PAPER, one_axis
 from srdistill.study.pages.forest import forest_figure, write_forest
-from srdistill.study.pages.fronts import TRAINING, costs_of, front
+from srdistill.study.pages.fronts import TRAINING, cost_axis, costs_of, front
 from srdistill.study.pages.pareto import kind_of, pareto_figure, set_gains, write_pareto
 from srdistill.study.pages.pareto_classes import class_sets, pareto_classes_figure, write_pareto_classes
 from srdistill.study.pages.pareto_perceptual import pareto_perceptual_figure, perceptual_sets, write_pareto_perceptual
@@ -128,6 +128,17 @@ def sets(tmp_path):
 def test_the_front_is_what_no_smaller_set_beats():
     found = pd.DataFrame({"cost": [3, 1, 2, 2, 4, 5], "gain": [5.0, 1.0, 3.0, 0.0, 5.0, 6.0]})
     assert list(front(found, "cost", "gain").index) == [1, 2, 0, 5]
+
+
+@pytest.mark.parametrize(("ends", "named"), [((1.5, 40), ["10", "3", "30"]), ((0.05, 40), ["0.1", "1", "10"])])
+def test_a_short_axis_of_costs_has_its_threes_named(ends, named):
+    figure, axis = one_axis(5, 3, "")
+    cost_axis(axis, "bytes")
+    axis.set_xlim(ends)
+    figure.draw_without_rendering()
+    ticks = [*axis.xaxis.get_major_ticks(), *axis.xaxis.get_minor_ticks()]
+    shown = [tick.label1.get_text() for tick in ticks if ends[0] <= tick.get_loc() <= ends[1]]
+    assert [words for words in shown if words] == named
 
 
 def test_sets_of_classifiers_by_hand(sets):

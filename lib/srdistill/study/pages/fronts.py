@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter
 
 from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, wrapped
 
@@ -17,6 +18,8 @@ from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, wrapped
 COSTS = {"pixels": "HR pixels", "bytes": "bytes, decoders counted"}
 TRAINING = "training pictures"
 _FRONT = "0.75"
+# An axis that ends at less than so many times where it begins is short.
+_SHORT = 100
 # Where a name may stand, seen from its mark: points away, and in which direction, in degrees; the first that is free.
 _AWAY = (9, 18, 30, 44, 60, 80, 105)
 _AROUND = (0, 180, 40, -40, 140, -140, 90, -90, 20, -20, 160, -160, 65, -65, 115, -115)
@@ -60,10 +63,18 @@ def kinds_of_rows(of_paper: Sequence[bool]) -> list[Line2D]:
 
 
 def cost_axis(axis: Axes, cost: str) -> None:
-    """A logarithmic axis of ``cost``."""
+    """A logarithmic axis of ``cost``; one that is short has its threes named too, as there may be but one power of ten."""
+
+    def three(value: float, _: int) -> str:
+        low, high = axis.get_xlim()
+        return f"{value:g}" if high < _SHORT * low and f"{value:e}".startswith("3") else ""
+
     axis.set(xscale="log", xlabel=f"{COSTS[cost]}, % of the training pictures'")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_minor_formatter(FuncFormatter(three))
+    # Theirs are shorter ticks; words stand on one line.
+    below = rcParams["xtick.major.pad"] + rcParams["xtick.major.size"] - rcParams["xtick.minor.size"]
+    axis.tick_params(axis="x", which="minor", pad=below)
 
 
 def line_at(axis: Axes, value: float, words: str, above: bool = True) -> None:

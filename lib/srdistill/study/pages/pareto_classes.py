@@ -116,7 +116,7 @@ def pareto_classes_figure(groups: Sequence[pd.DataFrame]) -> Figure:
         line[0].set_ylabel("top-1 accuracy, %")
         for axis, cost in zip(line, COSTS, strict=True):
             _panel(axis, frame, cost)
-            axis.tick_params(labelbottom=True)
+            axis.tick_params(which="both", labelbottom=True)
     handles = [*kinds_of_rows(every.of_paper), front_handle()]
     handles += [Line2D([], [], color=PRINTED, marker="D", linestyle="", fillstyle="none", label="printed")] if printed else []
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)

@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
 
 from srdistill.study.metrics import METRICS
 from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, WIDEST, drawing, listed
@@ -78,8 +77,7 @@ def pareto_perceptual_figure(every: pd.DataFrame) -> Figure:
     for axis, metric, cost in panels:
         _panel(axis, every[every.metric == metric], cost, students)
         axis.set_xlim(sets[cost].min() / 1.5, sets[cost].max() * 4)
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))  # there may be no power of ten
-        axis.tick_params(labelbottom=True)
+        axis.tick_params(which="both", labelbottom=True)
     for line, metric in zip(axes, metrics, strict=True):
         line[0].set_ylabel(METRICS[metric].axis)
         if METRICS[metric].lower_is_better:
