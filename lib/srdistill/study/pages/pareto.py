@@ -81,7 +81,7 @@ def pareto_figure(found: pd.DataFrame) -> Figure:
     the sets at x2 that no smaller one beats. Raises ValueError without a line."""
     if found.empty:
         raise ValueError("no set with sizes and a gain to draw")
-    caption = ("What every set that EDSR was trained on costs and brings, and no other: recovered gain, mean of the test sets, "
+    caption = ("What every set that EDSR was trained on costs and brings: recovered gain, mean of the test sets, "
                "over its pixels and its bytes; filled marks ×2, empty ones ×4; the line joins the sets at ×2 that no smaller "
                f"one beats; what lies below {_LOWEST:.0f} % stands at the lower edge.")  # fmt: skip
     figure = drawing(11, 4.8, caption)
