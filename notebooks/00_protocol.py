@@ -67,7 +67,7 @@ saved(study, pair_figure(first, window=(1 / 4, 1 / 4, 1 / 4)), "pair")
 # weights that a single LR pixel gives to the HR pixels around it.
 
 # %%
-weights_figure(scales=(2, 4))
+saved(study, weights_figure(scales=(2, 4)), "weights")
 
 # %% [markdown]
 # ## One baseline, many numbers

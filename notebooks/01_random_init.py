@@ -90,7 +90,7 @@ describe(study)
 # by bicubic downscaling whenever a pair is needed.
 
 # %%
-pair_figure(study.train.images[0], window=(1 / 8, 1 / 3, 1 / 4))
+saved(study, pair_figure(study.train.images[0], window=(1 / 8, 1 / 3, 1 / 4)), "pair")
 
 # %%
 pictures = study.sources().load()
@@ -238,7 +238,7 @@ print("pull on shrunken pictures, the same:", ", ".join(f"{ratio:.2f} with {name
 # The distance between the gradients, one thin line per seed. It jitters because every iteration has another network.
 
 # %%
-distance_curves(histories(study, [rows["Syn. IPC=1"], rows["Syn. IPC=10"]]))
+saved(study, distance_curves(histories(study, [rows["Syn. IPC=1"], rows["Syn. IPC=10"]])), "distances")
 
 # %% [markdown]
 # Does matching lower what it is meant to lower? The distance of the sets to all sub-images of the real pictures, on networks

@@ -109,8 +109,8 @@ detail_table(sets)
 #
 # ### From scratch
 #
-# One iteration along three steps, of one picture: compare, move the image, train the network on it, compare again. (The
-# distance is the one that `01_random_init` writes out.) The library gives the last distance, and the image.
+# One iteration along three steps, of one picture. What there is to begin with: the picture's sub-images, the picture shrunk,
+# and a new network.
 
 # %%
 side = study.plan.size
@@ -121,6 +121,11 @@ start = downscaled(single, ipc=1, size=side, generator=draws)
 given = replace(study.plan.matching, iterations=1, steps_along=3, optimizer="sgd", lr=1.0, momentum=0.0, network_lr=0.1,
                 distance="rows", crop=side, step=side, batch_real=len(real), flips=False)  # fmt: skip
 network = build_network(scale=2, seed=derive_seed(0, "network", 0), **study.plan.matching_network)
+
+# %% [markdown]
+# Compare, move the image, train the network on it, compare again. (The distance is the one that `01_random_init` writes out.)
+
+# %%
 trainable, image, found = list(network.parameters()), to_float(start.images), []
 compared = [weight for weight in trainable if weight.ndim > 1]
 
@@ -141,6 +146,10 @@ for _ in range(given.steps_along):
         weight.data -= given.network_lr * slope
     found.append(float(distance.detach()))
 
+# %% [markdown]
+# The library gives the last distance, and the image. They have to be the same:
+
+# %%
 made = dietz.gradient_matching(single, ipc=1, size=side, generator=draws, start=start, matching=given,
                                network=study.plan.matching_network)  # fmt: skip
 torch.testing.assert_close(made.history["distance"][0], found[-1], rtol=1e-3, atol=1e-3)
@@ -163,7 +172,7 @@ stages = {"at initialisation": matched.snapshots, "along 3 steps": along.snapsho
 saved(study, evolution(stages), "evolution")
 
 # %%
-distance_curves(histories(study, list(rows.values())[2:7]))
+saved(study, distance_curves(histories(study, list(rows.values())[2:7])), "distances")
 
 # %% [markdown]
 # What the literal epsilon does: by layer, the share of rows in which 1e-6 is more than the product of the norms that it is

@@ -78,9 +78,7 @@ describe(study)
 # ### From scratch
 #
 # The fixed gradients of one picture, under one flip: the mean over its sub-images, for the loss of several is the mean of
-# theirs. The library has the same whatever iteration asks. Beside it, how long the gradients of sub-images are, and the cosine
-# between those of two of them, a mean over all rows that are not zero: of the trained network, and of a new one of tables 1
-# and 2.
+# theirs. The library has the same whatever iteration asks.
 
 # %%
 task = dietz.pretrained(study)
@@ -103,8 +101,13 @@ for k in (0, 7):
     kept = source.gradients(*source.network(k), k, t=0, element=1)  # element 1: mirrored left to right
     for ours, theirs in zip(by_hand, kept, strict=True):
         torch.testing.assert_close(theirs[0], ours, rtol=1e-3, atol=1e-4 * float(ours.abs().max()))
+print(f"largest entry by layer: {', '.join(f'{ours.abs().max():.2g}' for ours in by_hand)}; the library's are the same")
 
+# %% [markdown]
+# How long the gradients of single sub-images are, and the cosine between those of two of them, a mean over all rows that are
+# not zero: of the trained network, and of a new one of tables 1 and 2.
 
+# %%
 def agreement(network):
     """Of the gradients of single sub-images: mean length, mean cosine between two."""
     each = [slopes(network, window) for window in windows]
@@ -133,7 +136,8 @@ rows_table(rows)
 
 # %%
 _, losses, _ = study.trained(rows["Baseline (original)"], "SRCNN")
-distance_curves({"SRCNN, full data": [losses]}, ylabel="training loss (MSE)", xlabel="step", every=50)
+curve = distance_curves({"SRCNN, full data": [losses]}, ylabel="training loss (MSE)", xlabel="step", every=50)
+saved(study, curve, "loss")
 
 # %%
 random, fixed, literal, shrunk, _ = study.sets(rows.values()).values()
@@ -148,7 +152,7 @@ saved(study, evolution({"random nets": random.snapshots, "trained net": fixed.sn
 # training set.
 
 # %%
-distance_curves(histories(study, list(rows.values())[1:4]))
+saved(study, distance_curves(histories(study, list(rows.values())[1:4])), "distances")
 
 # %% [markdown]
 # How far did the images move from where they started?

@@ -228,7 +228,7 @@ stages["pixel space,\npre-trained SRCNN"] = sets[f"Syn. IPC=1 (pre-trained), {sm
 saved(study, evolution(stages | {"latent space": sets[latent].snapshots}), "figure3")
 
 # %%
-distance_curves(histories(study, [rows[latent], rows[sharp_latent]]))
+saved(study, distance_curves(histories(study, [rows[latent], rows[sharp_latent]])), "distances")
 
 # %% [markdown]
 # Does matching lower what it is meant to lower? The distance of the sets to all sub-images of the real pictures: on the network
