@@ -21,9 +21,9 @@ from srdistill.study.pages.fronts import (
     front_handle,
     kinds_of_rows,
     line_at,
-    name_marks,
     read_sizes,
 )
+from srdistill.study.pages.names import name_marks
 from srdistill.study.pages.tables import read_table, testset_title
 from srdistill.study.paper import tables
 from srdistill.study.verdicts.board import PARETO_CLASSES

@@ -19,9 +19,9 @@ from srdistill.study.pages.fronts import (
     front,
     front_handle,
     kinds_of_rows,
-    name_marks,
     read_sizes,
 )
+from srdistill.study.pages.names import name_marks
 from srdistill.study.pages.tables import read_table
 from srdistill.study.rows import BICUBIC, ORIGINAL
 from srdistill.study.verdicts.board import PARETO_PERCEPTUAL
