@@ -130,7 +130,7 @@ def test_failing_rows_are_named_and_no_table_is_moved(repository, capsys):
     repository.write("01_one", REFUSING, SAVE)
     assert main(SMOKE) == 1
     out = capsys.readouterr().out
-    assert "FAILED 01_one: CellsFailed: 1 part(s) of dietz_t1 failed" in out
+    assert "FAILED 01_one: CellsFailed: 1 part of dietz_t1 failed" in out
     assert "- Refusing, seed 0: RuntimeError: no such luck" in out
     assert repository.made() == {"runs/01_one.failed.ipynb"}
 

@@ -245,7 +245,7 @@ def test_notes_name_profile_deviations_and_failures_but_no_folder(study, plain_r
     plain_results.failures.append("EDSR on Noise, seed 0: Diverged: loss is nan")
     text = "\n".join(notes(study, plain_results, long_table(study, plain_results)))
     assert "Profile smoke" in text
-    assert "2 seed(s)" in text
+    assert "2 seeds. PSNR" in text
     assert "Differs from the paper in training pictures: photos (paper: div2k)." in text
     assert "Failed: EDSR on Noise, seed 0" in text
     assert "/somewhere" not in text

@@ -17,6 +17,7 @@ from srdistill.study.settings import named_settings
 from srdistill.study.steps.classifiers import CLASSIFIER, STUDENT, TEACHER
 from srdistill.study.study import Study
 from srdistill.study.verdicts.gates import Headroom
+from srdistill.study.words import counted
 from srdistill.training.classification import train_classifier
 from srdistill.training.classification_recipe import ClassificationRecipe
 from srdistill.training.teacher import check_teacher
@@ -294,8 +295,8 @@ class ClassificationStudy(Study):
         )  # fmt: skip
         gap = (scores.best_accuracy - scores.accuracy).mean() if len(scores) else 0.0
         return [
-            f"Profile {self.profile.name}: {self.about()['data sets']}; {len(self.seeds)} seed(s). Top-1 accuracy in percent "
-            "after the last epoch; mean ± standard deviation over seeds.",
+            f"Profile {self.profile.name}: {self.about()['data sets']}; {counted(len(self.seeds), 'seed')}. Top-1 accuracy in "
+            "percent after the last epoch; mean ± standard deviation over seeds.",
             "The best accuracy among the epochs tested in the last fifth, chosen on the test pictures as others report it, "
             f"would be {gap:.1f} points higher on average.",
             f"{teachers}, trained on all pictures (seed 0). Pictures are augmented before the teacher labels them; the soft "

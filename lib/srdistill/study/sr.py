@@ -23,6 +23,7 @@ from srdistill.study.steps.networks import NETWORK
 from srdistill.study.steps.scores import SCORES
 from srdistill.study.study import Study
 from srdistill.study.verdicts.gates import Headroom
+from srdistill.study.words import counted
 from srdistill.training.adversarial import train_adversarial
 from srdistill.training.adversarial_recipe import AdversarialRecipe, judged_by_its_own_loss
 from srdistill.training.evaluate import collapsed, evaluate, super_resolve
@@ -261,8 +262,8 @@ class SRStudy(Study):
         flattered = judged_by_its_own_loss(recipes, self.profile.lpips) if self.lpips else ""
         return [
             f"Profile {self.profile.name}: trained on {self.train.origin} ({len(self.train)} pictures), tested on {sizes}, "
-            f"x{results.scale}, {len(self.seeds)} seed(s). PSNR in dB and SSIM in RGB, {results.scale} px shaved, 8-bit "
-            "outputs; mean ± standard deviation over seeds.",
+            f"x{results.scale}, {counted(len(self.seeds), 'seed')}. PSNR in dB and SSIM in RGB, {results.scale} px shaved, "
+            "8-bit outputs; mean ± standard deviation over seeds.",
             "gain %: (PSNR - bicubic) / (full data - bicubic); empty where full data is not above bicubic.",
             *(f"{test.name} has no column: its pictures are not at hand, and nobody offers them." for test in self.left_out),
             # Only the first half of the message: the rest names folders of this machine.

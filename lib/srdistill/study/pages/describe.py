@@ -10,6 +10,7 @@ from srdistill.study.engine.tasks import Resource, Task
 from srdistill.study.provenance import provenance
 from srdistill.study.rows import FromCell, Row
 from srdistill.study.study import Study
+from srdistill.study.words import counted
 
 
 def readable(frame: pd.DataFrame) -> Styler:
@@ -17,11 +18,6 @@ def readable(frame: pd.DataFrame) -> Styler:
     return frame.style.set_properties(**{"text-align": "left"}).set_table_styles(
         [{"selector": "th", "props": "text-align: left"}]
     )
-
-
-def counted(number: int, what: str) -> str:
-    """``1 seed``, ``3 seeds``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def describe(study: Study) -> Styler:

@@ -17,6 +17,7 @@ from srdistill.study.provenance import provenance
 from srdistill.study.rows import CellsFailed, Results
 from srdistill.study.study import Study
 from srdistill.study.verdicts.claims import Claim
+from srdistill.study.words import counted
 
 
 def saved(study: Study, figure: matplotlib.figure.Figure, name: str) -> matplotlib.figure.Figure:
@@ -59,8 +60,8 @@ def save_table(study: Study, results: Results, long: pd.DataFrame, claims: Seque
     if results.failures:
         listed = "\n".join(f"- {failure}" for failure in results.failures)
         raise CellsFailed(
-            f"{len(results.failures)} part(s) of {study.name} failed; the others are stored, so only these run again:\n"
-            f"{listed}"
+            f"{counted(len(results.failures), 'part')} of {study.name} failed; the others are stored, so only these run "
+            f"again:\n{listed}"
         )
     wide, lines = wide_table(long, study.table.shown), notes(study, results, long)
     sizes = sizes_frame(study, results.rows)
