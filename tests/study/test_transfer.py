@@ -9,8 +9,9 @@ import torch
 from srdistill.catalogue.labelled_collections import load_labelled
 from srdistill.images.pictures import to_uint8
 from srdistill.papers import coreset
-from srdistill.papers.coreset import DC, DM, HARD, MTT, OURS, SOFT, UNTRAINED, WHOLE
+from srdistill.papers.coreset import DC, DM, HARD, MTT, OURS, ROUNDED, SOFT, UNTRAINED, WHOLE
 from srdistill.papers.coreset.baselines import matched
+from srdistill.papers.coreset.figures import lowering_figure, tenths
 from srdistill.papers.coreset.own_labels import own_labels
 from srdistill.papers.coreset.printed import DATM, IDM, TESLA
 from srdistill.papers.coreset.trajectories.experts import ExpertRecipe, train_expert
@@ -135,6 +136,15 @@ def test_sets_are_learned_as_they_are_or_after_8_bits_and_cells_one_by_one():
     assert own_labels(patches, real)(0)[0].shape == (2, 3, 8, 8)
 
 
+def test_after_8_bits_a_set_takes_the_bytes_of_its_pictures_not_of_the_floats(smoke_study):
+    study = smoke_study("coreset_t5")
+    rows = study.rows()
+    floats, rounded = (study.sizes(rows[label]) for label in (DM, f"{DM}{ROUNDED}"))
+    labels = rounded.total_bytes - rounded.lossless_bytes
+    assert floats.total_bytes == 4 * 3 * floats.pixels + labels
+    assert rounded.lossless_bytes == floats.lossless_bytes and labels == 4 * rounded.images
+
+
 def test_truncated_and_exact_gradients_part_after_the_first_step():
     real = load_labelled("photos", "train", size=8, per_class=4)
     network = {"architecture": "ConvNet", "depth": 1, "width": 8, "norm": "instance"}
@@ -143,6 +153,19 @@ def test_truncated_and_exact_gradients_part_after_the_first_step():
     found = unrolling(real, [expert], network, 0.1, counts=(1, 6))
     assert isinstance(found, pd.DataFrame) and found.loc[1].tolist() == pytest.approx([1.0, 1.0, 1.0], abs=1e-5)
     assert found.loc[6, "cosine"] < 0.9999
+
+
+def test_losses_are_shown_as_shares_of_their_first_tenth():
+    assert tenths(range(20)).tolist() == [0.5 + 2 * k for k in range(10)] and tenths([3.0, 2.0]).tolist() == [3, 2]
+    halved, level = [8.0] * 5 + [4.0] * 5, [0.5] * 30
+    figure = lowering_figure({"one": {"pixels": [halved, halved]}, "other": {"codes": [level], "pixels": [halved]}})
+    one, other = figure.axes
+    assert [axis.get_title() for axis in figure.axes] == ["one", "other"]
+    drawn = [line.get_ydata() for line in one.lines if len(line.get_ydata()) == 10]
+    assert [line.tolist() for line in drawn] == 2 * [[100.0] * 5 + [50.0] * 5]
+    assert other.lines[0].get_ydata() == pytest.approx(100.0) and other.lines[0].get_color() != other.lines[1].get_color()
+    assert one.lines[0].get_color() == other.lines[1].get_color(), "what is learned has one colour in all panels"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["pixels", "codes"]
 
 
 def test_whitened_sets_have_whitening_experts_and_students(smoke_study):

@@ -10,6 +10,7 @@ import pandas as pd
 from srdistill.images.labelled import LabelledPictures
 from srdistill.seeds import derive_seed
 from srdistill.sets.distilled_set import Sizes, sizes_of
+from srdistill.sets.learned_set import rounded_set
 from srdistill.study.class_pictures import class_pictures
 from srdistill.study.engine.tasks import Resource, Task
 from srdistill.study.rows import Cell, ClassRow, Results, Row
@@ -267,6 +268,8 @@ class ClassificationStudy(Study):
         if row is None:
             return sizes_of(self.dataset.train.images)
         sizes = Sizes(**self.entry(self.set_task(row, 0)).value["sizes"])
+        if row.source_settings.get("rounded"):  # what is stored are the floats that were learned
+            sizes = rounded_set(self.make_set(row)).sizes
         extra = row.extra_bytes(self, row) if row.extra_bytes else 0
         return replace(sizes, total_bytes=sizes.total_bytes + extra)
 

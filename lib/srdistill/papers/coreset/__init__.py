@@ -20,7 +20,7 @@ from srdistill.papers.coreset.expanding.coreset_patches import coreset_patches, 
 from srdistill.papers.coreset.expanding.engines import engine
 from srdistill.papers.coreset.expanding.expansion import ABLATION, Expansion
 from srdistill.papers.coreset.expanding.label_drift import label_drift
-from srdistill.papers.coreset.figures import class_columns, factor_figure, ranked, storage_table
+from srdistill.papers.coreset.figures import class_columns, factor_figure, lowering_figure, ranked, storage_table, tenths
 from srdistill.papers.coreset.parts import PARTS
 from srdistill.papers.coreset.plan import PLANS
 from srdistill.papers.coreset.printed import DATM, DC, DM, GVBSM, IDM, MTT, OURS, RDED, SRE2L, TESLA, printed
@@ -44,8 +44,8 @@ from srdistill.study.paper import Paper
 __all__ = [
     "ABLATION", "DATM", "DC", "DM", "GVBSM", "HARD", "IDM", "MTT", "OURS", "PAPER", "PRINTED_PARTS", "RANDOM", "RDED",
     "ROUNDED", "SELECTED", "SOFT", "SRE2L", "TESLA", "UNTRAINED", "WHOLE", "Expansion", "collages", "class_columns",
-    "coreset_patches", "coreset_row", "engine", "factor_figure", "label_drift", "latent_label", "printed", "random_coreset",
-    "ranked", "selected", "sre2l", "storage_table", "unrolling",
+    "coreset_patches", "coreset_row", "engine", "factor_figure", "label_drift", "latent_label", "lowering_figure", "printed",
+    "random_coreset", "ranked", "selected", "sre2l", "storage_table", "tenths", "unrolling",
 ]  # fmt: skip
 
 PAPER = Paper(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +13,7 @@ from srdistill.papers.coreset.coreset_rows import engine_bytes, soft_label_bytes
 from srdistill.sets.distilled_set import DistilledSet
 from srdistill.study.classification import ClassificationStudy
 from srdistill.study.pages.describe import readable
-from srdistill.study.pages.drawing import LINES, drawing, listed
+from srdistill.study.pages.drawing import DASHES, LINES, WIDEST, drawing, listed
 from srdistill.study.pages.figures import image_rows
 from srdistill.study.rows import ClassRow
 from srdistill.study.verdicts.intervals import interval_of_seeds
@@ -28,6 +29,38 @@ def class_columns(classes: Sequence[str], rows: Mapping[str, Tensor]) -> Figure:
     """Rows of images ``uint8`` (classes, 3, H, W), a column for each class."""
     names = [name.replace("_", "\n").replace(" ", "\n") for name in classes]
     return image_rows(rows, names, shown=len(names), caption="A column for each class, in rows")
+
+
+def tenths(losses: Sequence[float]) -> np.ndarray:
+    """Means over the first, the second, ... and the last tenth of a curve, (10,), of one value at least; over each value where
+    there are fewer than ten."""
+    return np.array([part.mean() for part in np.array_split(np.asarray(losses, float), min(10, len(losses)))])
+
+
+def lowering_figure(histories: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]) -> Figure:
+    """How far each method lowers its own loss: a panel for a method, a line for each of its sets and seeds, through the means
+    over tenths of its iterations, as shares of the first.
+
+    ``histories``: method to set to seeds to losses over iterations. Losses of different methods are different things, so only
+    shares have a common scale.
+    """
+    figure = drawing(WIDEST, 3.2, f"The losses of {listed(list(histories))} while sets are distilled, a panel each: means over "
+                     "tenths of the iterations, in percent of the first; a line for each seed.")  # fmt: skip
+    axes = figure.subplots(1, len(histories), sharey=True, squeeze=False)[0]
+    names = list(dict.fromkeys(name for sets in histories.values() for name in sets))
+    handles = {}
+    for axis, (method, sets) in zip(axes, histories.items(), strict=True):
+        for name, seeds in sets.items():
+            color, dash = LINES[names.index(name)], DASHES[names.index(name)]
+            for losses in seeds:
+                means = tenths(losses)
+                places = 100 * (np.arange(len(means)) + 0.5) / len(means)
+                (handles[name],) = axis.plot(places, 100 * means / means[0], color=color, linestyle=dash, linewidth=1.4)
+        axis.axhline(100, color="0.7", linewidth=0.8, zorder=0)
+        axis.set(title=method, xlabel="iterations, %", xlim=(0, 100))
+    axes[0].set(ylabel="loss, % of the first tenth's")
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
+    return figure
 
 
 def factor_figure(
