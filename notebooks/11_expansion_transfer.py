@@ -12,8 +12,8 @@
 # # Coreset tables 5 and 6: students that the distillation never saw
 #
 # **In three lines.** The printed lead of expanded patches mixes a method with its labels, and is not seen once all sets are
-# learned in the same way: with soft labels for all, codes that MTT or DC matched are clearly ahead. On average codes beat
-# pixels, and those of a trained generator beat an untrained one's, by a point to four; most single intervals hold zero.
+# learned in the same way: with soft labels for all, codes that MTT or DC matched are clearly ahead. Codes beat pixels with MTT
+# and not with DC; a trained generator beats an untrained one with DM and, at 32 px, with MTT. With hard labels expanding helps.
 #
 # **Paper.** Abbasi et al., [*Diffusion-augmented coreset expansion for scalable dataset
 # distillation*](https://arxiv.org/abs/2412.04668), tables 5 and 6. One picture per class is made with a ConvNet and learned by
@@ -331,32 +331,34 @@ low_shown.check([*questions(low), exact], [AVERAGE])
 # generator and a small diffusion model for the expansion. It is no evidence against sentences about StyleGAN-XL or SDXL-Turbo;
 # of labels, protocols and this generator it says something. (Printed in table 6 is CIFAR-10.)
 #
-# * **The lead does not survive equal labels.** With soft labels for both, codes matched by MTT are 8 points ahead of the
-#   expanded patches at either size, and those of DC five or six; those of DM are not told from them at 64 px, and behind at 32
-#   px. With hard labels for both nothing is told apart at 64 px; at 32 px codes of MTT and DC are ahead. What is printed as one
-#   row's lead mixes a method with a protocol.
+# * **Every method lowers what it is meant to lower**, in every seed, as the table and the curves above show.
 #
-# * **Soft labels are no gift to everybody.** They raise MTT's pixels, its codes, and whole real pictures. The expanded patches
-#   themselves lose by them at 64 px and gain little at 32 px; what DC and DM make of pixels, or any of the three of an
-#   untrained generator, the teacher cannot read, and its students stay at chance or near it. Codes of a trained generator stay
-#   pictures.
+# * **The lead does not survive equal labels.** With soft labels for both, codes matched by MTT are seven or eight points ahead
+#   of the expanded patches, and those of DC five, at either size; those of DM are three ahead at 64 px and nearly four behind
+#   at 32 px. With hard labels for both nothing is told apart at 64 px; at 32 px the codes of all three are ahead. What is
+#   printed as one row's lead mixes a method with a protocol.
 #
-# * **Codes beat pixels by one to three points** on average, clearly so for MTT at 64 px alone, and **the generator's training
-#   is what helps**: the same codes in an untrained one are behind in all six places, clearly with DC. So here GLaD's gain is
-#   the prior, more than the parametrisation.
+# * **Soft labels are no gift to everybody.** They raise MTT's pixels, its codes and DC's, and real pictures, whole or in
+#   patches. The expanded patches themselves lose by them at 64 px and gain at 32 px; what DC and DM make of pixels, or any of
+#   the three of an untrained generator, the teacher cannot read, and its students stay at chance or near it. Codes of a trained
+#   generator stay pictures.
 #
-# * Distillation beats the real pictures that it starts from, by one to four points with hard labels, clearly for DC at both
-#   sizes and for MTT at 32 px; learned with a teacher's labels, the same real pictures are about as good as the best of those
-#   pixels.
+# * **Codes beat pixels with MTT**, by two or three points at either size; with DM and DC nothing is told apart. **A trained
+#   generator helps** DM at both sizes and MTT at 32 px, by some three points, and DC not that it could be told. Codes of an
+#   untrained one are behind pixels in five of six places: what there is of GLaD's gain here is the prior's.
 #
-# * With soft labels the diffusion adds nothing to the patches that could be told: they are as good only enlarged. With hard
-#   ones the expanded ones have three points more; no claim asks that. This engine paints (`09_coreset_expansion`), and its
-#   epochs of ever new pictures are few.
+# * Distillation beats the real pictures that it starts from, by two to five points with hard labels, clearly for DC at both
+#   sizes and for MTT and DM at 32 px; learned with a teacher's labels, the same real pictures are as good as the codes of DC
+#   with hard ones.
 #
-# * MTT's exact gradient and TESLA's cannot be told apart by their students, at ten steps, where their directions still agree
-#   (table above). Rounding the learned floats to 8 bits costs about a point at most.
+# * **Expanding helps where labels are hard**, by four points at 64 px and two at 32 px; with soft ones the diffusion adds
+#   nothing to the patches that could be told: they are as good only enlarged. This engine paints (`09_coreset_expansion`), and
+#   its epochs of ever new pictures are few.
 #
-# * Accuracies of 10 to 25 % of ten classes are low for all, so the average is over students of which some hardly learn; the
+# * MTT's exact gradient gives its students no more than TESLA's, at ten steps, where their directions still agree (table
+#   above). Rounding the learned floats to 8 bits costs a point at most, and saves four fifths of the bytes.
+#
+# * Accuracies of 10 to 26 % of ten classes are low for all, so the average is over students of which some hardly learn; the
 #   gates look at that.
 
 # %% [markdown]
