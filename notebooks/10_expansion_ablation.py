@@ -140,7 +140,10 @@ def by_hand(model, prior, patch: torch.Tensor, label: torch.Tensor, seed: int, s
             code = code + new**0.5 * noise()
     return to_uint8(prior.decode(model.to_codes(code))).cpu()
 
+# %% [markdown]
+# The same patch by the library, without guidance:
 
+# %%
 if isinstance(engine, LatentDiffusionEngine):
     side = engine.working_size
     unguided = LatentDiffusionEngine(engine.model, engine.prior, working_size=side, guidance=1.0, device=study.device)
