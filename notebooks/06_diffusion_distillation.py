@@ -140,8 +140,9 @@ saved(study, diagram([
 # %% [markdown]
 # ### From scratch
 #
-# Two steps of it in plain torch, on six patches of each class, for one image of each. What there is to begin with: the patches,
-# a trained network, the generator, and the settings of the `Recipe`, but for two steps instead of all.
+# Two steps of it in plain torch, on six patches of each class, for one image of each. An image starts as one of the six,
+# inverted (`04_latent` writes that part). What is moved is its code; nothing compares it with the patch that it came from but
+# the regulariser, which counts in units of the codes' variance. Channels count in units of their deviation over all patches.
 
 # %%
 members = [pool.members(k)[:6].sort().values for k in range(pool.classes)]
@@ -151,12 +152,6 @@ few = replace(pool, **{name: getattr(pool, name)[chosen] for name in columns})
 trained = study.open(rows[f"GSDD, {study.plan.counts[0]}"].settings["network"])
 generator = study.open(labelfree.prior(study))
 twice = replace(study.plan.gsdd, iterations=2, most_real=0, inversion=InversionRecipe(iterations=1))
-
-# %% [markdown]
-# What is compared are features: the mean and the deviation of every channel before the network's upsampling. Channels count in
-# units of their deviation over all patches.
-
-# %%
 seen = []
 trained.get_submodule(twice.layer).register_forward_hook(lambda module, given, output: seen.append(output))
 
@@ -171,12 +166,6 @@ def features(pictures: torch.Tensor) -> torch.Tensor:
 with torch.no_grad():
     real = [features(to_float(pool.images(mine)).to(study.device)) for mine in members]
     spread = features(to_float(few.images()).to(study.device))[1]
-
-# %% [markdown]
-# An image starts as one of the six, inverted (`04_latent` writes that part). What is moved is its code; nothing compares it
-# with the patch that it came from but the regulariser, which counts in units of the codes' variance.
-
-# %%
 draws = [generator_for(0, "gsdd start", k) for k in range(pool.classes)]
 firsts = [int(mine[torch.randperm(len(mine), generator=draw)[0]]) for mine, draw in zip(members, draws, strict=True)]
 begin = invert(generator, pool.images(firsts), recipe=twice.inversion, device=study.device).codes.to(study.device)
@@ -192,10 +181,6 @@ for _ in range(twice.iterations):
     adam.step()
     distances.append(distance.item())
 
-# %% [markdown]
-# The library, given the same, has to find the same distances and images:
-
-# %%
 moved = labelfree.gsdd(study.train, count=few.classes, size=few.size, generator=torch.Generator().manual_seed(0), pool=few,
                        prior=generator, network=trained, matching=twice, device=study.device)  # fmt: skip
 torch.testing.assert_close(distances, moved.history["distance"], rtol=1e-3, atol=1e-6)

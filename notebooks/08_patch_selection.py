@@ -148,7 +148,8 @@ saved(study, image_rows(classes, [""] * 7), "classes")
 # k-means repeats two steps: every patch gets the label of the nearest centre, every centre moves to the mean of its patches. It
 # ends when neither changes anything, which is to be seen here, on a few of the patches: from the library's centres one round
 # gives the library's labels, and the same centres again. Features are, here, histograms of gradients, with mean colours, scaled
-# to length 1 (the classes above are by those that the profile names).
+# to length 1 (the classes above are by those that the profile names). Then rounds of our own, with some of the patches as first
+# centres: they end too, not always at so good a grouping. The library takes the best of ten starts.
 
 # %%
 some = torch.arange(0, len(pool), max(1, len(pool) // 100))
@@ -169,11 +170,6 @@ assert torch.equal(labels, found.labels)
 torch.testing.assert_close(centres, found.centres, rtol=0, atol=1e-6)
 torch.testing.assert_close(squares.sqrt(), found.distances, rtol=0, atol=1e-6)
 
-# %% [markdown]
-# Rounds of our own, with some of the patches as first centres: they end too, not always at so good a grouping. The library
-# takes the best of ten starts.
-
-# %%
 centres, sums = features[torch.linspace(0, len(features) - 1, pool.classes).long()], []
 while len(sums) < 2 or sums[-1] < sums[-2]:
     labels, squares, centres = one_round(centres)
@@ -203,7 +199,9 @@ rows_table(rows)
 # ### From scratch: the losses
 #
 # The terms of Minimax, in plain torch, on a few patches of the two largest classes. Noise is mixed into their codes, the model
-# says what of it is noise, and $\hat z_0$ follows.
+# says what of it is noise, and $\hat z_0$ follows. *Representative* takes, of all pairs of a prediction and a recent real code
+# of its class, the two that are farthest apart; *diverse*, of all pairs with an earlier prediction, the two that are nearest.
+# So one pair of a class has all the gradient, and all classes count the same.
 
 # %%
 tuning = labelfree.fine_tuned(study, seed=0)
@@ -224,12 +222,7 @@ def predicted(time: int) -> torch.Tensor:
         said = model(noisy, times, classes)[:, : model.channels]
     return ((noisy - (1 - left).sqrt() * said) / left.sqrt()).flatten(1)
 
-# %% [markdown]
-# *Representative* takes, of all pairs of a prediction and a recent real code of its class, the two that are farthest apart;
-# *diverse*, of all pairs with an earlier prediction, the two that are nearest. So one pair of a class has all the gradient, and
-# all classes count the same.
 
-# %%
 recent, earlier, now = clean.flatten(1), predicted(400), predicted(200)
 worst = {"representative": [], "diverse": []}
 for mine in (classes == k for k in both):

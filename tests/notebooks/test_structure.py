@@ -10,12 +10,8 @@ from srdistill.study.paths import ROOT
 
 NAMES = notebook_names()
 every_notebook = pytest.mark.parametrize("name", NAMES)
-# Notebooks 00, 05 and 07 have nothing of their own to rebuild.
-every_rebuilding = pytest.mark.parametrize("name", [name for name in NAMES if name[:2] not in ("00", "05", "07")])
 # Lines of a source have at most 128 characters, of which the comment takes two.
 WIDEST = 126
-# Code lines of a cell that a reader is to write after it.
-MOST_LINES = 25
 # Files of other repositories, whose names stand in backticks as well.
 ELSEWHERE = {"utils.py"}
 
@@ -64,17 +60,12 @@ def test_it_has_two_exercises_with_hints(name):
     assert [text for text in each if "*Hint:*" not in text] == []
 
 
-@every_rebuilding
+# Notebooks 00, 05 and 07 have nothing of their own to rebuild.
+@pytest.mark.parametrize("name", [name for name in NAMES if name[:2] not in ("00", "05", "07")])
 def test_what_is_rebuilt_from_scratch_is_checked(name):
     sections = from_scratch(name)
     assert sections
     assert [heading for heading, cells in sections.items() if not any(map(asserts, cells))] == []
-
-
-@every_rebuilding
-def test_cells_from_scratch_are_short(name):
-    cells = [cell for cells in from_scratch(name).values() for cell in cells]
-    assert [cell for cell in cells if sum(1 for line in cell.splitlines() if line.strip()) > MOST_LINES] == []
 
 
 @pytest.mark.parametrize(
