@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from srdistill.study.pages.against_print import (
+from srdistill.study.overviews.against_print import (
     ACCURACY,
     BELOW_FULL,
     GAIN_OF,

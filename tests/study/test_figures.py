@@ -17,16 +17,16 @@ from srdistill.images.subimages import extract_sub_images
 from srdistill.papers.beyond.figures import spectra
 from srdistill.papers.coreset.figures import class_columns, factor_figure
 from srdistill.study.metrics import GAIN
+from srdistill.study.overviews.pareto_classes import class_sets, pareto_classes_figure
+from srdistill.study.overviews.pareto_perceptual import pareto_perceptual_figure, perceptual_sets
+from srdistill.study.overviews.set_size import set_size_figure, sized_rows
 from srdistill.study.pages import figures
 from srdistill.study.pages.costs import STAGES, cost_figure
 from srdistill.study.pages.diagrams import diagram
 from srdistill.study.pages.drawing import CONTROL, PAPER, PRINTED, WORDS, fitting, listed
 from srdistill.study.pages.figure_files import write_figure
-from srdistill.study.pages.pareto_classes import class_sets, pareto_classes_figure
-from srdistill.study.pages.pareto_perceptual import pareto_perceptual_figure, perceptual_sets
 from srdistill.study.pages.presentation import Presentation
 from srdistill.study.pages.score_plot import score_plot
-from srdistill.study.pages.set_size import set_size_figure, sized_rows
 from srdistill.study.pages.zoom import Zoom, zoom_figure
 from srdistill.study.paths import TABLES
 

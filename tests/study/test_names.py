@@ -6,8 +6,8 @@ from itertools import combinations
 import pytest
 from matplotlib.transforms import Bbox
 
+from srdistill.study.overviews.names import name_marks
 from srdistill.study.pages.drawing import one_axis
-from srdistill.study.pages.names import name_marks
 
 CLOSE = [(0.3, 0.5), (0.303, 0.505), (0.306, 0.495), (0.3, 0.49), (0.303, 0.51), (0.306, 0.5), (0.3, 0.495), (0.7, 0.5)]
 

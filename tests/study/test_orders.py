@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from srdistill.study.pages.orders import orders, write_orders
+from srdistill.study.overviews.orders import orders, write_orders
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import math
 import pandas as pd
 import pytest
 
+from srdistill.study.overviews.forest import forest_figure, write_forest
+from srdistill.study.overviews.fronts import TRAINING, cost_axis, costs_of, front
+from srdistill.study.overviews.pareto import kind_of, pareto_figure, set_gains, write_pareto
+from srdistill.study.overviews.pareto_classes import class_sets, pareto_classes_figure, write_pareto_classes
+from srdistill.study.overviews.pareto_perceptual import pareto_perceptual_figure, perceptual_sets, write_pareto_perceptual
 from srdistill.study.pages.drawing import CONTROL, PAPER, one_axis
-from srdistill.study.pages.forest import forest_figure, write_forest
-from srdistill.study.pages.fronts import TRAINING, cost_axis, costs_of, front
-from srdistill.study.pages.pareto import kind_of, pareto_figure, set_gains, write_pareto
-from srdistill.study.pages.pareto_classes import class_sets, pareto_classes_figure, write_pareto_classes
-from srdistill.study.pages.pareto_perceptual import pareto_perceptual_figure, perceptual_sets, write_pareto_perceptual
 from srdistill.study.paper import tables
 from srdistill.study.paths import TABLES
 from srdistill.study.verdicts.board import once, read_claims

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from srdistill.study.pages.twice import AGAIN, how_alike, write_twice
+from srdistill.study.overviews.twice import AGAIN, how_alike, write_twice
 from srdistill.study.verdicts.board import write_board
 
 FIRST = {"A": (30.0, 0.1), "B": (31.0, 0.1), "C": (32.0, 0.1), "D": (33.0, 0.1)}

@@ -37,13 +37,13 @@ from srdistill.study.engine.cluster import (
 )
 from srdistill.study.headless import BROKEN, DEAD
 from srdistill.study.options import DEFAULTS, UsageError, check_parameters, checked, label_of, parser, resolve
-from srdistill.study.pages.against_print import write_against_print
-from srdistill.study.pages.forest import write_forest
-from srdistill.study.pages.pareto import write_pareto
-from srdistill.study.pages.pareto_classes import write_pareto_classes
-from srdistill.study.pages.pareto_perceptual import write_pareto_perceptual
-from srdistill.study.pages.set_size import write_set_size
-from srdistill.study.pages.twice import write_twice
+from srdistill.study.overviews.against_print import write_against_print
+from srdistill.study.overviews.forest import write_forest
+from srdistill.study.overviews.pareto import write_pareto
+from srdistill.study.overviews.pareto_classes import write_pareto_classes
+from srdistill.study.overviews.pareto_perceptual import write_pareto_perceptual
+from srdistill.study.overviews.set_size import write_set_size
+from srdistill.study.overviews.twice import write_twice
 from srdistill.study.pairs import PAIRED, SourceChanged, read_source, with_outputs, write_notebook
 from srdistill.study.paths import BUILD, NOTEBOOKS, ROOT, STAGING, TABLES
 from srdistill.study.plan import Plan, make_plan

@@ -2,8 +2,8 @@
 
 ``README.md`` has one screen for each profile: how much was run, what room the students had, how many claims ended how.
 ``<profile>/CLAIMS.md`` has the claims one by one, ``<profile>/TABLES.md`` every table beside the printed one,
-``<profile>/ORDERS.md`` (of ``pages.orders``) which rows come in the printed order, ``<profile>/TWICE.md`` (of ``pages.twice``)
-what two kinds of machine say.
+``<profile>/ORDERS.md`` (of ``overviews.orders``) which rows come in the printed order, ``<profile>/TWICE.md`` (of
+``overviews.twice``) what two kinds of machine say.
 """
 
 import json

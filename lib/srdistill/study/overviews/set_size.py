@@ -11,9 +11,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from srdistill.study.classification import ALL_PICTURES
 from srdistill.study.metrics import number
+from srdistill.study.overviews.fronts import costs_of, read_sizes
 from srdistill.study.pages.drawing import DASHES, FULL, LINES, drawing, listed
 from srdistill.study.pages.figure_files import write_figure
-from srdistill.study.pages.fronts import costs_of, read_sizes
 from srdistill.study.pages.tables import read_table
 from srdistill.study.paper import tables
 from srdistill.study.rows import BICUBIC, ORIGINAL

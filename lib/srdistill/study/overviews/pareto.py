@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from srdistill.study.overviews.fronts import COSTS, cost_axis, costs_of, draw_front, front, read_sizes
 from srdistill.study.pages.drawing import drawing
 from srdistill.study.pages.figure_files import write_figure
-from srdistill.study.pages.fronts import COSTS, cost_axis, costs_of, draw_front, front, read_sizes
 from srdistill.study.pages.tables import read_table
 from srdistill.study.paper import tables
 from srdistill.study.rows import BICUBIC, ORIGINAL

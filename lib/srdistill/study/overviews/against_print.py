@@ -14,9 +14,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from srdistill.study.overviews.orders import write_orders
 from srdistill.study.pages.drawing import LINES, drawing
 from srdistill.study.pages.figure_files import write_figure
-from srdistill.study.pages.orders import write_orders
 from srdistill.study.pages.tables import read_table
 from srdistill.study.paper import tables
 from srdistill.study.rows import BICUBIC, ORIGINAL

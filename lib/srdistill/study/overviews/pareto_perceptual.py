@@ -9,9 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from srdistill.study.metrics import METRICS
-from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, WIDEST, drawing, listed
-from srdistill.study.pages.figure_files import write_figure
-from srdistill.study.pages.fronts import (
+from srdistill.study.overviews.fronts import (
     COSTS,
     cost_axis,
     costs_of,
@@ -21,7 +19,9 @@ from srdistill.study.pages.fronts import (
     kinds_of_rows,
     read_sizes,
 )
-from srdistill.study.pages.names import name_marks
+from srdistill.study.overviews.names import name_marks
+from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, WIDEST, drawing, listed
+from srdistill.study.pages.figure_files import write_figure
 from srdistill.study.pages.tables import read_table
 from srdistill.study.rows import BICUBIC, ORIGINAL
 from srdistill.study.verdicts.board import PARETO_PERCEPTUAL

@@ -9,9 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from srdistill.study.classification import ALL_PICTURES, AVERAGE
-from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, PRINTED, WIDEST, drawing, listed
-from srdistill.study.pages.figure_files import write_figure
-from srdistill.study.pages.fronts import (
+from srdistill.study.overviews.fronts import (
     COSTS,
     TRAINING,
     cost_axis,
@@ -23,7 +21,9 @@ from srdistill.study.pages.fronts import (
     line_at,
     read_sizes,
 )
-from srdistill.study.pages.names import name_marks
+from srdistill.study.overviews.names import name_marks
+from srdistill.study.pages.drawing import CONTROL, FULL, PAPER, PRINTED, WIDEST, drawing, listed
+from srdistill.study.pages.figure_files import write_figure
 from srdistill.study.pages.tables import read_table, testset_title
 from srdistill.study.paper import tables
 from srdistill.study.verdicts.board import PARETO_CLASSES
